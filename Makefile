@@ -1,0 +1,57 @@
+# One command each: quickstart, test, check, bench. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+JAR    := gremlin_steps/_jars/neptune-ml-gremlin-plugin.jar
+# TORCH=cpu leaves out what only a GPU needs (0.5 GB); torch imports without these five.
+GPU_ONLY := triton|nvidia-cusolver|nvidia-nvtx|nvidia-cuda-cccl|cuda-bindings
+TORCH ?=
+
+JVM_SOURCES := $(shell find gremlin_steps/jvm -name '*.java' -path '*/main/*' -o -name pom.xml -path 'gremlin_steps/jvm/*' -o -path '*/main/resources/*' -type f)
+
+.PHONY: help setup quickstart test test-clients check lint bench lock clean
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.installed $(JAR) ## install into .venv, build the jar, fetch the server's jars
+	@$(BIN)/neptuneml gremlin-server fetch
+
+quickstart: setup ## the whole loop on the embedded server, on air-routes
+	$(BIN)/neptuneml quickstart
+
+test: setup ## everything but clients that need Node
+	cd gremlin_steps/jvm && mvn -B -q -ntp test
+	$(BIN)/pytest -m "not clients"
+
+test-clients: setup ## clients in other languages (JavaScript)
+	$(BIN)/pytest -m clients
+
+check: setup ## lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## speed and memory, each beside its baseline
+	$(BIN)/python -m tests.benchmarks
+
+lock: ## renew requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header -q -U -o requirements.lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) gremlin_steps/_jars gremlin_steps/jvm/target
+
+$(BIN)/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check uv
+
+$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/uv
+	@awk -v skip='$(if $(filter cpu,$(TORCH)),^($(GPU_ONLY))==,^$$)' \
+	  '/^[a-z]/ {drop = ($$0 ~ skip)} !drop' requirements.lock > $(VENV)/requirements.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync -q --require-hashes $(VENV)/requirements.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@touch $@

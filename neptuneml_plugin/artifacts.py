@@ -1,0 +1,376 @@
+"""Every file that crosses a stage boundary: its name, its format, and the dataclass that both sides share.
+
+Neptune's own formats (CSV, `training-data-configuration.json`, `model-HPO-configuration.json`) are parsed by the
+stage that reads them and written by the one that writes them; only their names stand here.
+
+```
+export      nodes/*.csv  edges/*.csv  training-data-configuration.json  config.json  stats.json
+processed   graph.bin  processed.json  encoders.json  ids/<node type>/  info.pkl  model-HPO-configuration.json
+training    training.json  trials/<n>/{model.safetensors, trial.json, metrics.jsonl}  ids/  artifact/
+            eval_metrics_info.json  test_metrics_info.json
+artifact    manifest.json  model.safetensors  encoders.json  nodes/<node type>/  edges/<edge type>/  decoder/
+```
+
+`<node type>` and `<edge type>` are positions in `GraphSchema.nodes` and `.edges`, as labels may hold anything.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+
+from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.stage import write_json
+
+FORMAT_VERSION = 1
+
+# Export folder (Neptune's names)
+TRAINING_DATA_CONFIGURATION = "training-data-configuration.json"
+EXPORT_SCHEMA = "config.json"
+EXPORT_STATS = "stats.json"
+
+# Processed folder
+GRAPH = "graph.bin"
+PROCESSED = "processed.json"
+ENCODERS = "encoders.json"
+IDS = "ids"
+INFO_PICKLE = "info.pkl"  # written for custom models of the original; never read here
+HPO_CONFIGURATION = "model-HPO-configuration.json"
+
+# Training folder
+TRAINING = "training.json"
+TRIALS = "trials"
+TRIAL = "trial.json"
+METRICS_LOG = "metrics.jsonl"
+ARTIFACT = "artifact"
+VALIDATION_METRICS = "eval_metrics_info.json"
+TEST_METRICS = "test_metrics_info.json"
+
+# Artifact folder
+MANIFEST = "manifest.json"
+WEIGHTS = "model.safetensors"
+
+MULTI_LABEL_SEPARATOR = ";"
+REVERSE_PREFIX = "rev-"
+
+
+class Task(StrEnum):
+    """The five tasks, spelled as in `task_type` (decision 8)."""
+
+    NODE_CLASS = "node_class"
+    NODE_REGRESSION = "node_regression"
+    EDGE_CLASS = "edge_class"
+    EDGE_REGRESSION = "edge_regression"
+    LINK_PREDICTION = "link_prediction"
+
+    @property
+    def on_nodes(self) -> bool:
+        """Whether a vertex property is predicted."""
+        return self in {Task.NODE_CLASS, Task.NODE_REGRESSION}
+
+    @property
+    def is_class(self) -> bool:
+        """Whether one or more of a closed set of values is predicted."""
+        return self in {Task.NODE_CLASS, Task.EDGE_CLASS}
+
+
+@dataclass(frozen=True)
+class EdgeType:
+    """A triple of labels; a label of several parts is sorted and joined by `;`."""
+
+    source: str
+    label: str
+    target: str
+
+    @property
+    def triple(self) -> tuple[str, str, str]:
+        """DGL's canonical edge type."""
+        return (self.source, self.label, self.target)
+
+    @property
+    def reverse(self) -> tuple[str, str, str]:
+        """DGL's canonical type of the reverse edges in the processed graph."""
+        return (self.target, REVERSE_PREFIX + self.label, self.source)
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """One encoded feature: a float32 matrix (rows, width) under `name` in the graph."""
+
+    name: str
+    #: Neptune's feature type after inference, such as `numerical` or `category`.
+    type: str
+    width: int
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """What is known of one vertex label."""
+
+    label: str
+    count: int
+    #: Simple name of the ids' Java class: `String`, `Integer`, `Long`, `UUID`, … (decision 30).
+    id_type: str = "String"
+    features: tuple[FeatureSchema, ...] = ()
+
+
+@dataclass(frozen=True)
+class EdgeSchema:
+    """What is known of one edge type (forward direction)."""
+
+    type: EdgeType
+    count: int
+    features: tuple[FeatureSchema, ...] = ()
+
+
+@dataclass(frozen=True)
+class GraphSchema:
+    """Node and edge types in a fixed order; their positions name folders."""
+
+    nodes: tuple[NodeType, ...]
+    edges: tuple[EdgeSchema, ...]
+
+    def node(self, label: str) -> int:
+        """Return the position of a node label.
+
+        Raises:
+            KeyError: no such label.
+        """
+        return _position([node.label for node in self.nodes], label)
+
+    def edge(self, edge_type: EdgeType) -> int:
+        """Return the position of an edge type.
+
+        Raises:
+            KeyError: no such type.
+        """
+        return _position([edge.type for edge in self.edges], edge_type)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is predicted."""
+
+    #: Node tasks: the vertex label.
+    node: str | None = None
+    #: Edge tasks: one type; link prediction: one or more.
+    edges: tuple[EdgeType, ...] = ()
+    property_name: str | None = None
+    #: The property's original type (decision 14); regressions answer `Double`.
+    data_type: str = "String"
+    multi_label: bool = False
+    #: Class values by class index, of the original type.
+    classes: tuple[str | int | float | bool, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProcessedGraph:
+    """`processed.json`: the description of `graph.bin`.
+
+    The DGL graph has one node type per `schema.nodes` and, per `schema.edges`, its triple and `EdgeType.reverse`
+    (the same edges in the same order, turned around). Features are float32 matrices under their names in `ndata`
+    / `edata`. The target type (for link prediction: each target edge type) carries bool masks `train_mask`,
+    `valid_mask`, `test_mask`, and `labels`: int64 (rows,) with -1 where unknown; multi-label: float32 (rows,
+    classes) of 0/1, NaN rows where unknown; regression: float32 (rows,), NaN where unknown. Reverse target types
+    carry `rev_train_mask` and so on. Row order of nodes is that of the id column `ids/<node type>/`.
+    """
+
+    task: Task
+    target: Target
+    schema: GraphSchema
+    split_rate: tuple[float, float, float] = (0.9, 0.1, 0.0)
+    #: Seed of the split.
+    seed: int = 0
+    warnings: tuple[str, ...] = ()
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """`trials/<n>/trial.json`: one training with one set of hyperparameters."""
+
+    number: int
+    model: str
+    hyperparameters: Mapping[str, Any]
+    #: split -> metric -> value
+    metrics: Mapping[str, Mapping[str, float]]
+    best_epoch: int
+    epochs: int
+    seconds: float
+    seed: int
+    #: Tuned on validation (decision 15); None without validation rows or for other tasks.
+    threshold: float | None = None
+    #: Link prediction: probability = logistic(scale * score + offset) (decision 16).
+    calibration: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """`training.json`: what a training did; the best trial's files are under `trials/<best_trial>/`."""
+
+    task: Task
+    target: Target
+    schema: GraphSchema
+    metric: str
+    trials: tuple[TrialRecord, ...]
+    best_trial: int
+    baselines: Mapping[str, Mapping[str, float]]
+    baselines_split: str
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def best(self) -> TrialRecord:
+        """The trial whose artifact stands in `artifact/`."""
+        return next(trial for trial in self.trials if trial.number == self.best_trial)
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """Size and hash of a file of an artifact."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`manifest.json`: what an artifact holds.
+
+    Arrays are raw `.npy` files, memory-mapped by their readers (decision 32). `n` counts nodes of a type, `d` is
+    the embedding's width, `c` the number of classes (1 for regression):
+
+    * `nodes/<i>/ids.npy, id_offsets.npy, id_hashes.npy, id_rows.npy`: see `ids`; every node type.
+    * `nodes/<i>/embeddings.npy` float32 (n, d): every node type; `nodes/<i>/candidates.npy` float32 (n, d): the
+      vectors in the candidate's role where they differ.
+    * node tasks, target type only: `nodes/<i>/predictions.npy`: class probabilities float32 (n, c); regression
+      float64 (n, 1), in the property's own unit.
+    * edge tasks: `decoder/{hidden_weight (3d, h), hidden_bias (h,), output_weight (h, c), output_bias (c,),
+      dot_weight (c,), source_bias (n_source, c), target_bias (n_target, c)}.npy` float32, and in `decoder` the
+      members `mean` and `std`. With x = [u, v, u*v]:
+      output = relu(x @ hidden_weight + hidden_bias) @ output_weight + output_bias
+      + (u.v / sqrt(d)) * dot_weight + source_bias[row of u] + target_bias[row of v];
+      regression: output * std + mean; single label: softmax; multi-label: logistic.
+    * link prediction, per target edge type with position k in `schema.edges`: `edges/<k>/relation.npy` float32
+      (d,), `edges/<k>/target_bias.npy` float32 (n_target,), `edges/<k>/source_bias.npy` float32 (n_source,), and
+      the training graph's edges as CSR, int64: `tails_indptr, tails_indices` (by source row) and `heads_indptr,
+      heads_indices` (by target row). score(u, v) = sum(u * relation * v) + target_bias[v] + source_bias[u], u from
+      `embeddings`, v from `candidates` if there, else `embeddings`; the answer's score is
+      logistic(scale * score + offset) with `calibration`.
+    """
+
+    #: Identity of the content: first 16 hex digits of the SHA-256 over the files' records.
+    version: str
+    created_at: str
+    task: Task
+    target: Target
+    schema: GraphSchema
+    model: str
+    hyperparameters: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, float]]
+    files: Mapping[str, FileRecord]
+    threshold: float | None = None
+    calibration: tuple[float, float] | None = None
+    #: Scalars of the decoder, such as `mean` and `std`.
+    decoder: Mapping[str, float] = field(default_factory=dict)
+    #: Package -> version at the time of the transform.
+    packages: Mapping[str, str] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+Record = ProcessedGraph | TrialRecord | TrainingRecord | Manifest
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+_converter = cattrs.Converter(forbid_extra_keys=False)
+_converter.register_structure_hook(str | int | float | bool, lambda value, _: value)
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write one of the records as JSON, whole or not at all."""
+    write_json(path, _converter.unstructure(record))
+
+
+def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
+    """Read a record.
+
+    Raises:
+        InvalidData: missing, not JSON, of another format version, or of another shape.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidData(f"{path} is missing; is {path.parent} the output of the stage before?") from None
+    except ValueError as error:
+        raise InvalidData(f"{path} is not JSON ({error}); run the stage that wrote it again") from None
+    version = raw.get("format_version", FORMAT_VERSION) if isinstance(raw, dict) else None
+    if version is not None and version != FORMAT_VERSION:
+        raise InvalidData(f"{path} has format version {version}, this release reads {FORMAT_VERSION}")
+    try:
+        return _converter.structure(raw, kind)
+    except (cattrs.BaseValidationError, TypeError, ValueError) as error:
+        problems = "; ".join(cattrs.transform_error(error)) if isinstance(error, Exception) else str(error)
+        raise InvalidData(f"{path} does not hold a {kind.__name__}: {problems}") from None
+
+
+def describe_files(folder: Path) -> dict[str, FileRecord]:
+    """Return size and hash of every file below `folder` but the manifest, by relative name."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {path.relative_to(folder).as_posix(): _describe(path) for path in paths}
+
+
+def content_version(files: Mapping[str, FileRecord], *facts: str) -> str:
+    """Return the artifact's version: a hash over its files' records and further facts."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{files[name].size}\0{files[name].sha256}\n".encode())
+    for fact in facts:
+        digest.update(f"{fact}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def open_artifact(folder: Path, *, verify: bool = True) -> Manifest:
+    """Read the manifest and verify that every file it names is there and unchanged.
+
+    Raises:
+        InvalidData: not an artifact, or incomplete, truncated or changed; the message names the file.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise InvalidData(f"{folder} is not an artifact: it has no {MANIFEST}; give the output of `transform`")
+    manifest = read_record(folder / MANIFEST, Manifest)
+    for name, recorded in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            raise InvalidData(f"artifact {folder} lacks {name}; run `transform` again")
+        size = path.stat().st_size
+        if size != recorded.size:
+            raise InvalidData(
+                f"artifact {folder}: {name} has {size} bytes instead of {recorded.size} (truncated or "
+                "changed); run `transform` again"
+            )
+        if verify and _describe(path).sha256 != recorded.sha256:
+            raise InvalidData(f"artifact {folder}: {name} has changed since it was written; run `transform` again")
+    return manifest
+
+
+def join_labels(labels: Iterable[str]) -> str:
+    """Return the name of a vertex type of one or more labels: sorted, joined by `;`."""
+    return MULTI_LABEL_SEPARATOR.join(sorted(labels))
+
+
+def _describe(path: Path) -> FileRecord:
+    with path.open("rb") as file:
+        return FileRecord(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+Key = TypeVar("Key")
+
+
+def _position(names: Sequence[Key], name: Key) -> int:
+    try:
+        return names.index(name)
+    except ValueError:
+        raise KeyError(name) from None

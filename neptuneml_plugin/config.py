@@ -1,0 +1,203 @@
+"""Settings of every stage and of the service: frozen dataclasses, and one strict loader.
+
+A setting comes from a command-line flag, else from `--config FILE` (YAML or JSON), else from its default. The
+loader reports every problem of a file at once, each with its path; unknown names are errors.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+import yaml
+from cattrs.errors import ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
+from cattrs.v import format_exception
+
+from neptuneml_plugin.errors import InvalidSettings, nearest
+
+DATA_ROOT_VARIABLE = "NEPTUNEML_DATA_ROOT"
+SERVICE_URL_VARIABLE = "NEPTUNEML_SERVICE_URL"
+SERVICE_TOKEN_VARIABLE = "NEPTUNEML_SERVICE_TOKEN"  # noqa: S105 - a name, not a secret
+DEFAULT_SERVICE_URL = "http://127.0.0.1:8183"
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Settings of `export`."""
+
+    #: Gremlin Server, as `ws://host:port/gremlin`.
+    gremlin: str
+    #: The request document of neptune-export (`command`, `params`, `additionalParams`, …), as it was read.
+    request: Mapping[str, Any] = field(default_factory=dict)
+    #: Vertex labels to export; empty: those of the request, else all.
+    node_labels: tuple[str, ...] = ()
+    #: Edge labels to export; empty: those of the request, else all.
+    edge_labels: tuple[str, ...] = ()
+    traversal_source: str = "g"
+    #: Elements asked for in one request.
+    block_size: int = 1000
+    #: How long one request may take on the server, seconds.
+    request_timeout_seconds: float = 300.0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ProcessConfig:
+    """Settings of `process`."""
+
+    config_file_name: str = "training-data-configuration.json"
+    #: Seed of the split into training, validation and test.
+    seed: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of `train`."""
+
+    trials: int = 1
+    #: Trials that run at the same time, each in a process of its own.
+    parallel: int = 1
+    #: Overrides the model of `model-HPO-configuration.json` where that names none.
+    model: str | None = None
+    seed: int = 0
+    #: Threads of one trial; 0: all cores divided by `parallel`.
+    threads: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class TransformConfig:
+    """Settings of `transform`."""
+
+    #: Output folder of `train`.
+    model: Path
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """Settings of `serve`."""
+
+    data_root: Path
+    host: str = "127.0.0.1"
+    port: int = 8183
+    #: Local folders, beside the data root, that locations may name (decision 4).
+    allow_paths: tuple[Path, ...] = ()
+    #: Host names that requests may use, beside loopback's and the one bound to (decision 33).
+    allow_hosts: tuple[str, ...] = ()
+    #: Web origins that may call (decision 33).
+    allow_origins: tuple[str, ...] = ()
+    worker_host: str = "127.0.0.1"
+    #: First and last port for workers; None: any free ones.
+    worker_ports: tuple[int, int] | None = None
+    #: Gremlin Server behind the service.
+    gremlin: str | None = None
+    #: Required as `Authorization: Bearer …` where set.
+    token: str | None = field(default=None, repr=False)
+    max_body_mib: int = 64
+    #: How long a replaced or deleted version stays loadable: a server's longest evaluation timeout (decision 21).
+    pin_seconds: float = 120.0
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """Settings of one worker process; the service writes them, no user does."""
+
+    endpoint: str
+    artifact: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    token: str = field(default="", repr=False)
+    max_body_mib: int = 64
+    #: Requests waiting for an answer beyond which a worker answers 429.
+    max_queue: int = 256
+
+
+AnyConfig = TypeVar("AnyConfig")
+
+
+def data_root(flag: Path | None = None) -> Path:
+    """Return the data root: the flag, else `NEPTUNEML_DATA_ROOT`, else `~/.local/share/neptuneml`."""
+    if flag is not None:
+        return flag.absolute()
+    variable = os.environ.get(DATA_ROOT_VARIABLE)
+    return Path(variable).absolute() if variable else Path.home() / ".local" / "share" / "neptuneml"
+
+
+def load_document(path: Path) -> dict[str, Any]:
+    """Read a YAML or JSON file that holds one mapping.
+
+    Raises:
+        InvalidSettings: unreadable, not YAML, or not a mapping.
+    """
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSettings(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidSettings(str(path), [f"is neither YAML nor JSON: {error}"]) from None
+    if not isinstance(value, dict):
+        raise InvalidSettings(str(path), ["must hold one mapping of settings"])
+    return value
+
+
+def structure(kind: type[AnyConfig], values: Mapping[str, Any], source: str) -> AnyConfig:
+    """Return the settings that `values` describe.
+
+    Raises:
+        InvalidSettings: with every problem found.
+    """
+    try:
+        return _CONVERTER.structure(values, kind)
+    except cattrs.BaseValidationError as error:
+        problems = cattrs.transform_error(error, format_exception=_explain)
+        raise InvalidSettings(source, [_plain(problem) for problem in problems]) from None
+
+
+def load_settings(
+    kind: type[AnyConfig], file: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> AnyConfig:
+    """Return settings from a file, overridden by the flags that are set (not None and not empty)."""
+    values = load_document(file) if file else {}
+    values |= {name: value for name, value in (flags or {}).items() if value is not None and value != ()}
+    return structure(kind, values, str(file) if file else "settings")
+
+
+def _explain(error: BaseException, kind: type | None) -> str:
+    if isinstance(error, ForbiddenExtraKeysError):
+        allowed = [f.name for f in dataclasses.fields(error.cl)] if dataclasses.is_dataclass(error.cl) else []
+        return ", ".join(f"unknown setting '{key}'{nearest(key, allowed)}" for key in sorted(error.extra_fields))
+    if isinstance(error, KeyError):
+        return f"required setting {error} is missing"
+    if isinstance(error, ValueError):
+        return str(error)
+    return format_exception(error, kind)
+
+
+def _plain(problem: str) -> str:
+    message, _, path = problem.rpartition(" @ $")
+    return f"{path.lstrip('.')}: {message}" if path else message or problem
+
+
+def _strict(kind: type, value: Any) -> Any:
+    """Refuse what Python would quietly convert, such as "3" or True for an int."""
+    accepted = (int, float) if kind is float else (kind,)
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"must be {_KIND_NAMES[kind]}, not {value!r}")
+    return kind(value)
+
+
+_KIND_NAMES: dict[type, str] = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
+_CONVERTER = cattrs.Converter(forbid_extra_keys=True)
+for _kind in _KIND_NAMES:
+    _CONVERTER.register_structure_hook(_kind, lambda value, kind: _strict(kind, value))
+_CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
+_CONVERTER.register_structure_hook_factory(
+    dataclasses.is_dataclass,
+    lambda kind: make_dict_structure_fn(kind, _CONVERTER, _cattrs_forbid_extra_keys=True),
+)

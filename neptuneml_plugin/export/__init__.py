@@ -1,0 +1,1 @@
+"""The live graph to Neptune's CSV and training-data configuration."""

@@ -1,0 +1,1 @@
+"""Exported files to a training graph: ids, encoded features, splits, reverse edges."""

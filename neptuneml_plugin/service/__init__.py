@@ -1,0 +1,1 @@
+"""The HTTP service: endpoints by name, their workers, and the routes that clients know."""

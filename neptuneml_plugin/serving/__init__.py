@@ -1,0 +1,1 @@
+"""An artifact to answers: prediction, the invocation's body, the worker."""

@@ -1,0 +1,140 @@
+"""What every stage shares: its summary, its progress, and an output folder that is whole or absent."""
+
+import contextlib
+import errno
+import json
+import os
+import resource
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from neptuneml_plugin.errors import InvalidParameter
+
+Metrics = Mapping[str, float]
+
+
+class Progress(Protocol):
+    """Told what a stage is doing; `fraction` in 0..1 where it is known."""
+
+    def __call__(self, message: str, fraction: float | None = None) -> None:
+        """Take one line of progress."""
+
+
+def silent(message: str, fraction: float | None = None) -> None:
+    """Drop the progress."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a stage did, as `--json` prints it."""
+
+    stage: str
+    output: str
+    seconds: float
+    peak_memory_mib: float
+    task: str | None = None
+    #: Not fatal, but the user should read them.
+    warnings: tuple[str, ...] = ()
+    #: Rows, vertices, edges, features: whatever the stage counts.
+    counts: Mapping[str, int] = field(default_factory=dict)
+    #: Training: split -> metric -> value.
+    metrics: Mapping[str, Metrics] | None = None
+    #: Training: trivial competitor -> metric -> value, on `baselines_split`.
+    baselines: Mapping[str, Metrics] | None = None
+    baselines_split: str | None = None
+    #: Training: name of the hyperparameter -> value of the best trial.
+    hyperparameters: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members that are set, in JSON's types."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+class Stopwatch:
+    """Seconds since its creation, and this process's peak memory."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Elapsed wall-clock seconds."""
+        return round(time.monotonic() - self._start, 3)
+
+    @property
+    def peak_memory_mib(self) -> float:
+        """Largest resident set of this process or of any finished child, MiB."""
+        kib = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return round(kib / 1024, 1)
+
+
+@contextlib.contextmanager
+def output_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a folder to write into; it becomes `target` in one rename, or vanishes on failure.
+
+    Raises:
+        InvalidParameter: `target` exists, is not empty, and may not be overwritten.
+    """
+    target = target.absolute()
+    if target.exists() and not target.is_dir():
+        raise InvalidParameter(f"{target} is a file; name a folder for the output")
+    if not overwrite and target.is_dir() and any(target.iterdir()):
+        raise InvalidParameter(f"{target} is not empty; name another folder or pass --overwrite")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        _sync_tree(partial)
+        _replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or none: temporary file, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON; see `write_text`."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _replace(partial: Path, target: Path) -> None:
+    old = target.with_name(f".{target.name}.old-{os.getpid()}")
+    if target.exists():
+        target.rename(old)
+    partial.rename(target)
+    _sync(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system without fsync on folders
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""A training graph to trials, metrics and an artifact."""
