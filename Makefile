@@ -11,7 +11,7 @@ JAR    := gremlin_steps/_jars/neptune-ml-gremlin-plugin.jar
 GPU_ONLY := triton|nvidia-cusolver|nvidia-nvtx|nvidia-cuda-cccl|cuda-bindings
 TORCH ?=
 
-JVM_SOURCES := $(shell find gremlin_steps/jvm -name '*.java' -path '*/main/*' -o -name pom.xml -path 'gremlin_steps/jvm/*' -o -path '*/main/resources/*' -type f)
+JVM_SOURCES := gremlin_steps/jvm/pom.xml $(shell find gremlin_steps/jvm/src/main -type f)
 
 .PHONY: help setup quickstart test test-clients check lint bench lock clean
 help: ## list the targets
@@ -55,3 +55,8 @@ $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/uv
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync -q --require-hashes $(VENV)/requirements.lock
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
+
+$(JAR): $(JVM_SOURCES)
+	@command -v mvn >/dev/null || { echo "Maven (mvn) is not on the PATH: install Maven 3.8 or later and a JDK 17 or 21" >&2; exit 1; }
+	cd gremlin_steps/jvm && mvn -B -q -ntp -DskipTests package
+	@mkdir -p $(@D) && cp gremlin_steps/jvm/target/$(@F) $@

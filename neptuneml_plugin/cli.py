@@ -6,18 +6,19 @@ Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.
 import contextlib
 import json
 import os
+import shutil
+import signal
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 
 from neptuneml_plugin import __version__, config
+from neptuneml_plugin.display import metrics_table, quickstart_page, shown_progress, shown_stages
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError
 from neptuneml_plugin.stage import Progress, Summary
 
@@ -61,7 +62,7 @@ def _fail(headline: str, *details: str, code: int) -> NoReturn:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="neptuneml")
 def commands() -> None:
-    r"""Neptune ML for every TinkerPop graph.
+    """Neptune ML for every TinkerPop graph.
 
     Train graph neural networks on a live graph and ask for predictions inside ordinary Gremlin queries.
     Start with `neptuneml quickstart`; then, on your own server:
@@ -73,7 +74,7 @@ def commands() -> None:
       neptuneml train   --input run/processed --output run/training
       neptuneml serve &
       neptuneml endpoint create NAME --artifact run/training/artifact
-    """
+    """  # noqa: D301 - click's mark for text that keeps its lines
 
 
 # --- the stages ------------------------------------------------------------------------------------------------
@@ -165,7 +166,7 @@ def _as_text(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
-    with _progress() as progress:
+    with shown_progress(_err) as progress:
         summary = run(progress)
     if as_json:
         click.echo(json.dumps(summary.to_json(), allow_nan=False, default=str))
@@ -180,40 +181,7 @@ def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
         soft_wrap=True,
     )
     if summary.metrics and not as_json:
-        from neptuneml_plugin.quickstart import metrics_table
-
         _err.print(metrics_table(summary))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """Yield a progress that draws a bar on a terminal, and writes lines elsewhere."""
-    if not _err.is_terminal:
-        yield _Lines()
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn())
-    with Bars(*columns, console=_err, transient=True) as bars:
-        task = bars.add_task("starting", total=None)
-
-        def show(message: str, fraction: float | None = None) -> None:
-            total = None if fraction is None else 1.0
-            bars.update(task, description=message, total=total, completed=fraction or 0.0)
-
-        yield show
-
-
-class _Lines:
-    """One line per message, with the seconds since the start; a new fraction alone writes nothing."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-        self._last = ""
-
-    def __call__(self, message: str, fraction: float | None = None) -> None:
-        del fraction
-        if message != self._last:
-            self._last = message
-            _err.print(f"[{time.monotonic() - self._start:6.1f} s] {message}", markup=False, soft_wrap=True)
 
 
 # --- the service and its endpoints -----------------------------------------------------------------------------
@@ -330,3 +298,140 @@ def delete_endpoint(name: str, url: str, token: str | None) -> None:
 
     ServiceClient(url, token).delete_endpoint(name)
     click.echo(f"{name} deleted")
+
+
+# --- the Gremlin side ------------------------------------------------------------------------------------------
+
+
+@commands.group("gremlin-server")
+def gremlin_server_commands() -> None:
+    """Start and stop an embedded Gremlin Server with the plugin, for trying things out."""
+
+
+def _data_root_option(command: Command) -> Command:
+    return click.option("--data-root", type=FOLDER, help="Where everything is kept; else NEPTUNEML_DATA_ROOT.")(
+        command
+    )
+
+
+@gremlin_server_commands.command("start")
+@click.option("--graph", default="air-routes", show_default=True, help="air-routes, modern or empty.")
+@click.option("--port", type=int, default=8182, show_default=True)
+@click.option("--service", "service_url", default=config.DEFAULT_SERVICE_URL, show_default=True,
+              envvar=config.SERVICE_URL_VARIABLE, help="Where the plugin finds the service.")  # fmt: skip
+@click.option("--id-manager", help="How the graph treats ids: ANY, INTEGER, LONG, STRING or UUID.")
+@click.option("--foreground", is_flag=True, help="Stay, and stop the server on Ctrl-C.")
+@_data_root_option
+def start_gremlin_server(data_root: Path | None, *, foreground: bool, **settings: Any) -> None:
+    """Start a Gremlin Server on loopback; return when it answers."""
+    from neptuneml_plugin import gremlin_server
+
+    server_config = gremlin_server.GremlinServerConfig(config.data_root(data_root), **settings)
+    with shown_progress(_err) as progress:
+        server = gremlin_server.start(server_config, foreground=foreground, progress=progress)
+    click.echo(f"{server.url} (graph {server_config.graph}, pid {server.pid}, log {server.log})")
+    if foreground:
+        with _terminated_as_interrupted():
+            try:
+                _leave(server.wait())
+            finally:
+                server.stop()
+
+
+def _leave(exit_code: int) -> NoReturn:
+    raise click.exceptions.Exit(1 if exit_code else 0)
+
+
+@gremlin_server_commands.command("stop")
+@click.option("--port", type=int, default=8182, show_default=True)
+@_data_root_option
+def stop_gremlin_server(port: int, data_root: Path | None) -> None:
+    """Stop a server that `start` left running."""
+    from neptuneml_plugin import gremlin_server
+
+    pid = gremlin_server.stop(config.data_root(data_root), port)
+    click.echo(f"stopped the Gremlin Server on port {port} (pid {pid})")
+
+
+@gremlin_server_commands.command("fetch")
+@_data_root_option
+def fetch_gremlin_server(data_root: Path | None) -> None:
+    """Fetch the server's jars now, so that `start` is quick."""
+    from neptuneml_plugin import gremlin_server
+
+    with shown_progress(_err) as progress:
+        folder = gremlin_server.fetch(config.data_root(data_root), progress)
+    click.echo(folder)
+
+
+@commands.command("plugin")
+@click.option("--copy-to", type=FOLDER, help="Copy the jar into this folder, such as a Gremlin Server's lib.")
+@click.option("--service", "service_url", default=config.DEFAULT_SERVICE_URL, show_default=True,
+              envvar=config.SERVICE_URL_VARIABLE, help="Where the plugin finds the service.")  # fmt: skip
+def plugin_command(copy_to: Path | None, service_url: str) -> None:
+    """Print where the plugin's jar is, and the lines for a Gremlin Server and Console."""
+    from neptuneml_plugin import gremlin_server, jars
+
+    jar = jars.plugin_jar()
+    if copy_to is not None:
+        copy_to.mkdir(parents=True, exist_ok=True)
+        jar = Path(shutil.copy2(jar, copy_to))
+    click.echo(gremlin_server.plugin_text(jar, service_url), nl=False)
+
+
+@commands.command("gremlin-console")
+@click.option("-e", "script", type=FILE, help="Run this Groovy script and leave.")
+@click.option(
+    "--service", "service_url", envvar=config.SERVICE_URL_VARIABLE, help="Where the plugin finds the service."
+)
+@_data_root_option
+def gremlin_console(script: Path | None, service_url: str | None, data_root: Path | None) -> None:
+    """Open a Gremlin Console with the plugin."""
+    from neptuneml_plugin import gremlin_server
+
+    with shown_progress(_err) as progress:
+        command = gremlin_server.console_command(config.data_root(data_root), script=script, progress=progress)
+    if service_url:
+        os.environ[config.SERVICE_URL_VARIABLE] = service_url
+    os.execv(command[0], command)  # noqa: S606 - the console takes over this process, its terminal and its signals
+
+
+# --- the quickstart --------------------------------------------------------------------------------------------
+
+
+@commands.command("quickstart")
+@click.option("--keep", is_flag=True, help="Leave the servers up until Ctrl-C.")
+@_data_root_option
+def quickstart_command(data_root: Path | None, *, keep: bool) -> None:
+    """Run the whole loop on an embedded Gremlin Server with the air-routes graph.
+
+    Exports, processes, trains, transforms and deploys three models, and asks them inside Gremlin queries.
+    """
+    from neptuneml_plugin.quickstart import quickstart
+
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    root = config.data_root(data_root)
+    with _terminated_as_interrupted(), contextlib.ExitStack() as stack:
+        with shown_stages(_err) as progress:
+            result = stack.enter_context(quickstart(root, progress))
+        out.print(*quickstart_page(result, keep=keep), sep="\n")
+        if keep:
+            threading.Event().wait()
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that nothing is left running."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,9 @@ import os
 import struct
 import warnings
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from neptuneml_plugin.errors import InvalidData
 
@@ -62,7 +65,16 @@ def load_graph(path: Path) -> dgl.DGLGraph:
         (graph,), _ = dgl.load_graphs(str(path))
     except (dgl.DGLError, ValueError) as error:
         raise InvalidData(f"{path} is no whole graph ({_first_line(error)}); run `process` again") from None
+    for columns in _columns(graph):
+        for name in [name for name in columns if columns[name].dtype == torch.uint8]:
+            columns[name] = columns[name].bool()  # DGL's file has no bool
     return graph
+
+
+def _columns(graph: dgl.DGLGraph) -> list[Any]:
+    """Return the data of every node and edge type."""
+    nodes = [graph.nodes[label].data for label in graph.ntypes]
+    return nodes + [graph.edges[triple].data for triple in graph.canonical_etypes]
 
 
 def _problem(path: Path) -> str | None:

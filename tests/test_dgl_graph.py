@@ -29,6 +29,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert loaded.canonical_etypes == graph.canonical_etypes
     assert loaded.num_nodes("a") == 6
     assert torch.equal(loaded.nodes["a"].data["x"], graph.nodes["a"].data["x"])
+    assert loaded.edges["r"].data["train_mask"].dtype == torch.bool
     assert torch.equal(loaded.edges["r"].data["train_mask"], graph.edges["r"].data["train_mask"])
     assert torch.equal(loaded.edges(etype="r")[1], torch.tensor([1, 2, 3, 4, 0]))
 
@@ -59,7 +60,7 @@ def test_damaged_inside_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidData, match="is missing; is .* the output of `process`"):
+    with pytest.raises(InvalidData, match=r"is missing; is .* the output of `process`"):
         load_graph(tmp_path / "graph.bin")
 
 

@@ -13,10 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 LAYERS = (
     ("errors",),
     ("config", "stage"),
-    ("ids", "artifacts", "dgl_graph", "report", "client", "learn"),
+    ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "learn"),
     ("export", "processing", "training", "serving", "service"),
-    ("gremlin_server", "testing"),
+    ("jars", "testing"),
+    ("gremlin_server",),
     ("quickstart",),
+    ("display",),
     ("cli",),
 )
 #: Declared exceptions (design): inductive answers will need fitted encoders and model classes.

@@ -1,0 +1,120 @@
+package io.github.neptuneml.gremlin.step;
+
+import io.github.neptuneml.gremlin.NeptuneML;
+import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.wire.Labels;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
+import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
+import org.apache.tinkerpop.gremlin.process.traversal.step.util.HasContainer;
+import org.apache.tinkerpop.gremlin.process.traversal.traverser.TraverserRequirement;
+import org.apache.tinkerpop.gremlin.structure.Direction;
+import org.apache.tinkerpop.gremlin.structure.Vertex;
+import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
+
+/** {@code out(l)} or {@code in(l)} with a prediction: the vertices that an edge probably leads to. */
+public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> implements TraversalParent {
+
+    private final Direction direction;
+    private final String edgeLabel;
+    private final String vertexLabel;
+    private Traversal.Admin<Object, Vertex> candidates;
+    private Traversal.Admin<Object, Vertex> neighbours;
+
+    /**
+     * Makes a step.
+     *
+     * @param direction OUT predicts tails, IN heads
+     * @param vertexLabel the label of the predicted vertices
+     * @param criteria what they must fulfil before the limit counts, their label among it
+     * @param oneByOne whether pulling ahead could change the query's effects
+     */
+    public PredictedVerticesStep(final Traversal.Admin<?, ?> traversal, final Query query, final StepOptions options,
+                                 final Direction direction, final String edgeLabel, final String vertexLabel,
+                                 final List<HasContainer> criteria, final boolean oneByOne) {
+        super(traversal, query, options, NeptuneML.PREDICTION, oneByOne);
+        this.direction = direction;
+        this.edgeLabel = edgeLabel;
+        this.vertexLabel = vertexLabel;
+        this.candidates = adopt(VertexLookup.candidates(criteria));
+        this.neighbours = options.filterExistingEdges ? adopt(VertexLookup.neighbours(direction, edgeLabel)) : null;
+    }
+
+    /** The graph as well as the parent: strategies that ask a child for its graph run before it is locked. */
+    private Traversal.Admin<Object, Vertex> adopt(final Traversal.Admin<Object, Vertex> child) {
+        this.<Object, Vertex>integrateChild(child);
+        ((Traversal.Admin<?, ?>) traversal).getGraph().ifPresent(child::setGraph);
+        return child;
+    }
+
+    @Override
+    void check(final Resolved resolved) {
+        if (inputLabels(resolved).isEmpty())
+            throw Failure.WRONG_EDGE.with(direction == Direction.OUT ? "'" + edgeLabel + "' to '" + vertexLabel + "'"
+                    : "'" + edgeLabel + "' from '" + vertexLabel + "'", resolved.endpoint.name(), resolved.endpoint);
+    }
+
+    private Set<String> inputLabels(final Resolved resolved) {
+        return resolved.endpoint.inputLabels(
+                Labels.onWire(edgeLabel), Labels.onWire(vertexLabel), direction == Direction.OUT);
+    }
+
+    @Override
+    void answer(final List<Traverser.Admin<Vertex>> batch, final Resolved resolved, final Consumer<Traverser.Admin<Vertex>> out) {
+        final Set<String> inputLabels = inputLabels(resolved);
+        final LinkAnswers answers = new LinkAnswers(resolved, Labels.onWire(edgeLabel), Labels.onWire(vertexLabel),
+                direction == Direction.OUT, inputLabels.size() > 1);
+        for (final Traverser.Admin<?> start : batch) {
+            if (!(start.get() instanceof Vertex)) throw notAnElement(start.get());
+            final Vertex vertex = (Vertex) start.get();
+            if (inputLabels.contains(Labels.onWire(vertex.label())) && !answers.knows(vertex))
+                answers.add(vertex, neighbours == null ? Set.of() : VertexLookup.joined(neighbours, start));
+        }
+        answers.fill(ids -> VertexLookup.visible(candidates, ids, batch.get(0)));
+        for (final Traverser.Admin<Vertex> start : batch)
+            for (final Map.Entry<Vertex, Double> predicted : answers.of(start.get()))
+                out.accept(split(start, predicted.getKey(), predicted.getValue()));
+    }
+
+    @Override
+    public <S, E> List<Traversal.Admin<S, E>> getLocalChildren() {
+        final List<Traversal.Admin<S, E>> children = new ArrayList<>();
+        children.add((Traversal.Admin) candidates);
+        if (neighbours != null) children.add((Traversal.Admin) neighbours);
+        return children;
+    }
+
+    @Override
+    public void setTraversal(final Traversal.Admin<?, ?> parentTraversal) {
+        super.setTraversal(parentTraversal);
+        for (final Traversal.Admin<?, ?> child : getLocalChildren()) integrateChild(child);
+    }
+
+    @Override
+    public PredictedVerticesStep clone() {
+        final PredictedVerticesStep clone = (PredictedVerticesStep) super.clone();
+        clone.candidates = candidates.clone();
+        clone.neighbours = neighbours == null ? null : neighbours.clone();
+        return clone;
+    }
+
+    @Override
+    public Set<TraverserRequirement> getRequirements() {
+        return getSelfAndChildRequirements(super.getRequirements().toArray(new TraverserRequirement[0]));
+    }
+
+    @Override
+    public int hashCode() {
+        return super.hashCode() ^ toString().hashCode();
+    }
+
+    @Override
+    public String toString() {
+        return StringFactory.stepString(this, direction, edgeLabel, candidates, neighbours == null ? "" : neighbours);
+    }
+}

@@ -1,0 +1,136 @@
+package io.github.neptuneml.gremlin.step;
+
+import io.github.neptuneml.gremlin.failure.Failure;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Queue;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.apache.tinkerpop.gremlin.process.traversal.Step;
+import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
+import org.apache.tinkerpop.gremlin.process.traversal.step.filter.RangeGlobalStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.util.AbstractStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
+import org.apache.tinkerpop.gremlin.process.traversal.traverser.TraverserRequirement;
+import org.apache.tinkerpop.gremlin.process.traversal.util.FastNoSuchElementException;
+import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
+
+/**
+ * A step that answers its incoming traversers in batches of 1, 2, 4 … 1000, so that a first answer is quick,
+ * {@code limit(1)} stays lazy, and a long stream costs few requests.
+ *
+ * @param <S> what comes in
+ * @param <E> what is predicted
+ */
+abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
+
+    private static final int LARGEST_BATCH = 1000;
+
+    private final Query query;
+    private final StepOptions options;
+    private final String predicate;
+    private final boolean oneByOne;
+    private Queue<Traverser.Admin<E>> answered = new ArrayDeque<>();
+    private int batchSize = 1;
+    private long passedOn;
+    private Resolved resolved;
+
+    /**
+     * Makes a step.
+     *
+     * @param predicate the task's predicate, which must fit the endpoint
+     * @param oneByOne whether batches stay at one traverser, because pulling ahead could change the query's effects
+     */
+    PredictionStep(final Traversal.Admin<?, ?> traversal, final Query query, final StepOptions options,
+                   final String predicate, final boolean oneByOne) {
+        super(traversal);
+        this.query = query;
+        this.options = options;
+        this.predicate = predicate;
+        this.oneByOne = oneByOne;
+    }
+
+    /** Passes on what is predicted for each traverser, in the traversers' order. */
+    abstract void answer(List<Traverser.Admin<S>> batch, Resolved resolved, Consumer<Traverser.Admin<E>> out);
+
+    /** Refuses an endpoint that predicts something else. */
+    abstract void check(Resolved resolved);
+
+    @Override
+    protected Traverser.Admin<E> processNextStart() {
+        while (answered.isEmpty()) {
+            if (passedOn >= wanted()) throw FastNoSuchElementException.instance();
+            answer(nextBatch(), resolved(), answered::add);
+        }
+        final Traverser.Admin<E> next = answered.remove();
+        passedOn += next.bulk();
+        return next;
+    }
+
+    /** What a following limit() lets through; it would ask for one more before it ends, which may cost a request. */
+    private long wanted() {
+        return nextStep instanceof RangeGlobalStep ? FollowingLimit.of((RangeGlobalStep<?>) (Step) nextStep) : Long.MAX_VALUE;
+    }
+
+    private List<Traverser.Admin<S>> nextBatch() {
+        final List<Traverser.Admin<S>> batch = new ArrayList<>();
+        batch.add(starts.next());
+        while (batch.size() < batchSize && starts.hasNext()) batch.add(starts.next());
+        if (!oneByOne) batchSize = Math.min(2 * batchSize, LARGEST_BATCH);
+        return batch;
+    }
+
+    /** At first execution, not before: explain() applies strategies one at a time, without the source's options. */
+    private Resolved resolved() {
+        if (resolved == null) {
+            final SourceOptions source = SourceOptions.of(TraversalHelper.getRootTraversal(traversal).getStrategies());
+            final Resolved fresh = Resolved.of(query, options, source, predicate);
+            check(fresh);
+            resolved = fresh;
+        }
+        return resolved;
+    }
+
+    final StepOptions options() {
+        return options;
+    }
+
+    final String predicate() {
+        return predicate;
+    }
+
+    /** A traverser with the predicted object, and its score bound to the label that the options name. */
+    final Traverser.Admin<E> split(final Traverser.Admin<S> start, final E predicted, final double score) {
+        if (options.scoreLabel == null) return start.split(predicted, this);
+        final Traverser.Admin<Object> scored = start.split((Object) score, unlabelled());
+        scored.addLabels(Collections.singleton(options.scoreLabel));
+        return scored.split(predicted, (Step) this);
+    }
+
+    private static Step unlabelled() {
+        return EmptyStep.instance();
+    }
+
+    static RuntimeException notAnElement(final Object object) {
+        return Failure.NOT_AN_ELEMENT.with(object == null ? "null" : object.getClass().getSimpleName());
+    }
+
+    @Override
+    public Set<TraverserRequirement> getRequirements() {
+        return options.scoreLabel == null ? EnumSet.of(TraverserRequirement.OBJECT)
+                : EnumSet.of(TraverserRequirement.OBJECT, TraverserRequirement.LABELED_PATH);
+    }
+
+    /** Replaces the queue instead of emptying it: cloning resets the clone while it still shares the original's. */
+    @Override
+    public void reset() {
+        super.reset();
+        answered = new ArrayDeque<>();
+        batchSize = 1;
+        passedOn = 0;
+    }
+}

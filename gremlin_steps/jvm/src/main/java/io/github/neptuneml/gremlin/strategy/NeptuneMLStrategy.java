@@ -1,0 +1,135 @@
+package io.github.neptuneml.gremlin.strategy;
+
+import io.github.neptuneml.gremlin.NeptuneML;
+import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.step.Query;
+import io.github.neptuneml.gremlin.step.SourceOptions;
+import io.github.neptuneml.gremlin.wire.PredictionClient;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.apache.tinkerpop.gremlin.process.computer.traversal.strategy.decoration.VertexProgramStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.Step;
+import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategies;
+import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.step.HasContainerHolder;
+import org.apache.tinkerpop.gremlin.process.traversal.step.map.ElementMapStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertiesStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertyMapStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.map.VertexStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.util.HasContainer;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.AbstractTraversalStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.ConnectiveStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.PartitionStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
+
+/**
+ * Replaces the steps that carry {@code Neptune#ml.*} predicates by steps that ask an endpoint, and refuses every
+ * predicate that would otherwise be ignored.
+ *
+ * <p>It is a decoration strategy because optimisations lose steps' options, and it goes before the strategies that
+ * restrict access, so that these see the look-ups that predictions make ({@code VertexLookup}). The whole tree is
+ * rewritten when the root's turn comes.
+ */
+public final class NeptuneMLStrategy extends AbstractTraversalStrategy<TraversalStrategy.DecorationStrategy>
+        implements TraversalStrategy.DecorationStrategy {
+
+    private static final long serialVersionUID = 1L;
+
+    private static final Set<Class<? extends DecorationStrategy>> POSTS = Set.of(
+            SubgraphStrategy.class, PartitionStrategy.class, ConnectiveStrategy.class, VertexProgramStrategy.class);
+
+    private final transient PredictionClient client;
+
+    public NeptuneMLStrategy(final PredictionClient client) {
+        this.client = client;
+    }
+
+    @Override
+    public Set<Class<? extends DecorationStrategy>> applyPost() {
+        return POSTS;
+    }
+
+    @Override
+    public void apply(final Traversal.Admin<?, ?> traversal) {
+        if (!traversal.isRoot()) return;
+        checkSource(traversal.getStrategies());
+        final List<Traversal.Admin<?, ?>> tree = Traversals.tree(traversal);
+        if (tree.stream().noneMatch(NeptuneMLStrategy::isMarked)) return;
+        if (traversal.getStrategies().getStrategy(VertexProgramStrategy.class).isPresent()) throw Failure.OLAP.with();
+        rewrite(tree);
+    }
+
+    private void rewrite(final List<Traversal.Admin<?, ?>> tree) {
+        final Query query = new Query(client);
+        final boolean oneByOne = Effects.in(tree);
+        final PropertiesRewrite properties = new PropertiesRewrite(query, oneByOne);
+        final LinkRewrite links = new LinkRewrite(query, oneByOne);
+        for (final Traversal.Admin<?, ?> part : tree)
+            for (final Step<?, ?> step : List.copyOf(part.getSteps()))
+                if (isMarked(step)) rewrite(step, part, properties, links);
+    }
+
+    private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal,
+                                final PropertiesRewrite properties, final LinkRewrite links) {
+        final Map<String, Object> predicates = Traversals.predicates(step);
+        refuseInductive(predicates);
+        if (predicates.isEmpty()) refuseKeys(step);
+        else if (step instanceof PropertiesStep) properties.apply((PropertiesStep<?>) step, predicates, traversal);
+        else if (step instanceof VertexStep) links.apply((VertexStep<?>) step, predicates, traversal);
+        else predicates.keySet().forEach(predicate -> Predicates.refuse(predicate, Traversals.name(step)));
+    }
+
+    private static void refuseKeys(final Step<?, ?> step) {
+        final String key = keys(step).filter(NeptuneML::isPredicate).findFirst().orElseThrow();
+        if (key.equals(NeptuneML.SCORE) && step instanceof PropertiesStep)
+            throw Failure.SCORE_WITHOUT_TASK.with("properties() or values()");
+        Predicates.refuse(key, Traversals.name(step));
+    }
+
+    private static boolean isMarked(final Traversal.Admin<?, ?> traversal) {
+        return traversal.getSteps().stream().anyMatch(NeptuneMLStrategy::isMarked);
+    }
+
+    private static boolean isMarked(final Step<?, ?> step) {
+        return !Traversals.predicates(step).isEmpty() || keys(step).anyMatch(NeptuneML::isPredicate);
+    }
+
+    /** The property keys that a step reads. */
+    private static Stream<String> keys(final Step<?, ?> step) {
+        if (step instanceof PropertiesStep) return Arrays.stream(((PropertiesStep<?>) step).getPropertyKeys());
+        if (step instanceof PropertyMapStep) return Arrays.stream(((PropertyMapStep<?, ?>) step).getPropertyKeys());
+        if (step instanceof ElementMapStep) return Arrays.stream(((ElementMapStep<?, ?>) step).getPropertyKeys());
+        if (!(step instanceof HasContainerHolder)) return Stream.empty();
+        final List<HasContainer> containers = ((HasContainerHolder) step).getHasContainers();
+        return containers.stream().map(HasContainer::getKey);
+    }
+
+    private static void checkSource(final TraversalStrategies strategies) {
+        final Map<String, Object> options = SourceOptions.raw(strategies);
+        options.keySet().stream().filter(NeptuneML::isPredicate)
+                .forEach(predicate -> Predicates.require(predicate, Place.SOURCE, "g"));
+        refuseInductive(options);
+        SourceOptions.of(strategies);
+        strategies.getStrategy(SubgraphStrategy.class).ifPresent(NeptuneMLStrategy::checkCriteria);
+    }
+
+    /** Criteria join the traversal after our turn, so predictions in them would silently read stored data. */
+    private static void checkCriteria(final SubgraphStrategy subgraph) {
+        Stream.<Traversal<?, ?>>of(subgraph.getVertexCriterion(), subgraph.getEdgeCriterion(), subgraph.getVertexPropertyCriterion())
+                .filter(criterion -> criterion != null)
+                .flatMap(criterion -> Traversals.tree(criterion.asAdmin()).stream())
+                .flatMap(criterion -> criterion.getSteps().stream()).filter(NeptuneMLStrategy::isMarked).findFirst()
+                .ifPresent(step -> {
+                    throw Failure.ACCESS_CRITERION.with(step);
+                });
+    }
+
+    private static void refuseInductive(final Map<String, Object> predicates) {
+        final Object wanted = predicates.get(NeptuneML.INDUCTIVE_INFERENCE);
+        if (wanted != null && !Boolean.FALSE.equals(wanted)) throw Failure.NOT_BUILT.with(NeptuneML.INDUCTIVE_INFERENCE);
+    }
+}

@@ -1,0 +1,72 @@
+package io.github.neptuneml.gremlin.wire;
+
+import io.github.neptuneml.gremlin.failure.Failure;
+import java.io.IOException;
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.tinkerpop.shaded.jackson.databind.JsonNode;
+import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
+
+/** Reads an endpoint's description. Members that later releases add are ignored. */
+final class DescriptionReader {
+
+    private final ObjectMapper mapper = new ObjectMapper();
+
+    EndpointDescription read(final byte[] json, final EndpointReference reference) {
+        try {
+            final JsonNode root = mapper.readTree(json);
+            if (root == null || !root.isObject()) throw new IllegalArgumentException("it is no JSON object");
+            final String status = root.path("status").asText("unknown");
+            if (root.path("addresses").isEmpty() && !"InService".equals(status))
+                throw Failure.ENDPOINT_NOT_IN_SERVICE.with(reference.name(), status, reference.name());
+            return describe(root, reference);
+        } catch (final IOException | IllegalArgumentException e) {
+            throw Failure.MALFORMED_DESCRIPTION.with(reference.name(), e.getMessage());
+        }
+    }
+
+    private static EndpointDescription describe(final JsonNode root, final EndpointReference reference) {
+        final Task task = Task.ofWireName(text(root, "task"));
+        final JsonNode target = root.path("target");
+        final boolean link = task == Task.LINK_PREDICTION;
+        final boolean node = "node".equals(text(target, "element"));
+        return new EndpointDescription(reference, text(root, "version"), task,
+                link ? null : text(target, "property"),
+                link ? null : task.isRegression() ? "Double" : text(target, "dataType"),
+                node ? text(target, "label") : null,
+                node ? List.of() : relations(link ? target.path("edges") : target),
+                nodes(root.path("schema").path("nodes")),
+                root.path("threshold").isNumber() ? root.path("threshold").doubleValue() : null,
+                addresses(root.path("addresses")), root.path("token").asText(""));
+    }
+
+    private static String text(final JsonNode node, final String name) {
+        final JsonNode member = node.path(name);
+        if (!member.isTextual()) throw new IllegalArgumentException("'" + name + "' is missing");
+        return member.asText();
+    }
+
+    private static List<EndpointDescription.Relation> relations(final JsonNode edges) {
+        final List<EndpointDescription.Relation> relations = new ArrayList<>();
+        for (final JsonNode edge : edges.isArray() ? edges : List.of(edges))
+            relations.add(new EndpointDescription.Relation(text(edge, "from"), text(edge, "label"), text(edge, "to")));
+        return List.copyOf(relations);
+    }
+
+    private static Map<String, EndpointDescription.NodeLabel> nodes(final JsonNode nodes) {
+        final Map<String, EndpointDescription.NodeLabel> byLabel = new HashMap<>();
+        for (final JsonNode node : nodes)
+            byLabel.put(text(node, "label"), new EndpointDescription.NodeLabel(
+                    node.path("idType").asText("String"), node.path("count").asInt(0)));
+        return Map.copyOf(byLabel);
+    }
+
+    private static List<URI> addresses(final JsonNode addresses) {
+        final List<URI> uris = new ArrayList<>();
+        for (final JsonNode address : addresses) uris.add(URI.create(address.asText()));
+        return List.copyOf(uris);
+    }
+}

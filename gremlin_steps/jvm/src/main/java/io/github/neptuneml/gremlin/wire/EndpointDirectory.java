@@ -1,0 +1,84 @@
+package io.github.neptuneml.gremlin.wire;
+
+import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.failure.NeptuneMLException;
+import java.io.IOException;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * Endpoints by name. A description is asked for with a conditional GET and used for at most {@code reuseMillis}
+ * without asking again; an endpoint that is gone is forgotten at once.
+ */
+final class EndpointDirectory {
+
+    private static final Duration TIMEOUT = Duration.ofSeconds(10);
+
+    private static final class Entry {
+        final EndpointDescription description;
+        final String etag;
+        final long checkedNanos;
+
+        Entry(final EndpointDescription description, final String etag, final long checkedNanos) {
+            this.description = description;
+            this.etag = etag;
+            this.checkedNanos = checkedNanos;
+        }
+    }
+
+    private final Map<EndpointReference, Entry> entries = new ConcurrentHashMap<>();
+    private final DescriptionReader reader = new DescriptionReader();
+    private final Http http;
+    private final long reuseNanos;
+
+    EndpointDirectory(final Http http, final int reuseMillis) {
+        this.http = http;
+        this.reuseNanos = reuseMillis * 1_000_000L;
+    }
+
+    EndpointDescription describe(final EndpointReference reference) {
+        final Entry known = entries.get(reference);
+        final long now = System.nanoTime();
+        if (known != null && now - known.checkedNanos < reuseNanos) return known.description;
+        try {
+            final Entry current = ask(reference, known, now);
+            entries.put(reference, current);
+            return current.description;
+        } catch (final NeptuneMLException e) {
+            entries.remove(reference);
+            throw e;
+        }
+    }
+
+    void forget(final EndpointReference reference) {
+        entries.remove(reference);
+    }
+
+    private Entry ask(final EndpointReference reference, final Entry known, final long now) {
+        final HttpResponse<byte[]> response = get(reference, known);
+        switch (response.statusCode()) {
+            case 200:
+                return new Entry(reader.read(response.body(), reference),
+                        response.headers().firstValue("ETag").orElse(null), now);
+            case 304:
+                if (known != null) return new Entry(known.description, known.etag, now);
+                throw Failure.MALFORMED_DESCRIPTION.with(reference.name(), "304 for a first request");
+            default:
+                throw ErrorBody.read(response).asDescriptionFailure(reference);
+        }
+    }
+
+    private HttpResponse<byte[]> get(final EndpointReference reference, final Entry known) {
+        final HttpRequest.Builder request = HttpRequest.newBuilder(reference.description()).timeout(TIMEOUT).GET();
+        reference.token().ifPresent(token -> request.header("Authorization", "Bearer " + token));
+        if (known != null && known.etag != null) request.header("If-None-Match", known.etag);
+        try {
+            return http.send(request.build());
+        } catch (final IOException e) {
+            throw Failure.SERVICE_UNREACHABLE.with(reference.service(), ErrorBody.reason(e));
+        }
+    }
+}

@@ -1,0 +1,16 @@
+package io.github.neptuneml.gremlin.wire;
+
+import java.util.Arrays;
+import java.util.stream.Collectors;
+
+/** Labels as the wire writes them: several parts ({@code Person::Admin}) sorted and joined with ';'. */
+public final class Labels {
+
+    private Labels() {
+    }
+
+    public static String onWire(final String label) {
+        if (!label.contains("::")) return label;
+        return Arrays.stream(label.split("::")).sorted().collect(Collectors.joining(";"));
+    }
+}

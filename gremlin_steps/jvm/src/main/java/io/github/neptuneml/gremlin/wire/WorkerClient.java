@@ -1,0 +1,109 @@
+package io.github.neptuneml.gremlin.wire;
+
+import io.github.neptuneml.gremlin.failure.Failure;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpConnectTimeoutException;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpTimeoutException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Set;
+
+/** Asks the workers of an endpoint; where none of them can be reached, the service's own route. */
+final class WorkerClient {
+
+    /** A worker ends a late answer itself and says so; only a worker that hangs is given up from here. */
+    private static final long GRACE_MILLIS = 500;
+
+    /** Answers that another worker, known to the service, may do better: moved on, restarted, shutting down. */
+    private static final Set<Integer> ASK_THE_SERVICE = Set.of(401, 403, 404, 409, 502, 503);
+
+    private final Http http;
+    private final EndpointDirectory directory;
+    private final AnswerReader reader = new AnswerReader();
+
+    WorkerClient(final Http http, final EndpointDirectory directory) {
+        this.http = http;
+        this.directory = directory;
+    }
+
+    List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis) {
+        final Deadline deadline = new Deadline(endpoint.name(), budgetMillis);
+        for (final WorkerPool.Worker worker : endpoint.workers.leastBusyFirst()) {
+            final HttpResponse<byte[]> response = tryWorker(worker, endpoint, asked, deadline);
+            if (response == null) continue;
+            if (ASK_THE_SERVICE.contains(response.statusCode())) break;
+            return answers(response, endpoint, asked);
+        }
+        return answers(askService(endpoint, asked, deadline), endpoint, asked);
+    }
+
+    private HttpResponse<byte[]> tryWorker(final WorkerPool.Worker worker, final EndpointDescription endpoint,
+                                           final Invocation asked, final Deadline deadline) {
+        worker.inFlight.incrementAndGet();
+        try {
+            final URI url = worker.address.resolve("/invocations");
+            return post(url, endpoint.token, endpoint, asked, deadline);
+        } catch (final IOException e) {
+            worker.rest();
+            return null;
+        } finally {
+            worker.inFlight.decrementAndGet();
+        }
+    }
+
+    private HttpResponse<byte[]> askService(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline) {
+        try {
+            return post(endpoint.reference.invocations(), endpoint.reference.token().orElse(""), endpoint, asked, deadline);
+        } catch (final IOException e) {
+            throw Failure.WORKER_UNREACHABLE.with(endpoint.name(), ErrorBody.reason(e));
+        }
+    }
+
+    private HttpResponse<byte[]> post(final URI url, final String token, final EndpointDescription endpoint,
+                                      final Invocation asked, final Deadline deadline) throws IOException {
+        final long left = deadline.leftMillis();
+        final HttpRequest.Builder request = HttpRequest.newBuilder(url)
+                .timeout(Duration.ofMillis(left + GRACE_MILLIS))
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofByteArray(asked.toJson(endpoint.version, left)));
+        if (!token.isEmpty()) request.header("Authorization", "Bearer " + token);
+        try {
+            return http.send(request.build());
+        } catch (final HttpConnectTimeoutException e) {
+            throw e;
+        } catch (final HttpTimeoutException e) {
+            throw deadline.exceeded();
+        }
+    }
+
+    private List<List<Answer>> answers(final HttpResponse<byte[]> response, final EndpointDescription endpoint, final Invocation asked) {
+        if (response.statusCode() == 200) return reader.read(response.body(), endpoint, asked);
+        if (response.statusCode() == 404) directory.forget(endpoint.reference);
+        throw ErrorBody.read(response).asInvocationFailure(endpoint);
+    }
+
+    /** The moment until which the caller waits, over all attempts. */
+    private static final class Deadline {
+        private final String endpoint;
+        private final long budgetMillis;
+        private final long startNanos = System.nanoTime();
+
+        Deadline(final String endpoint, final long budgetMillis) {
+            this.endpoint = endpoint;
+            this.budgetMillis = budgetMillis;
+        }
+
+        long leftMillis() {
+            final long left = budgetMillis - (System.nanoTime() - startNanos) / 1_000_000L;
+            if (left <= 0) throw exceeded();
+            return left;
+        }
+
+        RuntimeException exceeded() {
+            return Failure.TOO_LATE.with(endpoint, budgetMillis);
+        }
+    }
+}

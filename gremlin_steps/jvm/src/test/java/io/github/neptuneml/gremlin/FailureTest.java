@@ -1,0 +1,177 @@
+package io.github.neptuneml.gremlin;
+
+import static io.github.neptuneml.gremlin.NeptuneML.CLASSIFICATION;
+import static io.github.neptuneml.gremlin.NeptuneML.ENDPOINT;
+import static io.github.neptuneml.gremlin.NeptuneML.PREDICTION;
+import static io.github.neptuneml.gremlin.NeptuneML.SCORE;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.github.neptuneml.gremlin.FakeService.Canned;
+import io.github.neptuneml.gremlin.failure.NeptuneMLException;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedException;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Service and worker in trouble: every fault becomes one of the documented failures, never a partial answer. */
+class FailureTest extends PredictionTest {
+
+    private NeptuneMLException failure() {
+        return assertThrows(NeptuneMLException.class, () -> g("country").V(1).values("country", SCORE).with(CLASSIFICATION).iterate());
+    }
+
+    private static String closedPort() {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return "http://127.0.0.1:" + socket.getLocalPort();
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Test
+    void anUnreachableServiceSaysHowToStartIt() {
+        final String url = closedPort();
+        final NeptuneMLException failure = assertThrows(NeptuneMLException.class, () -> g(Settings.build().serviceUrl(url).create())
+                .with(ENDPOINT, "country").V(1).values("country").with(CLASSIFICATION).iterate());
+        assertEquals("FailureByQueryException", failure.code());
+        assertTrue(failure.getMessage().contains(url) && failure.getMessage().contains("neptuneml serve"), failure.getMessage());
+    }
+
+    private void endpointAt(final String... addresses) {
+        service.with(FakeEndpoint.node("country", "node_class", "person", "country", "String").addresses(List.of(addresses)).answer("*", "US", 0.9));
+    }
+
+    @Test
+    void withoutAnyWorkerTheServicePassesOn() {
+        endpointAt(closedPort(), closedPort());
+        assertEquals("US", g("country").V(1).values("country").with(CLASSIFICATION).next());
+        assertEquals("/endpoints/country/invocations", service.requests.get(0).path);
+    }
+
+    @Test
+    void aLivingWorkerIsPreferredToTheService() {
+        endpointAt(closedPort(), service.url());
+        assertEquals("US", g("country").V(1).values("country").with(CLASSIFICATION).next());
+        assertEquals("/invocations", service.requests.get(0).path);
+    }
+
+    @Test
+    void noAddressMeansTheServicesRoute() {
+        endpointAt();
+        assertEquals("US", g("country").V(1).values("country").with(CLASSIFICATION).next());
+        assertEquals("/endpoints/country/invocations", service.requests.get(0).path);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {401, 403, 404, 409, 502, 503})
+    void aWorkerThatHasMovedOnIsBypassed(final int status) {
+        service.workersSay(Canned.error(status, "ConstraintViolationException", "not me"));
+        assertEquals("US", g("country").V(1).values("country").with(CLASSIFICATION).next());
+        assertEquals(List.of("/invocations", "/endpoints/country/invocations"),
+                List.of(service.requests.get(0).path, service.requests.get(1).path));
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "400, InvalidParameterException, InvalidParameterException",
+        "400, MissingParameterException, MissingParameterException",
+        "400, UnsupportedOperationException, UnsupportedOperationException",
+        "400, BadRequestException, BadRequestException",
+        "400, ConstraintViolationException, ConstraintViolationException",
+        "403, AccessDeniedException, BadRequestException",
+        "404, MLResourceNotFoundException, BadRequestException",
+        "409, ConstraintViolationException, ConstraintViolationException",
+        "429, TooManyRequestsException, TooManyRequestsException",
+        "500, TimeLimitExceededException, TimeLimitExceededException",
+        "500, InternalFailureException, FailureByQueryException",
+        "503, FailureByQueryException, FailureByQueryException",
+        "418, Teapot, FailureByQueryException"})
+    void errorsKeepTheirMeaning(final int status, final String sent, final String expected) {
+        service.workersSay(Canned.error(status, sent, "because"));
+        service.serviceSays(Canned.error(status, sent, "because"));
+        final NeptuneMLException failure = failure();
+        assertEquals(expected, failure.code());
+        assertTrue(failure.getMessage().contains("country"), failure.getMessage());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "not json", "[]", "null", "{}", "{\"answers\": 5, \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [], \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[], []], \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[{\"value\": \"US\", \"score\": 1}, {\"value\": \"US\", \"score\": 1}]], \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [{\"value\": \"US\"}], \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[{\"score\": 0.5}]], \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[{\"value\": null, \"score\": 0.5}]], \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[{\"value\": \"US\"}]], \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[{\"value\": \"US\", \"score\": \"NaN\"}]], \"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[{\"value\": \"US\", \"score\": 0.5}]], \"artifactVersion\": \"country-2\"}",
+        "{\"answers\": [[{\"value\": \"US\", \"score\": 0.5}]]}"})
+    void malformedAnswersAreRefused(final String body) {
+        service.workersSay(new Canned(200, body));
+        assertEquals("ConstraintViolationException", failure().code());
+    }
+
+    @Test
+    void idsOfAnotherTypeAreRefused() {
+        service.with(FakeEndpoint.links("links", new String[] {"person", "created", "software"}).ids("software", "Long", 2).answer("1", "lop", 0.5));
+        final NeptuneMLException failure = assertThrows(NeptuneMLException.class,
+                () -> g("links").V(1).out("created").with(PREDICTION).hasLabel("software").iterate());
+        assertEquals("ConstraintViolationException", failure.code());
+    }
+
+    @Test
+    void theQuerysTimeoutEndsAHangingRequest() {
+        service.holdAnswers();
+        final NeptuneMLException failure = assertThrows(NeptuneMLException.class, () -> g("country").with("evaluationTimeout", 200L)
+                .V(1).values("country").with(CLASSIFICATION).iterate());
+        assertEquals("TimeLimitExceededException", failure.code());
+        final int deadline = service.requests.get(0).parameters().path("deadlineMs").asInt();
+        assertTrue(deadline > 0 && deadline <= 200, "deadlineMs is " + deadline);
+    }
+
+    @Test
+    void anInterruptEndsAHangingRequest() throws Exception {
+        service.holdAnswers();
+        final CompletableFuture<Throwable> outcome = new CompletableFuture<>();
+        final CompletableFuture<Boolean> flag = new CompletableFuture<>();
+        final Thread query = new Thread(() -> {
+            try {
+                g("country").V(1).values("country").with(CLASSIFICATION).iterate();
+                outcome.complete(null);
+            } catch (final RuntimeException e) {
+                flag.complete(Thread.currentThread().isInterrupted());
+                outcome.complete(e);
+            }
+        });
+        query.start();
+        service.awaitRequest();
+        query.interrupt();
+        assertInstanceOf(TraversalInterruptedException.class, outcome.get());
+        assertTrue(flag.get(), "the interrupt flag is restored");
+        query.join();
+    }
+
+    @Test
+    void requestsSayWhatTheyAre() {
+        g("country").with(NeptuneML.THRESHOLD, 0.25).with(NeptuneML.LIMIT, 3).V(1).properties("country", SCORE).with(CLASSIFICATION).iterate();
+        final FakeService.Request request = service.requests.get(0);
+        assertEquals("v1", request.body.path("version").asText());
+        assertEquals("predict", request.body.path("mode").asText());
+        assertEquals("country", request.parameters().path("property").asText());
+        assertEquals(3, request.parameters().path("topk").asInt());
+        assertEquals(0.25, request.parameters().path("threshold").asDouble());
+        assertTrue(request.parameters().path("score").asBoolean());
+        assertEquals("country-1", request.parameters().path("artifactVersion").asText());
+        assertEquals("[{\"nodeId\":\"1\"}]", request.items().toString());
+    }
+}

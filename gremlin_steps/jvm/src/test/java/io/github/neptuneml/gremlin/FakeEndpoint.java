@@ -1,0 +1,137 @@
+package io.github.neptuneml.gremlin;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.apache.tinkerpop.shaded.jackson.databind.JsonNode;
+import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
+import org.apache.tinkerpop.shaded.jackson.databind.node.ArrayNode;
+import org.apache.tinkerpop.shaded.jackson.databind.node.ObjectNode;
+
+/** An endpoint of {@link FakeService}: its description and its answers by item, best first. */
+public final class FakeEndpoint {
+
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    final String name;
+    final List<String> versions = new ArrayList<>();
+    String version;
+    String status = "InService";
+    private final String task;
+    private final ObjectNode target = MAPPER.createObjectNode();
+    private final ArrayNode nodes = MAPPER.createArrayNode();
+    private final Map<String, List<Object[]>> answers = new LinkedHashMap<>();
+    private Double threshold;
+    private List<String> addresses;
+
+    private FakeEndpoint(final String name, final String task) {
+        this.name = name;
+        this.task = task;
+        update(name + "-1");
+    }
+
+    public static FakeEndpoint node(final String name, final String task, final String label, final String property, final String dataType) {
+        final FakeEndpoint endpoint = new FakeEndpoint(name, task);
+        endpoint.target.put("element", "node").put("label", label).put("property", property).put("dataType", dataType);
+        return endpoint;
+    }
+
+    public static FakeEndpoint edge(final String name, final String task, final String from, final String label,
+                                    final String to, final String property, final String dataType) {
+        final FakeEndpoint endpoint = new FakeEndpoint(name, task);
+        endpoint.target.put("element", "edge").put("from", from).put("label", label).put("to", to)
+                .put("property", property).put("dataType", dataType);
+        return endpoint;
+    }
+
+    /** Link prediction over relations, each a {@code from, label, to}. */
+    public static FakeEndpoint links(final String name, final String[]... relations) {
+        final FakeEndpoint endpoint = new FakeEndpoint(name, "link_prediction");
+        final ArrayNode edges = endpoint.target.put("element", "edge").putArray("edges");
+        for (final String[] relation : relations)
+            edges.addObject().put("from", relation[0]).put("label", relation[1]).put("to", relation[2]);
+        return endpoint;
+    }
+
+    public FakeEndpoint ids(final String label, final String idType, final int count) {
+        nodes.addObject().put("label", label).put("idType", idType).put("count", count);
+        return this;
+    }
+
+    public FakeEndpoint tuned(final double value) {
+        threshold = value;
+        return this;
+    }
+
+    /** Other workers than the fake service itself. */
+    public FakeEndpoint addresses(final List<String> urls) {
+        addresses = urls;
+        return this;
+    }
+
+    public FakeEndpoint status(final String newStatus) {
+        status = newStatus;
+        return this;
+    }
+
+    /** A new version; the old ones stay loadable. */
+    public final FakeEndpoint update(final String newVersion) {
+        version = newVersion;
+        versions.add(newVersion);
+        return this;
+    }
+
+    /**
+     * An answer for an item: a node's id, an edge's {@code head>tail}, a link's known end; {@code "*"} answers all.
+     *
+     * @param valueOrId a value, or the id of a predicted vertex
+     */
+    public FakeEndpoint answer(final String item, final Object valueOrId, final double score) {
+        answers.computeIfAbsent(item, key -> new ArrayList<>()).add(new Object[] {valueOrId, score});
+        return this;
+    }
+
+    ObjectNode description(final String serviceUrl) {
+        final ObjectNode description = MAPPER.createObjectNode()
+                .put("name", name).put("status", status).put("version", version).put("task", task)
+                .put("token", "token-of-" + version);
+        description.set("target", target);
+        description.putObject("schema").set("nodes", nodes);
+        if (threshold == null) description.putNull("threshold");
+        else description.put("threshold", threshold);
+        final ArrayNode list = description.putArray("addresses");
+        if (!status.equals("InService") && !status.equals("Updating")) return description;
+        for (final String address : addresses == null ? List.of(serviceUrl) : addresses) list.add(address);
+        return description;
+    }
+
+    ArrayNode answer(final JsonNode item, final JsonNode parameters, final String answeringVersion) {
+        final ArrayNode list = MAPPER.createArrayNode();
+        final Set<String> exclude = new HashSet<>();
+        for (final JsonNode id : item.path("exclude")) exclude.add(id.asText());
+        final boolean scores = parameters.path("score").asBoolean() || task.equals("link_prediction");
+        for (final Object[] answer : answers.getOrDefault(key(item), answers.getOrDefault("*", List.of()))) {
+            if (list.size() == parameters.path("topk").asInt(1) || exclude.contains(answer[0].toString())) continue;
+            if ((double) answer[1] < lowest(parameters)) continue;
+            final ObjectNode entry = list.addObject();
+            if (task.equals("link_prediction")) entry.put("id", (String) answer[0]);
+            else entry.set("value", MAPPER.valueToTree("VERSION".equals(answer[0]) ? answeringVersion : answer[0]));
+            if (scores) entry.put("score", (double) answer[1]);
+        }
+        return list;
+    }
+
+    private double lowest(final JsonNode parameters) {
+        return parameters.path("threshold").isTextual() ? threshold : parameters.path("threshold").asDouble(0);
+    }
+
+    private static String key(final JsonNode item) {
+        if (item.has("nodeId")) return item.path("nodeId").asText();
+        if (item.has("headNodeId") && item.has("tailNodeId"))
+            return item.path("headNodeId").asText() + ">" + item.path("tailNodeId").asText();
+        return item.path(item.has("headNodeId") ? "headNodeId" : "tailNodeId").asText();
+    }
+}

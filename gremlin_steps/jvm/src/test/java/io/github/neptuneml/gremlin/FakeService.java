@@ -1,0 +1,184 @@
+package io.github.neptuneml.gremlin;
+
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.apache.tinkerpop.shaded.jackson.databind.JsonNode;
+import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
+import org.apache.tinkerpop.shaded.jackson.databind.node.ArrayNode;
+import org.apache.tinkerpop.shaded.jackson.databind.node.ObjectNode;
+
+/**
+ * Service and worker in one, on a port of its own, speaking docs/wire.md over real HTTP. A worker's route is
+ * {@code /invocations}, the service's own {@code /endpoints/{name}/invocations}.
+ */
+public final class FakeService implements AutoCloseable {
+
+    /** One request that came in. */
+    public static final class Request {
+        public final String path;
+        public final String authorization;
+        public final JsonNode body;
+
+        Request(final String path, final String authorization, final JsonNode body) {
+            this.path = path;
+            this.authorization = authorization;
+            this.body = body;
+        }
+
+        public JsonNode parameters() {
+            return body.path("data").path("globalParameters");
+        }
+
+        public JsonNode items() {
+            return body.path("data").path(body.path("data").has("nodes") ? "nodes" : "edges");
+        }
+    }
+
+    /** A response in place of the ordinary one. */
+    public static final class Canned {
+        final int status;
+        final String body;
+
+        public Canned(final int status, final String body) {
+            this.status = status;
+            this.body = body;
+        }
+
+        public static Canned error(final int status, final String code, final String text) {
+            return new Canned(status, "{\"code\":\"" + code + "\",\"detailedMessage\":\"" + text + "\"}");
+        }
+    }
+
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+
+    public final List<Request> requests = new CopyOnWriteArrayList<>();
+    public final List<Request> descriptions = new CopyOnWriteArrayList<>();
+    private final Map<String, FakeEndpoint> endpoints = new ConcurrentHashMap<>();
+    private final HttpServer server;
+    private final ExecutorService executor = Executors.newCachedThreadPool();
+    private volatile Canned workerSays;
+    private volatile Canned serviceSays;
+    private volatile CountDownLatch hold;
+    private final CountDownLatch asked = new CountDownLatch(1);
+
+    public FakeService() {
+        try {
+            server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        } catch (final IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        server.createContext("/endpoints/", this::describeOrPassOn);
+        server.createContext("/invocations", exchange -> invoke(exchange, workerSays));
+        server.setExecutor(executor);
+        server.start();
+    }
+
+    public String url() {
+        return "http://127.0.0.1:" + server.getAddress().getPort();
+    }
+
+    public FakeService with(final FakeEndpoint endpoint) {
+        endpoints.put(endpoint.name, endpoint);
+        return this;
+    }
+
+    public void remove(final String endpoint) {
+        endpoints.remove(endpoint);
+    }
+
+    /** Every worker answers this; null for ordinary answers again. */
+    public void workersSay(final Canned canned) {
+        workerSays = canned;
+    }
+
+    /** The service's own route answers this; null for ordinary answers again. */
+    public void serviceSays(final Canned canned) {
+        serviceSays = canned;
+    }
+
+    /** Invocations come in and are not answered until {@link #close}. */
+    public void holdAnswers() {
+        hold = new CountDownLatch(1);
+    }
+
+    public void awaitRequest() throws InterruptedException {
+        asked.await();
+    }
+
+    private void describeOrPassOn(final HttpExchange exchange) throws IOException {
+        final String path = exchange.getRequestURI().getPath();
+        final String[] parts = path.split("/");
+        if (parts.length == 4) {
+            invoke(exchange, serviceSays);
+            return;
+        }
+        descriptions.add(new Request(path, authorization(exchange), null));
+        final FakeEndpoint endpoint = endpoints.get(parts[2]);
+        if (endpoint == null) {
+            send(exchange, Canned.error(404, "MLResourceNotFoundException", "no endpoint " + parts[2]));
+            return;
+        }
+        final String etag = "\"" + endpoint.version + endpoint.status + "\"";
+        exchange.getResponseHeaders().add("ETag", etag);
+        final boolean known = etag.equals(exchange.getRequestHeaders().getFirst("If-None-Match"));
+        send(exchange, known ? new Canned(304, "") : new Canned(200, endpoint.description(url()).toString()));
+    }
+
+    private void invoke(final HttpExchange exchange, final Canned canned) throws IOException {
+        final JsonNode body = MAPPER.readTree(exchange.getRequestBody().readAllBytes());
+        final Request request = new Request(exchange.getRequestURI().getPath(), authorization(exchange), body);
+        requests.add(request);
+        asked.countDown();
+        awaitRelease();
+        send(exchange, canned != null ? canned : answer(request));
+    }
+
+    private void awaitRelease() {
+        try {
+            if (hold != null) hold.await();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private Canned answer(final Request request) {
+        final String version = request.parameters().path("artifactVersion").asText();
+        final FakeEndpoint endpoint = endpoints.values().stream()
+                .filter(one -> one.versions.contains(version)).findFirst().orElse(null);
+        if (endpoint == null) return Canned.error(409, "ConstraintViolationException", "another version");
+        final ObjectNode answer = MAPPER.createObjectNode().put("endpoint", endpoint.name).put("artifactVersion", version);
+        final ArrayNode lists = answer.putArray("answers");
+        for (final JsonNode item : request.items()) lists.add(endpoint.answer(item, request.parameters(), version));
+        return new Canned(200, answer.toString());
+    }
+
+    private static String authorization(final HttpExchange exchange) {
+        return exchange.getRequestHeaders().getFirst("Authorization");
+    }
+
+    private static void send(final HttpExchange exchange, final Canned canned) throws IOException {
+        final byte[] bytes = canned.body.getBytes(StandardCharsets.UTF_8);
+        exchange.sendResponseHeaders(canned.status, canned.status == 304 ? -1 : bytes.length);
+        if (canned.status != 304) exchange.getResponseBody().write(bytes);
+        exchange.close();
+    }
+
+    @Override
+    public void close() {
+        if (hold != null) hold.countDown();
+        server.stop(0);
+        executor.shutdownNow();
+    }
+}

@@ -1,0 +1,177 @@
+"""A small client of the service, for the command line and the quickstart."""
+
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from neptuneml_plugin import errors
+from neptuneml_plugin.config import DEFAULT_SERVICE_URL
+from neptuneml_plugin.errors import FailureByQuery, InvalidParameter, NeptuneMLError, PreconditionsFailed
+
+#: How often a state that is about to change is asked for.
+POLL_SECONDS = 0.1
+#: States that do not change by themselves.
+SETTLED = frozenset({"InService", "Failed"})
+LARGEST_PAGE = 1024
+
+
+class ServiceClient:
+    """Speaks to one service.
+
+    Args:
+        url: such as `http://127.0.0.1:8183`.
+        token: the service's token, if it has one.
+        timeout_seconds: how long one answer may take.
+    """
+
+    def __init__(
+        self, url: str = DEFAULT_SERVICE_URL, token: str | None = None, timeout_seconds: float = 120.0
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidParameter(f"service address '{url}' must look like {DEFAULT_SERVICE_URL}")
+        self._url = url.rstrip("/")
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port
+        self._base = parts.path.rstrip("/")
+        self._headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {token}"} if token else {}
+        )
+        self._timeout = timeout_seconds
+
+    def health(self) -> dict[str, Any]:
+        """Return the service's health.
+
+        Raises:
+            PreconditionsFailed: nothing listens there.
+        """
+        return self._call("GET", "/health")
+
+    def wait_until_healthy(self, timeout_seconds: float = 30.0) -> None:
+        """Return once the service answers.
+
+        Raises:
+            PreconditionsFailed: it does not in time.
+        """
+        end = time.monotonic() + timeout_seconds
+        while True:
+            try:
+                self.health()
+            except PreconditionsFailed:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(POLL_SECONDS)
+            else:
+                return
+
+    def create_endpoint(self, name: str, artifact: str, timeout_seconds: float = 600.0) -> str:
+        """Create an endpoint and return its version once it is in service.
+
+        Args:
+            name: its id.
+            artifact: where the artifact lies, as the service sees it.
+            timeout_seconds: how long that may take.
+
+        Raises:
+            FailureByQuery: it failed; the message is the service's reason.
+        """
+        self._call("POST", "/ml/endpoints", {"id": name, "artifactLocation": artifact})
+        return self._wait_until_in_service(name, timeout_seconds)
+
+    def update_endpoint(self, name: str, artifact: str, timeout_seconds: float = 600.0) -> str:
+        """Give an endpoint another artifact and return its version once that is in service.
+
+        Raises:
+            FailureByQuery: the update failed; the version before goes on answering.
+        """
+        if name in self.list_endpoints():
+            self._wait_until_settled(name, timeout_seconds)
+        self._call("POST", "/ml/endpoints", {"id": name, "artifactLocation": artifact, "update": True})
+        return self._wait_until_in_service(name, timeout_seconds)
+
+    def get_endpoint(self, name: str) -> dict[str, Any]:
+        """Return `GET /ml/endpoints/{name}`."""
+        return self._call("GET", f"/ml/endpoints/{quote(name, safe='')}")
+
+    def describe_endpoint(self, name: str) -> dict[str, Any]:
+        """Return what the plugin is told of an endpoint (`docs/wire.md`, section 1)."""
+        return self._call("GET", f"/endpoints/{quote(name, safe='')}")
+
+    def list_endpoints(self) -> list[str]:
+        """Return the names of all endpoints, newest first."""
+        names: list[str] = []
+        query: dict[str, Any] = {"maxItems": LARGEST_PAGE}
+        while True:
+            page = self._call("GET", f"/ml/endpoints?{urlencode(query)}")
+            names += page["ids"]
+            if "nextToken" not in page:
+                return names
+            query["nextToken"] = page["nextToken"]
+
+    def delete_endpoint(self, name: str) -> None:
+        """Delete an endpoint."""
+        self._call("DELETE", f"/ml/endpoints/{quote(name, safe='')}")
+
+    def invoke(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask an endpoint (`docs/wire.md`, section 2)."""
+        return self._call("POST", f"/endpoints/{quote(name, safe='')}/invocations", body)
+
+    def _wait_until_in_service(self, name: str, timeout_seconds: float) -> str:
+        status = self._wait_until_settled(name, timeout_seconds)
+        reason = status["endpoint"].get("failureReason")
+        if status["status"] == "Failed" or reason:
+            raise FailureByQuery(f"endpoint '{name}': {reason}")
+        return str(status["version"])
+
+    def _wait_until_settled(self, name: str, timeout_seconds: float) -> dict[str, Any]:
+        end = time.monotonic() + timeout_seconds
+        while True:
+            status = self.get_endpoint(name)
+            if status["status"] in SETTLED:
+                return status
+            if time.monotonic() >= end:
+                raise FailureByQuery(
+                    f"endpoint '{name}' is still {status['status']} after {timeout_seconds:.0f} s"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send one request; raise the error that the service names."""
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=self._timeout)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, self._base + path, content, self._headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise PreconditionsFailed(
+                f"no service answers at {self._url} ({error or type(error).__name__}); "
+                "start one with `neptuneml serve`"
+            ) from None
+        finally:
+            connection.close()
+        return self._read(answer.status, text)
+
+    def _read(self, status: int, text: bytes) -> dict[str, Any]:
+        try:
+            document = json.loads(text)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise FailureByQuery(f"{self._url} does not answer as this service does (HTTP {status})")
+        if status >= 400:
+            kind = _ERRORS.get(str(document.get("code")), NeptuneMLError)
+            raise kind(document.get("detailedMessage") or f"HTTP {status}")
+        return document
+
+
+#: Code -> the class of the tree that bears it first.
+_ERRORS: dict[str, type[NeptuneMLError]] = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, NeptuneMLError) and "code" in vars(kind)
+}

@@ -1,0 +1,102 @@
+"""The generated `model-HPO-configuration.json`: which hyperparameters to search, and their defaults.
+
+One table; form and names are Neptune's (spec/neptune-ml.md 4.2), tiers say from how many trials on a
+hyperparameter is searched. Ranges that Neptune scales with the graph are written resolved (decision 10).
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.processing.labels import Labels
+from neptuneml_plugin.processing.target import Answers
+
+MODEL = "rgcn"
+#: Largest / smallest training class beyond which accuracy says little (decision 9).
+IMBALANCE = 10
+#: Optimiser steps of an epoch that the default batch size aims at (decision 13).
+STEPS_PER_EPOCH = 10
+SMALLEST_BATCH, LARGEST_BATCH = 128, 4096
+#: Vertices for which the range of `num-epochs` is written; more of them widen it in proportion (`perM`).
+EPOCHS_UNIT = 1_000_000
+MOST_EPOCHS = 200
+
+
+def hpo_configuration(answers: Answers, node_count: int) -> dict[str, Any]:
+    """Return the document for a processed graph of `node_count` vertices."""
+    batch = _batch_size(sum(int(split.train.sum()) for split in answers.splits.values()))
+    epochs = int(MOST_EPOCHS * max(1.0, node_count / EPOCHS_UNIT))
+    model = {
+        "model": MODEL,
+        "task_type": answers.task.value,
+        "eval_metric": {"metric": _metric(answers)},
+        "eval_frequency": {"type": "evaluate_every_epoch", "value": 1},
+        "1-tier-param": [
+            _tuned("num-hidden", "int", default=64, range=[16, 128], inc_strategy="power2"),
+            _tuned("num-epochs", "int", default=100, range=[20, epochs], inc_strategy="linear", inc_val=1),
+            _tuned("lr", "float", default=0.01, range=[0.001, 0.05], inc_strategy="log"),
+        ],
+        "2-tier-param": [
+            _tuned("dropout", "float", default=0.2, range=[0.0, 0.5], inc_strategy="linear"),
+            _tuned("layer-norm", "bool", default=True),
+        ],
+        "3-tier-param": [
+            _tuned(
+                "batch-size", "int", default=batch, range=[SMALLEST_BATCH, LARGEST_BATCH], inc_strategy="power2"
+            ),
+            _tuned("fanout", "int", default=[10, 15, 15], options=[[10, 30], [15, 30], [15, 30]]),
+            _tuned("num-layer", "int", default=2, range=[1, 3], inc_strategy="linear", inc_val=1),
+            _tuned("num-bases", "int", default=0, range=[0, 8], inc_strategy="linear", inc_val=2),
+        ],
+        "fixed-param": [
+            _tuned("concat-node-embed", "bool", default=True),
+            _tuned("use-self-loop", "bool", default=True),
+            _tuned("low-mem", "bool", default=True),
+            _tuned("l2norm", "float", default=0.0),
+            _tuned("enable-early-stop", "bool", default=True),
+            _tuned("window-for-early-stop", "int", default=3),
+            _tuned("sparse-lr", "float", default=0.01),
+            *_task_parameters(answers.task),
+        ],
+    }
+    return {"models": [model]}
+
+
+def _task_parameters(task: Task) -> list[dict[str, Any]]:
+    if task is Task.LINK_PREDICTION:
+        return [
+            _tuned("num-negs", "int", default=256),
+            _tuned("neg-share", "bool", default=True),
+            _tuned("regularization-coef", "float", default=0.0),
+        ]
+    return [_tuned("use-class-weight", "bool", default=False)] if task.is_class else []
+
+
+def _tuned(name: str, kind: str, *, default: Any, **search: Any) -> dict[str, Any]:
+    return {"param": name, "type": kind, **search, "default": default}
+
+
+def _metric(answers: Answers) -> str:
+    if answers.labels is None:
+        return "mrr"
+    if not answers.task.is_class:
+        return "mse"
+    if answers.labels.multi_label:
+        return "roc_auc"
+    train = next(iter(answers.splits.values())).train
+    return "F1" if is_imbalanced(answers.labels, train) else "acc"
+
+
+def is_imbalanced(labels: Labels, train: npt.NDArray[np.bool_]) -> bool:
+    """Return whether the largest training class is more than `IMBALANCE` times the smallest."""
+    counts = np.bincount(labels.values[train])
+    counts = counts[counts > 0]
+    return bool(counts.max() > IMBALANCE * counts.min())
+
+
+def _batch_size(training_rows: int) -> int:
+    """Return the power of two that takes about `STEPS_PER_EPOCH` steps."""
+    power = 1 << max(0, round(np.log2(max(1, training_rows / STEPS_PER_EPOCH))))
+    return int(min(max(power, SMALLEST_BATCH), LARGEST_BATCH))

@@ -1,0 +1,126 @@
+"""The target's values as arrays: classes of their original type, or numbers."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.processing.tables import Column, numbers, parse_numbers, split_lists
+from neptuneml_plugin.processing.trainingdata import LabelSpec
+
+ClassValue = str | int | float | bool
+
+_INTEGERS = ("Byte", "Short", "Integer", "Long")
+_INTEGER_LIMIT = 2**31
+_TRUTH = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Answers of every row of the target type."""
+
+    #: As `ProcessedGraph` says: int64 (rows,), float32 (rows, classes) or float32 (rows,).
+    values: npt.NDArray[Any]
+    #: Rows that have an answer, (rows,).
+    known: npt.NDArray[np.bool_]
+    data_type: str
+    multi_label: bool = False
+    classes: tuple[ClassValue, ...] = ()
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """What the split deals out evenly: the classes of a single-label target, else all rows alike."""
+        if self.values.dtype == np.int64:
+            return self.values
+        return np.zeros(len(self.known), dtype=np.int64)
+
+
+def read_labels(spec: LabelSpec, column: Column, data_type: str | None) -> Labels:
+    """Return the answers in a column.
+
+    Args:
+        spec: classification or regression.
+        column: the target property.
+        data_type: the property's type as the export recorded it, if it did.
+
+    Raises:
+        InvalidData: no answers, a single class, or a value that is not of the type.
+    """
+    if column.values.null_count() == len(column.values):
+        raise InvalidData(f"{column.file}: target '{column.name}' has no values; nothing can be learnt from it")
+    labels = _numbers(column, data_type) if spec.kind == "regression" else _classes(spec, column, data_type)
+    if spec.kind == "classification" and len(labels.classes) < 2:
+        raise InvalidData(
+            f"{column.file}: target '{column.name}' has the single class {labels.classes[0]!r}; "
+            "a classification needs two or more"
+        )
+    return labels
+
+
+def _numbers(column: Column, data_type: str | None) -> Labels:
+    values = numbers(column).fill_null(math.nan).to_numpy()
+    return Labels(values.astype(np.float32), ~np.isnan(values), data_type or "Double")
+
+
+def _classes(spec: LabelSpec, column: Column, data_type: str | None) -> Labels:
+    lists = column.values if spec.separator is None else split_lists(column.values, spec.separator)
+    frame = lists.alias("text").to_frame().with_row_index("row")
+    frame = (frame if spec.separator is None else frame.explode("text")).drop_nulls("text")
+    texts = frame["text"].unique().to_list()
+    kind = data_type or _infer(texts)
+    values = {text: _value(text, kind, column) for text in texts}
+    classes = sorted(set(values.values()))
+    position = {value: i for i, value in enumerate(classes)}
+    slots = [position[values[text]] for text in texts]
+    index = frame["text"].replace_strict(texts, slots, return_dtype=pl.Int64).to_numpy()
+    rows = frame["row"].to_numpy()
+    known = np.zeros(len(lists), dtype=bool)
+    known[rows] = True
+    if spec.separator is None:
+        single = np.full(len(lists), -1, dtype=np.int64)
+        single[rows] = index
+        return Labels(single, known, kind, classes=tuple(classes))
+    several = np.zeros((len(lists), len(classes)), dtype=np.float32)
+    several[rows, index] = 1
+    several[~known] = math.nan
+    return Labels(several, known, kind, multi_label=True, classes=tuple(classes))
+
+
+def _infer(texts: Sequence[str]) -> str:
+    """Return the data type of values whose export recorded none."""
+    if all(text.lower() in _TRUTH for text in texts):
+        return "Boolean"
+    parsed = parse_numbers(pl.Series(texts, dtype=pl.String))
+    if not parsed.is_finite().fill_null(value=False).all():
+        return "String"
+    if not all(text.lstrip("+-").isdecimal() for text in texts):
+        return "Double"
+    return "Integer" if max(abs(int(text)) for text in texts) < _INTEGER_LIMIT else "Long"
+
+
+def _value(text: str, kind: str, column: Column) -> Any:
+    try:
+        return _PARSERS.get(kind, str)(text)
+    except (ValueError, KeyError):
+        row = int((column.values.str.contains(text, literal=True).fill_null(value=False)).arg_max() or 0)
+        raise column.fail(row, f"'{text}' is not of the type {kind} that config.json records") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+_PARSERS: dict[str, Callable[[str], ClassValue]] = {
+    **dict.fromkeys(_INTEGERS, int),
+    "Float": _finite,
+    "Double": _finite,
+    "Boolean": lambda text: _TRUTH[text.lower()],
+}

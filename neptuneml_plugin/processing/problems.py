@@ -1,0 +1,106 @@
+"""Values of a JSON document, read one by one; what is wrong with them is collected instead of stopping at it."""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, TypeVar
+
+from neptuneml_plugin.errors import nearest
+
+Item = TypeVar("Item")
+
+
+class Problems:
+    """Problems and warnings of a document, each beginning with its path; every reader returns a usable default."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        #: Right, but not offered in this release.
+        self.unsupported: list[str] = []
+        self.warnings: list[str] = []
+
+    def members(self, raw: Any, path: str, known: AbstractSet[str]) -> dict[str, Any]:
+        """Return the members of an object; name foreign ones."""
+        where = path or "the document"
+        if not isinstance(raw, dict):
+            self.problems.append(f"{where}: must be an object, not {shown(raw)}")
+            return {}
+        for key in raw.keys() - known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+            if near:
+                self.problems.append(f"{where}: unknown member '{key}' (did you mean '{near[0]}'?)")
+            else:
+                self.warnings.append(f"{where}: member '{key}' is unknown and has no effect")
+        return raw
+
+    def each(
+        self, members: Mapping[str, Any], key: str, path: str, read: Callable[[Any, str], Item]
+    ) -> list[Item]:
+        """Read each object of an array (or the one object) under `key`; absent: none."""
+        raw = members.get(key) or []
+        raw = [raw] if isinstance(raw, dict) else raw
+        if not isinstance(raw, list):
+            self.problems.append(f"{path}.{key}: must be an array, not {shown(raw)}")
+            return []
+        wrong = [i for i, item in enumerate(raw) if not isinstance(item, dict)]
+        self.problems += [f"{path}.{key}[{i}]: must be an object, not {shown(raw[i])}" for i in wrong]
+        return [read(item, f"{path}.{key}[{i}]") for i, item in enumerate(raw) if i not in wrong]
+
+    def text(self, members: Mapping[str, Any], key: str, path: str) -> str:
+        """Return a text that must be there."""
+        value = members.get(key)
+        if isinstance(value, str) and value:
+            return value
+        self.problems.append(f"{path}.{key}: must be a text, not {shown(value)}")
+        return ""
+
+    def texts(self, members: Mapping[str, Any], key: str, path: str, count: int) -> tuple[str, ...]:
+        """Return an array of `count` texts."""
+        value = members.get(key)
+        if isinstance(value, list) and len(value) == count and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        self.problems.append(f"{path}.{key}: must be an array of {count} texts, not {shown(value)}")
+        return ("",) * count
+
+    def separator(self, members: Mapping[str, Any], path: str) -> str | None:
+        """Return the optional member `separator`."""
+        value = members.get("separator") or None
+        if value is not None and not isinstance(value, str):
+            self.problems.append(f"{path}.separator: must be a text, not {shown(value)}")
+            return None
+        return value
+
+    def choice(self, value: Any, allowed: Sequence[str], path: str) -> str:
+        """Return one of the allowed texts."""
+        if value not in allowed:
+            self.problems.append(f"{path}: {shown(value)} is not allowed{nearest(str(value), allowed)}")
+        return str(value)
+
+    def number(self, value: Any, path: str) -> float:
+        """Return a number."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        self.problems.append(f"{path}: must be a number, not {shown(value)}")
+        return 0.0
+
+    def numbers(self, members: Mapping[str, Any], key: str, path: str, count: int) -> tuple[float, ...]:
+        """Return an array of `count` numbers."""
+        value = members.get(key)
+        if isinstance(value, list) and len(value) == count:
+            return tuple(self.number(item, f"{path}.{key}[{i}]") for i, item in enumerate(value))
+        self.problems.append(f"{path}.{key}: must be an array of {count} numbers, not {shown(value)}")
+        return tuple(float(i) for i in range(count))
+
+    def count(self, members: Mapping[str, Any], key: str, path: str) -> int:
+        """Return a positive integer."""
+        value = members.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        self.problems.append(f"{path}.{key}: must be a positive integer, not {shown(value)}")
+        return 1
+
+
+def shown(value: Any) -> str:
+    """Return a value as JSON, short enough for a message."""
+    return "missing" if value is None else json.dumps(value)[:80]

@@ -1,0 +1,101 @@
+"""The stage: an export folder to a processed one."""
+
+from pathlib import Path
+
+from neptuneml_plugin.artifacts import (
+    ENCODERS,
+    GRAPH,
+    HPO_CONFIGURATION,
+    IDS,
+    INFO_PICKLE,
+    PROCESSED,
+    GraphSchema,
+    ProcessedGraph,
+    Task,
+    write_record,
+)
+from neptuneml_plugin.config import ProcessConfig
+from neptuneml_plugin.dgl_graph import save_graph
+from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.ids import write_ids
+from neptuneml_plugin.processing.build import Encoded, build_graph, encode, write_info
+from neptuneml_plugin.processing.elements import read_elements
+from neptuneml_plugin.processing.encoders import write_encoders
+from neptuneml_plugin.processing.exportschema import read_schema
+from neptuneml_plugin.processing.hpo import hpo_configuration
+from neptuneml_plugin.processing.target import Answers, read_answers
+from neptuneml_plugin.processing.trainingdata import TrainingData, read_training_data
+from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
+
+
+def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = silent) -> Summary:
+    """Encode an export as a training graph.
+
+    Args:
+        config: which configuration file, and the seed of the split.
+        source: the export folder.
+        target: the processed folder; whole or absent afterwards.
+        progress: told of each step.
+
+    Raises:
+        InvalidSettings, UnsupportedOperation: the configuration.
+        InvalidData: the files do not hold what the configuration says.
+        OSError: the folder could not be written.
+    """
+    watch = Stopwatch()
+    if not source.is_dir():
+        raise InvalidParameter(f"{source} is no folder; give the output of `export`")
+    with output_folder(target, overwrite=config.overwrite) as folder:
+        progress("reading the configuration", 0.0)
+        data, recorded = read_training_data(source, config.config_file_name), read_schema(source)
+        progress("reading vertices and edges", 0.05)
+        elements = read_elements(source, data)
+        answers = read_answers(source, data, elements, recorded, config.seed)
+        progress("encoding features", 0.4)
+        encoded = encode(elements, answers)
+        schema = encoded.schema(recorded)
+        warnings = (*data.warnings, *_notes(data, answers), *encoded.warnings)
+        record = ProcessedGraph(answers.task, answers.target, schema, answers.split_rate, config.seed, warnings)
+        progress("writing the graph", 0.7)
+        _write(folder, record, encoded, answers)
+    progress("done", 1.0)
+    counts = _counts(schema, answers)
+    return Summary(
+        "process", str(target), watch.seconds, watch.peak_memory_mib, answers.task.value, warnings, counts
+    )
+
+
+def _write(folder: Path, record: ProcessedGraph, encoded: Encoded, answers: Answers) -> None:
+    save_graph(folder / GRAPH, build_graph(encoded, answers))
+    for position, table in enumerate(encoded.elements.nodes):
+        write_ids(folder / IDS / str(position), table.ids.to_list())
+    write_encoders(folder / ENCODERS, encoded.fitted())
+    write_info(folder / INFO_PICKLE, encoded, answers)
+    node_count = sum(node.count for node in record.schema.nodes)
+    write_json(folder / HPO_CONFIGURATION, hpo_configuration(answers, node_count))
+    write_record(folder / PROCESSED, record)
+
+
+def _notes(data: TrainingData, answers: Answers) -> list[str]:
+    notes = []
+    if answers.task is Task.LINK_PREDICTION and not any(edge.target for edge in data.edges):
+        notes.append(
+            "no target is named, so the links of every edge type are learnt; to predict a property instead, name "
+            "it in `labels` of its entry in the configuration, as "
+            '{"label": ["<property>", "classification"]}, or in `targets` of the export'
+        )
+    if not any(split.valid.any() for split in answers.splits.values()):
+        notes.append("no row is held out for validation, so training cannot tell the best model; set split_rate")
+    return notes
+
+
+def _counts(schema: GraphSchema, answers: Answers) -> dict[str, int]:
+    splits = answers.splits.values()
+    return {
+        "vertices": sum(node.count for node in schema.nodes),
+        "edges": sum(edge.count for edge in schema.edges),
+        "features": sum(len(node.features) for node in schema.nodes) + sum(len(e.features) for e in schema.edges),
+        "train": sum(int(split.train.sum()) for split in splits),
+        "valid": sum(int(split.valid.sum()) for split in splits),
+        "test": sum(int(split.test.sum()) for split in splits),
+    }

@@ -1,0 +1,379 @@
+"""Reads `training-data-configuration.json` v2, as the export writes it and as people edit it by hand.
+
+All problems are told at once, each with its path. Foreign members are allowed (people keep notes there) and named
+in a warning; a member that looks like a misspelt one is a problem. Both published shapes of `graph` are read: an
+object, and an array of objects with `warnings` inside (spec/neptune-ml.md, appendix B).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType, Task, join_labels
+from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation, nearest
+from neptuneml_plugin.processing.problems import Problems
+
+Rates = tuple[float, float, float]
+
+NORMS = ("min-max", "standard", "none")
+IMPUTERS = ("mean", "median", "most-frequent")
+DATETIME_PARTS = ("year", "month", "weekday", "hour")
+LINK_PREDICTION = "link_prediction"
+SPLIT_FILES = ("train", "valid", "test")
+SPLIT_TOLERANCE = 1e-6
+DEFAULT_SPLIT: Rates = (0.9, 0.1, 0.0)
+#: Where link prediction is asked for by a label without a split (decision 7).
+LINK_PREDICTION_SPLIT: Rates = (0.9, 0.05, 0.05)
+
+#: Feature type -> the members that mean something to it.
+FEATURE_TYPES: Mapping[str, frozenset[str]] = {
+    "auto": frozenset({"separator", "imputer"}),
+    "numerical": frozenset({"norm", "imputer", "separator"}),
+    "category": frozenset({"separator"}),
+    "bucket_numerical": frozenset({"range", "bucket_cnt", "slide_window_size", "imputer"}),
+    "datetime": frozenset({"datetime_parts", "imputer"}),
+}
+#: Feature type that this release does not encode -> what to use instead.
+UNSUPPORTED_TYPES: Mapping[str, str] = {
+    "none": "'auto'",
+    "text_fasttext": "'category'",
+    "text_sbert": "'category'",
+    "text_sbert128": "'category'",
+    "text_sbert512": "'category'",
+    "text_word2vec": "'category'",
+    "word2vec": "'category'",
+    "text_tfidf": "'category'",
+}
+#: Members of a feature as some sources spell them -> as we do.
+ALIASES: Mapping[str, str] = {"imputation": "imputer", "num_buckets": "bucket_cnt"}
+_TEXT_MEMBERS = frozenset({"ngram_range", "min_df", "max_features", "language", "max_length"})
+_FEATURE_MEMBERS = frozenset({"feature"}).union(*FEATURE_TYPES.values(), _TEXT_MEMBERS)
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """One property and how to encode it."""
+
+    column: str
+    name: str
+    type: str
+    norm: str = "min-max"
+    imputer: str | None = None
+    separator: str | None = None
+    #: Buckets: lower and upper end.
+    range: tuple[float, float] = (0.0, 1.0)
+    bucket_count: int = 1
+    window: float = 0.0
+    datetime_parts: tuple[str, ...] = DATETIME_PARTS
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """What is predicted, and how its rows are split."""
+
+    #: Empty for link prediction.
+    column: str
+    #: `classification`, `regression` or `link_prediction`.
+    kind: str
+    split_rate: Rates
+    #: `train`, `valid`, `test` -> file name, instead of the rates.
+    split_files: Mapping[str, str] = field(default_factory=dict)
+    #: Set: a row may have several classes.
+    separator: str | None = None
+
+
+@dataclass(frozen=True)
+class NodeSource:
+    """A CSV file of vertices of one label."""
+
+    file_name: str
+    delimiter: str
+    id_column: str
+    label: str
+    features: tuple[FeatureSpec, ...] = ()
+    target: LabelSpec | None = None
+
+
+@dataclass(frozen=True)
+class EdgeSource:
+    """A CSV file of edges of one type."""
+
+    file_name: str
+    delimiter: str
+    source_column: str
+    target_column: str
+    type: EdgeType
+    features: tuple[FeatureSpec, ...] = ()
+    target: LabelSpec | None = None
+
+
+Source = NodeSource | EdgeSource
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The whole configuration."""
+
+    nodes: tuple[NodeSource, ...]
+    edges: tuple[EdgeSource, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> Source | None:
+        """The file that holds the target; None for link prediction."""
+        sources: list[Source] = [*self.nodes, *self.edges]
+        return next((s for s in sources if s.target and s.target.kind != LINK_PREDICTION), None)
+
+    @property
+    def task(self) -> Task:
+        """The task that the labels ask for; without any, link prediction over all edges."""
+        target = self.target
+        if target is None or target.target is None:
+            return Task.LINK_PREDICTION
+        prefix = "node" if isinstance(target, NodeSource) else "edge"
+        return Task(f"{prefix}_{'class' if target.target.kind == 'classification' else 'regression'}")
+
+
+def read_training_data(folder: Path, name: str) -> TrainingData:
+    """Read the configuration `name` of an export folder.
+
+    Raises:
+        InvalidSettings: with every problem found.
+        UnsupportedOperation: it is right, but asks for what this release does not do.
+    """
+    path = folder / name
+    reader = _Reader(folder)
+    data = reader.document(_load(path))
+    if reader.problems:
+        raise InvalidSettings(str(path), reader.problems + reader.unsupported)
+    if reader.unsupported:
+        raise UnsupportedOperation(f"{path}: " + "; ".join(reader.unsupported))
+    return data
+
+
+def _load(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        others = sorted(other.name for other in path.parent.glob("*.json"))
+        found = f"; {path.parent} has {', '.join(others)}" if others else ""
+        raise InvalidSettings(str(path), [f"is missing: give the output of `export`{found}"]) from None
+    except OSError as error:
+        raise InvalidSettings(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except ValueError as error:
+        raise InvalidSettings(str(path), [f"is not JSON: {error}"]) from None
+
+
+class _Reader(Problems):
+    """Reads part after part of the document."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def document(self, raw: Any) -> TrainingData:
+        top = self.members(raw, "", {"version", "query_engine", "graph", "warnings"})
+        graph = top.get("graph")
+        if self._foreign(top, graph):
+            return TrainingData((), ())
+        parts = graph if isinstance(graph, list) else [graph]
+        nodes: list[NodeSource] = []
+        edges: list[EdgeSource] = []
+        for i, part in enumerate(parts):
+            path = f"graph[{i}]" if isinstance(graph, list) else "graph"
+            members = self.members(part, path, {"nodes", "edges", "warnings"})
+            nodes += self.each(members, "nodes", path, self._node)
+            edges += self.each(members, "edges", path, self._edge)
+            self._keep_warnings(members)
+        self._keep_warnings(top)
+        if not edges and not self.problems:
+            self.problems.append(
+                "graph.edges: no edge file is named; a graph without edges has nothing to learn from"
+            )
+        self._one_file([node.label for node in nodes] + [edge.type for edge in edges])
+        self._one_target([*nodes, *edges])
+        return TrainingData(tuple(nodes), tuple(edges), tuple(self.warnings))
+
+    def _foreign(self, top: Mapping[str, Any], graph: Any) -> bool:
+        """Name documents of another kind."""
+        if str(top.get("version", "v2.0")).startswith("v1"):
+            self.unsupported.append("version: v1 files are not read in this release; export again with v2.0")
+        elif top.get("query_engine", "gremlin") != "gremlin" or (isinstance(graph, dict) and "rdfs" in graph):
+            self.unsupported.append("query_engine: RDF graphs are not supported in this release; use gremlin")
+        elif isinstance(graph, list) and any(isinstance(part, dict) and "file_name" in part for part in graph):
+            self.unsupported.append("graph: v1 files are not read in this release; export again with v2.0")
+        return bool(self.unsupported)
+
+    def _keep_warnings(self, members: Mapping[str, Any]) -> None:
+        warnings = members.get("warnings")
+        self.warnings += [str(warning) for warning in warnings] if isinstance(warnings, list) else []
+
+    def _one_file(self, types: Sequence[str | EdgeType]) -> None:
+        for kind in sorted({str(kind) for kind in types if types.count(kind) > 1}):
+            self.unsupported.append(f"graph: {kind} has several files, not supported in this release; merge them")
+
+    def _one_target(self, sources: Sequence[Source]) -> None:
+        targets = [source.target for source in sources if source.target]
+        if len(targets) > 1 and any(target.kind != LINK_PREDICTION for target in targets):
+            names = ", ".join(f"'{t.column}' ({t.kind})" for t in targets)
+            self.unsupported.append(f"labels: more than one target ({names}); keep one, and process once for each")
+
+    # entries
+
+    def _node(self, raw: Any, path: str) -> NodeSource:
+        members = self.members(raw, path, {"file_name", "separator", "node", "features", "labels"})
+        column, label = self.texts(members, "node", path, 2)
+        label = _joined(label)
+        file_name, delimiter = self._file(members, path)
+        features = tuple(self.each(members, "features", path, self._feature))
+        return NodeSource(
+            file_name, delimiter, column, label, features, self._target(members, path, on_nodes=True)
+        )
+
+    def _edge(self, raw: Any, path: str) -> EdgeSource:
+        known = {"file_name", "separator", "source", "relation", "dest", "features", "labels"}
+        members = self.members(raw, path, known)
+        source, source_label = self.texts(members, "source", path, 2)
+        dest, dest_label = self.texts(members, "dest", path, 2)
+        column, relation = self.texts(members, "relation", path, 2)
+        if column:
+            self.unsupported.append(
+                f"{path}.relation: edge types by the values of column '{column}' are not supported in this "
+                "release; write one file for each type"
+            )
+        file_name, delimiter = self._file(members, path)
+        edge_type = EdgeType(_joined(source_label), relation, _joined(dest_label))
+        features = tuple(self.each(members, "features", path, self._feature))
+        target = self._target(members, path, on_nodes=False)
+        return EdgeSource(file_name, delimiter, source, dest, edge_type, features, target)
+
+    def _file(self, members: Mapping[str, Any], path: str) -> tuple[str, str]:
+        name = self.text(members, "file_name", path)
+        self._inside(name, f"{path}.file_name")
+        delimiter = members.get("separator", ",")
+        if not isinstance(delimiter, str) or len(delimiter.encode()) != 1:
+            self.problems.append(f"{path}.separator: must be one ASCII character, not {delimiter!r}")
+            delimiter = ","
+        return name, delimiter
+
+    def _inside(self, name: str, path: str) -> None:
+        if not name:
+            return
+        parts = PurePosixPath(name)
+        if parts.is_absolute() or ".." in parts.parts:
+            self.problems.append(f"{path}: {name} lies outside the folder of the export")
+        elif not (self._folder / name).is_file():
+            self.problems.append(f"{path}: {name} is not in {self._folder}")
+
+    # features
+
+    def _feature(self, raw: Any, path: str) -> FeatureSpec:
+        if isinstance(raw, dict):
+            raw = {ALIASES.get(key, key): value for key, value in raw.items()}
+        members = self.members(raw, path, _FEATURE_MEMBERS)
+        column, name, kind = self.texts(members, "feature", path, 3)
+        if kind in UNSUPPORTED_TYPES:
+            self.unsupported.append(
+                f"{path}: feature type '{kind}' of '{column}' is not supported in this release; "
+                f"remove it or use {UNSUPPORTED_TYPES[kind]}"
+            )
+        elif kind and kind not in FEATURE_TYPES:
+            self.problems.append(f"{path}: unknown feature type '{kind}'{nearest(kind, FEATURE_TYPES)}")
+        elif kind:
+            self._check_meaning(members, kind, path)
+            return self._encoding(FeatureSpec(column, name or column, kind), members, path)
+        return FeatureSpec(column, name or column, kind)
+
+    def _check_meaning(self, members: Mapping[str, Any], kind: str, path: str) -> None:
+        refused = {("category", "imputer"), ("bucket_numerical", "separator")}
+        for key in members.keys() & (_FEATURE_MEMBERS - FEATURE_TYPES[kind] - {"feature"}):
+            if (kind, key) in refused:
+                self.problems.append(f"{path}.{key}: a {kind} feature takes no {key}; remove it")
+            else:
+                self.warnings.append(f"{path}.{key} is without effect on a {kind} feature")
+
+    def _encoding(self, spec: FeatureSpec, members: Mapping[str, Any], path: str) -> FeatureSpec:
+        imputer = members.get("imputer")
+        if isinstance(imputer, str):
+            imputer = imputer.replace("_", "-")
+        values: dict[str, Any] = {
+            "norm": self.choice(members.get("norm", "min-max"), NORMS, f"{path}.norm"),
+            "imputer": self.choice(imputer, IMPUTERS, f"{path}.imputer") if imputer else None,
+            "separator": self.separator(members, path),
+        }
+        if spec.type == "bucket_numerical":
+            low, high = sorted(self.numbers(members, "range", path, 2))
+            if low == high:
+                self.problems.append(f"{path}.range: needs two different numbers")
+            values |= {"range": (low, high), "bucket_count": self.count(members, "bucket_cnt", path)}
+            values |= {"window": self.number(members.get("slide_window_size", 0), f"{path}.slide_window_size")}
+        if spec.type == "datetime":
+            parts = members.get("datetime_parts") or DATETIME_PARTS
+            chosen = [self.choice(part, DATETIME_PARTS, f"{path}.datetime_parts") for part in parts]
+            values["datetime_parts"] = tuple(part for part in DATETIME_PARTS if part in chosen)
+        return FeatureSpec(spec.column, spec.name, spec.type, **values)
+
+    # labels
+
+    def _target(self, members: Mapping[str, Any], path: str, *, on_nodes: bool) -> LabelSpec | None:
+        def read(raw: Any, path: str) -> LabelSpec:
+            return self._label(raw, path, on_nodes=on_nodes)
+
+        labels = self.each(members, "labels", path, read)
+        if len(labels) > 1:
+            names = ", ".join(f"'{label.column}'" for label in labels)
+            self.unsupported.append(f"{path}.labels: more than one target ({names}); keep one")
+        return labels[0] if labels else None
+
+    def _label(self, raw: Any, path: str, *, on_nodes: bool) -> LabelSpec:
+        members = self.members(raw, path, {"label", "split_rate", "separator", "custom_split_filenames"})
+        column, kind = self.texts(members, "label", path, 2)
+        kind = LINK_PREDICTION if kind == "link_predict" else kind
+        kinds = ["classification", "regression"] + ([] if on_nodes else [LINK_PREDICTION])
+        self.choice(kind, kinds, f"{path}.label[1]")
+        if kind != LINK_PREDICTION and not column:
+            self.problems.append(f"{path}.label[0]: names no property to predict")
+        separator = self.separator(members, path)
+        if separator and kind != "classification":
+            self.problems.append(f"{path}.separator: only a classification has several values; remove it")
+        files = self._split_files(members, path)
+        return LabelSpec(
+            "" if kind == LINK_PREDICTION else column, kind, self._rates(members, kind, path), files, separator
+        )
+
+    def _rates(self, members: Mapping[str, Any], kind: str, path: str) -> Rates:
+        default = LINK_PREDICTION_SPLIT if kind == LINK_PREDICTION else DEFAULT_SPLIT
+        if members.get("split_rate") is None:
+            return default
+        before = len(self.problems)
+        train, valid, test = rates = self.numbers(members, "split_rate", path, 3)
+        if len(self.problems) > before:
+            return default
+        if min(rates) < 0 or train <= 0 or abs(sum(rates) - 1) > SPLIT_TOLERANCE:
+            self.problems.append(
+                f"{path}.split_rate: {list(rates)} must be three shares [train, valid, test] that sum to 1, "
+                "train above 0"
+            )
+            return default
+        return train, valid, test
+
+    def _split_files(self, members: Mapping[str, Any], path: str) -> dict[str, str]:
+        raw = members.get("custom_split_filenames")
+        if raw is None:
+            return {}
+        path = f"{path}.custom_split_filenames"
+        if isinstance(raw, dict) and "validation" in raw:
+            raw = {"valid" if key == "validation" else key: value for key, value in raw.items()}
+        if members.get("split_rate") is not None:
+            self.problems.append(f"{path}: excludes split_rate; remove one of them")
+        files = self.members(raw, path, set(SPLIT_FILES))
+        named = {part: self.text(files, part, path) for part in SPLIT_FILES if part != "test" or files.get(part)}
+        for part, name in named.items():
+            self._inside(name, f"{path}.{part}")
+        return named
+
+
+def _joined(label: str) -> str:
+    return join_labels(label.split(MULTI_LABEL_SEPARATOR))

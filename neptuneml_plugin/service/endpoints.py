@@ -1,0 +1,96 @@
+"""What an endpoint is, and which states it passes through."""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
+
+ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,48}", re.ASCII)
+
+
+class Status(StrEnum):
+    """The states that Neptune's clients know (decision 2)."""
+
+    #: The first worker is being started.
+    CREATING = "Creating"
+    #: A worker with another artifact is being started; the old one, if any, goes on answering.
+    UPDATING = "Updating"
+    #: Answers. With a failure reason: an update failed, and the version before goes on.
+    IN_SERVICE = "InService"
+    #: Does not answer; the failure reason says why.
+    FAILED = "Failed"
+    #: Unknown by its name; its pinned versions live on for a while.
+    DELETING = "Deleting"
+
+
+#: From a state to those that may follow it. A restart of the service leads from any of them to Creating.
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.CREATING: frozenset({Status.CREATING, Status.IN_SERVICE, Status.FAILED, Status.DELETING}),
+    Status.UPDATING: frozenset({Status.CREATING, Status.IN_SERVICE, Status.FAILED, Status.DELETING}),
+    Status.IN_SERVICE: frozenset({Status.CREATING, Status.UPDATING, Status.FAILED, Status.DELETING}),
+    Status.FAILED: frozenset({Status.CREATING, Status.UPDATING, Status.DELETING}),
+    Status.DELETING: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class EndpointRecord:
+    """An endpoint as the store keeps it."""
+
+    id: str
+    #: As the client wrote it.
+    location: str
+    #: The folder on this machine.
+    artifact: Path
+    status: Status
+    created_at_millis: int
+    #: Version of the artifact in service; None before the first.
+    version: str | None = None
+    failure_reason: str | None = None
+
+    def become(
+        self,
+        status: Status,
+        *,
+        location: str | None = None,
+        artifact: Path | None = None,
+        version: str | None = None,
+        failure_reason: str | None = None,
+    ) -> "EndpointRecord":
+        """Return the record in its next state; what is not given stays, but for the failure reason.
+
+        Raises:
+            ConstraintViolation: this state may not follow.
+        """
+        if status not in TRANSITIONS[self.status]:
+            raise ConstraintViolation(f"endpoint '{self.id}' is {self.status} and cannot become {status}")
+        return replace(
+            self,
+            status=status,
+            location=location or self.location,
+            artifact=artifact or self.artifact,
+            version=version or self.version,
+            failure_reason=failure_reason,
+        )
+
+
+def new_record(endpoint_id: str | None, location: str, artifact: Path) -> EndpointRecord:
+    """Return the record of an endpoint about to be created; its id is generated where none is given."""
+    created = time.time_ns() // 1_000_000
+    chosen = endpoint_id or f"endpoint-{created}-{secrets.token_hex(3)}"
+    return EndpointRecord(chosen, location, artifact, Status.CREATING, created)
+
+
+def check_id(endpoint_id: str) -> str:
+    """Return the id.
+
+    Raises:
+        InvalidParameter: not 1 to 48 letters, digits and hyphens.
+    """
+    if not ID_PATTERN.fullmatch(endpoint_id):
+        raise InvalidParameter(f"id {endpoint_id[:60]!r} must be 1 to 48 letters, digits and hyphens")
+    return endpoint_id

@@ -1,0 +1,247 @@
+"""The endpoints of a service: their records, their workers, and the versions that queries may still hold."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neptuneml_plugin.artifacts import MANIFEST, Manifest, read_record
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.errors import (
+    ConstraintViolation,
+    InvalidData,
+    InvalidParameter,
+    NeptuneMLError,
+    ResourceNotFound,
+)
+from neptuneml_plugin.service.endpoints import EndpointRecord, Status, new_record
+from neptuneml_plugin.service.locations import resolve_folder
+from neptuneml_plugin.service.store import Store
+from neptuneml_plugin.service.workers import Ports, Worker
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version that answers."""
+
+    worker: Worker
+    manifest: Manifest
+
+
+class Registry:
+    """Creates, updates and deletes endpoints, and knows who answers for which version."""
+
+    def __init__(self, config: ServiceConfig, store: Store) -> None:
+        self._config = config
+        self._store = store
+        self._ports = Ports(config)
+        #: Newest first.
+        self._records: dict[str, EndpointRecord] = {}
+        self._current: dict[str, Served] = {}
+        #: Replaced and deleted versions, until their pins have ended (decision 21).
+        self._pinned: dict[tuple[str, str], Served] = {}
+        self._starting: dict[str, asyncio.Task[None]] = {}
+        #: Pins that have not ended.
+        self._pins: set[asyncio.Task[None]] = set()
+        #: What must not be interrupted: workers that are being stopped, records that are being written.
+        self._endings: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Find the endpoints of an earlier run and start their workers again."""
+        await self._store.open()
+        for record in await self._store.all():
+            again = record.become(Status.CREATING)
+            self._records[again.id] = again
+            self._start(again, again.location, again.artifact, expected=again.version)
+
+    async def close(self) -> None:
+        """Stop all workers; the records stay."""
+        tasks = [*self._starting.values(), *self._pins]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        served = [*self._current.values(), *self._pinned.values()]
+        self._current, self._pinned = {}, {}
+        await asyncio.gather(*self._endings, return_exceptions=True)
+        await asyncio.gather(*(one.worker.stop() for one in served))
+        await self._store.close()
+
+    def get(self, endpoint_id: str) -> EndpointRecord:
+        """Return a record.
+
+        Raises:
+            ResourceNotFound: no such endpoint.
+        """
+        if endpoint_id not in self._records:
+            raise ResourceNotFound(
+                f"there is no endpoint '{endpoint_id}'; `neptuneml endpoint list` names those there are"
+            )
+        return self._records[endpoint_id]
+
+    def records(self) -> list[EndpointRecord]:
+        """Return all records, newest first."""
+        return list(self._records.values())
+
+    def served(self, endpoint_id: str, version: str | None = None) -> Served | None:
+        """Return who answers for an endpoint; None while nobody does.
+
+        Raises:
+            ResourceNotFound: no such endpoint, or the version is no longer loadable.
+        """
+        current = self._current.get(endpoint_id)
+        if version is None:
+            self.get(endpoint_id)
+            return current
+        if current is not None and current.manifest.version == version:
+            return current
+        if (endpoint_id, version) not in self._pinned:
+            raise ResourceNotFound(f"version {version} of endpoint '{endpoint_id}' is not loadable (any more)")
+        return self._pinned[endpoint_id, version]
+
+    async def create(self, endpoint_id: str | None, location: str) -> EndpointRecord:
+        """Record a new endpoint and begin to start its worker.
+
+        Raises:
+            InvalidParameter: the id is in use.
+            BadRequest: the location may not be read.
+        """
+        artifact = await asyncio.to_thread(resolve_folder, location, self._config)
+        if endpoint_id in self._records:
+            raise InvalidParameter(f"id '{endpoint_id}' is already in use; pass update: true for a new version")
+        record = new_record(endpoint_id, location, artifact)
+        self._records = {record.id: record, **self._records}
+        try:
+            await self._store.put(record)
+        except NeptuneMLError:
+            del self._records[record.id]
+            raise
+        self._start(record, location, artifact)
+        return record
+
+    async def update(self, endpoint_id: str, location: str) -> EndpointRecord:
+        """Begin to replace an endpoint's artifact; the version before answers until the new one does.
+
+        Raises:
+            InvalidParameter: no such endpoint (in a body: 400).
+            ConstraintViolation: it is just being created or updated.
+        """
+        artifact = await asyncio.to_thread(resolve_folder, location, self._config)
+        if endpoint_id not in self._records:
+            raise InvalidParameter(f"id '{endpoint_id}' names no endpoint; leave out update to create it")
+        record = self._records[endpoint_id].become(Status.UPDATING)
+        await self._set(record)
+        self._start(record, location, artifact)
+        return record
+
+    async def delete(self, endpoint_id: str) -> None:
+        """Forget an endpoint; its version stays loadable for those who hold it.
+
+        Raises:
+            ResourceNotFound: no such endpoint.
+        """
+        self.get(endpoint_id).become(Status.DELETING)
+        del self._records[endpoint_id]
+        starting = self._starting.pop(endpoint_id, None)
+        if starting is not None and not starting.done():
+            starting.cancel()
+            self._keep(starting, self._endings)
+        self._pin(endpoint_id)
+        await self._store.remove(endpoint_id)
+
+    def _start(self, record: EndpointRecord, location: str, artifact: Path, expected: str | None = None) -> None:
+        task = asyncio.create_task(
+            self._bring_up(record.id, location, artifact, expected), name=f"start {record.id}"
+        )
+        self._starting[record.id] = task
+
+    async def _bring_up(self, endpoint_id: str, location: str, artifact: Path, expected: str | None) -> None:
+        """Start a worker, then put its version into service, or record why not."""
+        worker = Worker(endpoint_id, artifact, self._config, self._ports, self._on_failure)
+        try:
+            manifest = await _start_worker(worker, expected)
+        except NeptuneMLError as error:
+            self._end(worker.stop())
+            await self._failed(endpoint_id, location, str(error))
+            return
+        except BaseException:
+            self._end(worker.stop())
+            raise
+        self._pin(endpoint_id)
+        self._current[endpoint_id] = Served(worker, manifest)
+        record = self._records[endpoint_id]
+        await self._set(
+            record.become(Status.IN_SERVICE, location=location, artifact=artifact, version=manifest.version)
+        )
+        _log.info("endpoint %s answers with version %s", endpoint_id, manifest.version)
+
+    async def _failed(self, endpoint_id: str, location: str, reason: str) -> None:
+        record, current = self._records[endpoint_id], self._current.get(endpoint_id)
+        _log.error("endpoint %s: %s", endpoint_id, reason)
+        if current is None:
+            await self._set(record.become(Status.FAILED, failure_reason=reason))
+            return
+        told = f"the update to {location} failed: {reason}; version {current.manifest.version} goes on answering"
+        await self._set(record.become(Status.IN_SERVICE, failure_reason=told))
+
+    def _pin(self, endpoint_id: str) -> None:
+        """Keep the version in service, if there is one, for those who hold it."""
+        served = self._current.pop(endpoint_id, None)
+        if served is None:
+            return
+        key = (endpoint_id, served.manifest.version)
+        earlier = self._pinned.pop(key, None)
+        self._pinned[key] = served
+        self._keep(asyncio.create_task(self._unpin(key, served)), self._pins)
+        if earlier is not None:
+            self._end(earlier.worker.stop())
+
+    async def _unpin(self, key: tuple[str, str], served: Served) -> None:
+        await asyncio.sleep(self._config.pin_seconds)
+        if self._pinned.get(key) is served:
+            del self._pinned[key]
+            self._end(served.worker.stop())
+
+    def _on_failure(self, worker: Worker, reason: str) -> None:
+        """Note that a worker cannot be started again."""
+        for key, served in list(self._pinned.items()):
+            if served.worker is worker:
+                del self._pinned[key]
+        current = self._current.get(worker.endpoint)
+        if current is not None and current.worker is worker:
+            del self._current[worker.endpoint]
+            if self._records[worker.endpoint].status is Status.IN_SERVICE:
+                self._end(self._failed(worker.endpoint, str(worker.artifact), reason))
+
+    async def _set(self, record: EndpointRecord) -> None:
+        self._records[record.id] = record
+        await self._store.put(record)
+
+    def _end(self, work: Coroutine[Any, Any, None]) -> None:
+        self._keep(asyncio.create_task(work), self._endings)
+
+    def _keep(self, task: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
+        """Hold a task until it is done; the event loop itself does not."""
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
+async def _start_worker(worker: Worker, expected: str | None) -> Manifest:
+    """Start a worker and return the manifest of what it serves.
+
+    Raises:
+        ConstraintViolation: it is not the version that the endpoint was created with.
+    """
+    if not await asyncio.to_thread(worker.artifact.is_dir):
+        raise InvalidData(f"the artifact {worker.artifact} has vanished; update the endpoint with another")
+    await worker.start()
+    manifest = await asyncio.to_thread(read_record, worker.artifact / MANIFEST, Manifest)
+    if manifest.version != worker.version or expected not in (None, manifest.version):
+        raise ConstraintViolation(
+            f"the artifact {worker.artifact} has changed: it is {manifest.version}, the endpoint was created with "
+            f"{expected or worker.version}; update the endpoint"
+        )
+    return manifest

@@ -1,0 +1,248 @@
+"""Worker processes: started, watched, started again when they die, stopped.
+
+A worker ends by itself when the service dies, because its stdin closes (`serving.endpoint`).
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFailed
+
+#: How long a worker may verify and load its artifact.
+READY_SECONDS = 600.0
+#: After SIGTERM, before SIGKILL.
+STOP_SECONDS = 10.0
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 30.0
+#: A worker that lived this long starts the pauses anew.
+STEADY_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Running:
+    """One process that answers."""
+
+    process: asyncio.subprocess.Process
+    address: str
+    version: str
+    token: str = field(repr=False)
+    port: int = 0
+
+
+class Worker:
+    """Keeps one process running for one artifact.
+
+    Args:
+        endpoint: the endpoint's id.
+        artifact: the folder to serve.
+        config: settings of the service.
+        ports: where processes may listen.
+        on_failure: called once with the reason when the artifact can no longer be served.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        artifact: Path,
+        config: ServiceConfig,
+        ports: "Ports",
+        on_failure: Callable[["Worker", str], None],
+    ) -> None:
+        self.endpoint = endpoint
+        self.artifact = artifact
+        self.version = ""
+        #: None while the process is being started again.
+        self.running: Running | None = None
+        self._config = config
+        self._ports = ports
+        self._on_failure = on_failure
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the first process and wait until it answers.
+
+        Raises:
+            InvalidData: the artifact cannot be served; the message says why.
+            PreconditionsFailed: no port is free.
+            FailureByQuery: the process died without a reason.
+        """
+        self.running = await self._spawn()
+        self.version = self.running.version
+        self._watch = asyncio.create_task(self._keep(self.running), name=f"worker {self.endpoint}")
+
+    async def stop(self) -> None:
+        """End the process and stop watching it."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        running, self.running = self.running, None
+        if running is not None:
+            await _end(running.process)
+            self._ports.release(running.port)
+
+    async def _keep(self, running: Running) -> None:
+        """Wait for the process's death and start another, with growing pauses, until cancelled."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            began = time.monotonic()
+            code = await running.process.wait()
+            self.running = None
+            self._ports.release(running.port)
+            pause = FIRST_PAUSE_SECONDS if time.monotonic() - began > STEADY_SECONDS else pause
+            _log.warning("worker of %s ended with code %s; next in %.1f s", self.endpoint, code, pause)
+            replacement = await self._replace(pause)
+            if replacement is None:
+                return
+            self.running = running = replacement
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _replace(self, pause: float) -> Running | None:
+        """Start another process of the same version; None when that cannot be."""
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                running = await self._spawn()
+            except InvalidData as error:
+                self._on_failure(self, str(error))
+                return None
+            except (FailureByQuery, PreconditionsFailed) as error:
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                _log.warning("worker of %s cannot be started: %s; again in %.1f s", self.endpoint, error, pause)
+                continue
+            if running.version == self.version:
+                return running
+            await _end(running.process)
+            self._ports.release(running.port)
+            self._on_failure(self, f"artifact {self.artifact} has changed: it was {self.version}")
+            return None
+
+    async def _spawn(self) -> Running:
+        port = self._ports.take()
+        try:
+            return await self._spawn_at(port)
+        except BaseException:
+            self._ports.release(port)
+            raise
+
+    async def _spawn_at(self, port: int) -> Running:
+        token = secrets.token_urlsafe(32)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "neptuneml_plugin.serving.endpoint",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
+        )
+        try:
+            settings = {
+                "endpoint": self.endpoint,
+                "artifact": str(self.artifact),
+                "host": self._config.worker_host,
+                "port": port,
+                "token": token,
+                "max_body_mib": self._config.max_body_mib,
+            }
+            async with asyncio.timeout(READY_SECONDS):
+                ready = await _first_line(process, settings)
+        except TimeoutError:
+            await _end(process)
+            raise FailureByQuery(f"the worker did not answer within {READY_SECONDS:.0f} s") from None
+        except BaseException:
+            await _end(process)
+            raise
+        return Running(process, ready["address"], ready["version"], token, port)
+
+
+class Ports:
+    """The ports that workers may listen on; 0, any free one, where no range is set."""
+
+    def __init__(self, config: ServiceConfig) -> None:
+        self._host = config.worker_host
+        self._range = config.worker_ports
+        self._taken: set[int] = set()
+
+    def take(self) -> int:
+        """Return a free port.
+
+        Raises:
+            PreconditionsFailed: the range has none.
+        """
+        if self._range is None:
+            return 0
+        first, last = self._range
+        for port in range(first, last + 1):
+            if port not in self._taken and _is_free(self._host, port):
+                self._taken.add(port)
+                return port
+        raise PreconditionsFailed(f"all ports of --worker-ports {first}-{last} are taken; widen the range")
+
+    def release(self, port: int) -> None:
+        """Give a port back."""
+        self._taken.discard(port)
+
+
+async def _first_line(process: asyncio.subprocess.Process, settings: dict[str, Any]) -> dict[str, str]:
+    """Hand the settings over and return the worker's report.
+
+    Raises:
+        InvalidData: the worker refuses the artifact.
+        PreconditionsFailed: the worker cannot listen.
+        FailureByQuery: the worker died.
+    """
+    if process.stdin is None or process.stdout is None:
+        raise FailureByQuery("the worker has no pipes")
+    with contextlib.suppress(ConnectionError):
+        process.stdin.write(json.dumps(settings).encode() + b"\n")
+        await process.stdin.drain()
+    line = await process.stdout.readline()
+    if not line:
+        code = await process.wait()
+        raise FailureByQuery(f"the worker ended with code {code} before it answered; the service's log says more")
+    report: dict[str, str] = json.loads(line)
+    if "address" in report:
+        return report
+    kind = PreconditionsFailed if report["code"] == PreconditionsFailed.code else InvalidData
+    raise kind(report["message"])
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,217 @@
+"""The worker: one process that answers for one endpoint at one artifact version.
+
+`python -m neptuneml_plugin.serving.endpoint` reads its `WorkerConfig` as one line of JSON from stdin (the token
+must not be seen in a process list), verifies the artifact, and writes one line of JSON to stdout: `{"address",
+"version"}` when it answers, or `{"code", "message"}` when it cannot. It ends on SIGTERM, and when stdin closes, as
+its parent has died then.
+"""
+
+import asyncio
+import hmac
+import json
+import logging
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from neptuneml_plugin.artifacts import Manifest
+from neptuneml_plugin.config import WorkerConfig, structure
+from neptuneml_plugin.error_body import REQUEST_ID, answer_errors
+from neptuneml_plugin.errors import (
+    AccessDenied,
+    ClientTimeout,
+    ConstraintViolation,
+    NeptuneMLError,
+    PreconditionsFailed,
+    TimeLimitExceeded,
+    TooManyRequests,
+)
+from neptuneml_plugin.serving.predict import Predictor, open_predictor
+from neptuneml_plugin.serving.wire import Invocation, Reply, parse_invocation, render_reply
+
+BODY_TIMEOUT_SECONDS = 30.0
+SHUTDOWN_SECONDS = 5.0
+#: Bodies up to this size are parsed in the event loop, in about a millisecond: never behind a long computation.
+PARSED_IN_LOOP_BYTES = 1 << 16
+
+
+class Endpoint:
+    """A loaded artifact, and the one thread that computes its answers."""
+
+    def __init__(self, config: WorkerConfig, manifest: Manifest, predictor: Predictor) -> None:
+        self.config = config
+        self.manifest = manifest
+        self._predictor = predictor
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
+        self._waiting = 0
+
+    async def answer(self, body: bytes, request_id: str) -> bytes:
+        """Return the reply to an invocation.
+
+        Raises:
+            TooManyRequests: the queue is full.
+            TimeLimitExceeded: the caller's deadline passed before the answer was ready.
+        """
+        if self._waiting >= self.config.max_queue:
+            raise TooManyRequests(f"{self._waiting} requests are waiting for endpoint '{self.config.endpoint}'")
+        self._waiting += 1
+        arrival = time.monotonic()
+        try:
+            large = len(body) > PARSED_IN_LOOP_BYTES
+            invocation = await asyncio.to_thread(self._parse, body) if large else self._parse(body)
+            deadline = None if invocation.deadline_seconds is None else arrival + invocation.deadline_seconds
+            answering = asyncio.get_running_loop().run_in_executor(
+                self._thread, self._compute, invocation, deadline, request_id
+            )
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            return await asyncio.wait_for(answering, left)
+        except TimeoutError:
+            raise TimeLimitExceeded("the deadline of the request has passed") from None
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Drop what is still queued; what is being computed ends by itself."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _parse(self, body: bytes) -> Invocation:
+        invocation = parse_invocation(body)
+        version = self.manifest.version
+        if invocation.artifact_version not in (None, version):
+            raise ConstraintViolation(
+                f"the request is pinned to version {invocation.artifact_version} of endpoint "
+                f"'{self.config.endpoint}', this worker has {version}; ask the service again"
+            )
+        return invocation
+
+    def _compute(self, invocation: Invocation, deadline: float | None, request_id: str) -> bytes:
+        def check() -> None:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeLimitExceeded("the deadline of the request has passed")
+
+        check()
+        answers = self._predictor.answer(invocation, check)
+        reply = Reply(self.config.endpoint, self.manifest.version, invocation.request_id or request_id, answers)
+        return render_reply(reply)
+
+
+ENDPOINT = web.AppKey("endpoint", Endpoint)
+
+
+def create_app(endpoint: Endpoint) -> web.Application:
+    """Return the worker's application."""
+    app = web.Application(
+        middlewares=[answer_errors, _require_token], client_max_size=endpoint.config.max_body_mib << 20
+    )
+    app[ENDPOINT] = endpoint
+    app.router.add_post("/invocations", _invoke)
+    app.router.add_get("/health", _health)
+    return app
+
+
+async def _invoke(request: web.Request) -> web.Response:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            body = await request.read()
+    except TimeoutError:
+        raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None
+    reply = await request.app[ENDPOINT].answer(body, request[REQUEST_ID])
+    return web.Response(body=reply, content_type="application/json")
+
+
+async def _health(request: web.Request) -> web.Response:
+    endpoint = request.app[ENDPOINT]
+    return web.json_response(
+        {"status": "healthy", "endpoint": endpoint.config.endpoint, "artifactVersion": endpoint.manifest.version}
+    )
+
+
+@web.middleware
+async def _require_token(request: web.Request, handler: Handler) -> web.StreamResponse:
+    given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+    expected = f"Bearer {request.app[ENDPOINT].config.token}".encode()
+    if not hmac.compare_digest(given, expected):
+        raise AccessDenied(
+            "the worker's token is missing or wrong; ask the service for the endpoint's description"
+        )
+    return await handler(request)
+
+
+async def serve(config: WorkerConfig) -> None:
+    """Open the artifact, answer until SIGTERM or until stdin closes.
+
+    Raises:
+        InvalidData: the artifact cannot be served.
+        PreconditionsFailed: the port is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    transport, _ = await loop.connect_read_pipe(lambda: _ParentWatch(stop), sys.stdin)
+    manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact)
+    endpoint = Endpoint(config, manifest, predictor)
+    runner = web.AppRunner(create_app(endpoint), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await _listen(runner, config)
+        _report({"address": _address(runner, config.host), "version": manifest.version})
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+        endpoint.close()
+        transport.close()
+
+
+class _ParentWatch(asyncio.Protocol):
+    """Notices that stdin has closed."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the worker: nobody is left who would."""
+        self._stop.set()
+
+
+async def _listen(runner: web.AppRunner, config: WorkerConfig) -> None:
+    try:
+        await web.TCPSite(runner, config.host, config.port).start()
+    except OSError as error:
+        raise PreconditionsFailed(f"cannot listen on {config.host}:{config.port}: {error.strerror}") from None
+
+
+def _address(runner: web.AppRunner, host: str) -> str:
+    port = runner.addresses[0][1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _report(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the worker that stdin describes; return its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(name)s: %(message)s")
+    try:
+        # Unbuffered, so that what follows the line stays in the pipe for `_ParentWatch`.
+        with open(0, "rb", buffering=0, closefd=False) as stdin:
+            settings = json.loads(stdin.readline())
+        asyncio.run(serve(structure(WorkerConfig, settings, "stdin")))
+    except NeptuneMLError as error:
+        _report({"code": error.code, "message": str(error)})
+        return error.exit_code
+    except ValueError as error:
+        _report({"code": "InvalidParameterException", "message": f"stdin does not hold a JSON line: {error}"})
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""Exact top-k candidates of new edges (decision 31).
+
+Candidates are scored in float32 blocks by matrix products, whose rounding depends on the batch. Every candidate
+that could be among the best within the bound of that rounding is then scored again in float64, summed from left to
+right, which depends on nothing but the pair.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neptuneml_plugin.artifacts import EdgeType, Manifest
+from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.ids import IdColumn
+from neptuneml_plugin.serving.wire import Answer, Invocation, Mode
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+#: Float32 scores held at once: 16 MiB.
+SCORES_PER_BLOCK = 1 << 22
+#: Candidates whose float64 products are held at once.
+RESCORED_PER_BLOCK = 1 << 13
+#: Beyond this, float32 products may overflow, and every candidate is re-scored.
+LARGEST_BOUND = 1e25
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One way to ask for edges of one type: from the known end to the candidates."""
+
+    known_type: str
+    candidate_type: str
+    known: IdColumn
+    candidates: IdColumn
+    known_vectors: npt.NDArray[Any]
+    candidate_vectors: npt.NDArray[Any]
+    relation: npt.NDArray[Any]
+    known_bias: npt.NDArray[Any]
+    candidate_bias: npt.NDArray[Any]
+    #: Training edges by known row (CSR).
+    indptr: npt.NDArray[Any]
+    indices: npt.NDArray[Any]
+    #: Largest norm of a candidate, and largest bias; for the bound on rounding.
+    largest_norm: float
+    largest_bias: float
+
+    def scores32(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """Return approximate scores, without the known end's bias; shape (rows, candidates).
+
+        Infinite where float32 does not reach, so that the candidate is scored again.
+        """
+        with np.errstate(all="ignore"):
+            queries = (self.known_vectors[rows] * self.relation).astype(np.float32)
+            scores = np.asarray(queries @ self.candidate_vectors.T + self.candidate_bias, dtype=np.float32)
+            scores[~np.isfinite(scores)] = np.inf
+        return scores
+
+    def scores64(self, row: int, candidates: Rows) -> Floats:
+        """Return exact scores; shape (candidates,). Not finite where an embedding is not."""
+        with np.errstate(all="ignore"):
+            query = self.known_vectors[row].astype(np.float64) * self.relation.astype(np.float64)
+            blocks = [
+                np.cumsum(query * self.candidate_vectors[block].astype(np.float64), axis=1)[:, -1]
+                for block in np.split(candidates, range(RESCORED_PER_BLOCK, len(candidates), RESCORED_PER_BLOCK))
+            ]
+            products = np.concatenate(blocks)
+            return products + self.candidate_bias[candidates].astype(np.float64) + float(self.known_bias[row])
+
+    def rounding(self, row: int) -> float:
+        """Return a bound on the error of `scores32`, the usual one for a sum of d products, doubled."""
+        query = self.known_vectors[row].astype(np.float64) * self.relation.astype(np.float64)
+        terms = len(query) + 8
+        size = float(np.linalg.norm(query)) * self.largest_norm + self.largest_bias
+        return (
+            2 * terms * float(np.finfo(np.float32).eps) * size + 1e-15 * abs(float(self.known_bias[row])) + 1e-30
+        )
+
+    def training_neighbours(self, row: int) -> Rows:
+        """Return the candidates that the training graph joins to `row`."""
+        return np.asarray(self.indices[self.indptr[row] : self.indptr[row + 1]])
+
+    def best(self, row: int, scores: npt.NDArray[np.float32], topk: int) -> list[tuple[float, str]]:
+        """Return up to `topk` (score, id), best first, ties by id; `scores` is -inf where left out."""
+        candidates = _contenders(scores, topk, self.rounding(row))
+        if not len(candidates):
+            return []
+        exact = self.scores64(row, candidates)
+        finite = np.isfinite(exact)
+        candidates, exact = candidates[finite], exact[finite]
+        if len(exact) > topk:
+            among_best = exact >= np.partition(exact, len(exact) - topk)[len(exact) - topk]
+            candidates, exact = candidates[among_best], exact[among_best]
+        ids = [self.candidates.text(candidate) for candidate in candidates.tolist()]
+        return sorted(zip(exact.tolist(), ids, strict=True), key=lambda pair: (-pair[0], pair[1]))[:topk]
+
+
+class LinkRanker:
+    """All target edge types of a link prediction, each in both directions."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self._calibration = manifest.calibration or (1.0, 0.0)
+        self._directions = {
+            mode: [(edge, _direction(folder, manifest, edge, mode)) for edge in manifest.target.edges]
+            for mode in (Mode.PREDICT_TAIL, Mode.PREDICT_HEAD)
+        }
+
+    def rank(self, invocation: Invocation, check: Callable[[], None]) -> list[list[Answer]]:
+        """Return the candidates of each item with calibrated scores (decision 16), best first."""
+        tails = invocation.mode is Mode.PREDICT_TAIL
+        ids = invocation.items.heads if tails else invocation.items.tails
+        types = invocation.items.head_types if tails else invocation.items.tail_types
+        default = invocation.head_type if tails else invocation.tail_type
+        offered = self._offered(invocation)
+        groups: dict[int, list[int]] = {}
+        for position, label in enumerate(types):
+            choice = _choose(offered, label or default, invocation.mode)
+            if choice is not None:
+                groups.setdefault(choice, []).append(position)
+        answers: list[list[Answer]] = [[] for _ in ids]
+        for choice, positions in groups.items():
+            for position, best in self._group(offered[choice][1], positions, ids, invocation, check):
+                answers[position] = [Answer(id=name, score=self._calibrate(score)) for score, name in best]
+        return answers
+
+    def _offered(self, invocation: Invocation) -> list[tuple[EdgeType, Direction]]:
+        """Return the directions that the request's edge label and candidate label leave."""
+        tails = invocation.mode is Mode.PREDICT_TAIL
+        wanted = invocation.tail_type if tails else invocation.head_type
+        every = self._directions[invocation.mode]
+        offered = [
+            (edge, direction)
+            for edge, direction in every
+            if invocation.edge_label in (None, edge.label) and wanted in (None, direction.candidate_type)
+        ]
+        known = ", ".join(f"'{edge.label}' from '{edge.source}' to '{edge.target}'" for edge, _ in every)
+        asked = f"edges '{invocation.edge_label}' {'to' if tails else 'from'} '{wanted}'"
+        if not offered:
+            raise InvalidParameter(f"{asked} are not predicted here; this endpoint predicts new edges {known}")
+        if len({(edge.label, direction.candidate_type) for edge, direction in offered}) > 1:
+            missing = "edgeType and " + ("tailNodeType" if tails else "headNodeType")
+            raise InvalidParameter(f"give {missing}; this endpoint predicts new edges {known}")
+        return offered
+
+    def _group(
+        self,
+        direction: Direction,
+        positions: list[int],
+        ids: tuple[str, ...],
+        invocation: Invocation,
+        check: Callable[[], None],
+    ) -> Iterator[tuple[int, list[tuple[float, str]]]]:
+        """Yield the best candidates of the items at `positions`, block by block."""
+        rows = direction.known.rows([ids[position] for position in positions])
+        known = [(position, row) for position, row in zip(positions, rows.tolist(), strict=True) if row >= 0]
+        excluded = _known_rows(direction.candidates, invocation.exclude)
+        size = max(1, SCORES_PER_BLOCK // max(1, len(direction.candidates)))
+        for start in range(0, len(known), size):
+            check()
+            block = known[start : start + size]
+            scores = direction.scores32(np.array([row for _, row in block]))
+            scores[:, excluded] = -np.inf
+            for (position, row), line in zip(block, scores, strict=True):
+                line[_known_rows(direction.candidates, invocation.items.excludes[position])] = -np.inf
+                if invocation.mask_training_edges:
+                    line[direction.training_neighbours(row)] = -np.inf
+                yield position, direction.best(row, line, invocation.topk)
+
+    def _calibrate(self, score: float) -> float:
+        scale, offset = self._calibration
+        x = scale * score + offset
+        small = math.exp(-abs(x))
+        return (1.0 if x >= 0 else small) / (1.0 + small)
+
+
+def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> Direction:
+    schema = manifest.schema
+    source, target = folder / f"nodes/{schema.node(edge.source)}", folder / f"nodes/{schema.node(edge.target)}"
+    arrays = folder / f"edges/{schema.edge(edge)}"
+    in_candidate_role = target / "candidates.npy"
+    ends = {
+        "source": (_map(source / "embeddings.npy"), _map(arrays / "source_bias.npy")),
+        "target": (
+            _map(in_candidate_role if in_candidate_role.exists() else target / "embeddings.npy"),
+            _map(arrays / "target_bias.npy"),
+        ),
+    }
+    tails = mode is Mode.PREDICT_TAIL
+    known_vectors, known_bias = ends["source" if tails else "target"]
+    candidate_vectors, candidate_bias = ends["target" if tails else "source"]
+    csr = "tails" if tails else "heads"
+    return Direction(
+        known_type=edge.source if tails else edge.target,
+        candidate_type=edge.target if tails else edge.source,
+        known=IdColumn(source if tails else target),
+        candidates=IdColumn(target if tails else source),
+        known_vectors=known_vectors,
+        candidate_vectors=candidate_vectors,
+        relation=_map(arrays / "relation.npy"),
+        known_bias=known_bias,
+        candidate_bias=candidate_bias,
+        indptr=_map(arrays / f"{csr}_indptr.npy"),
+        indices=_map(arrays / f"{csr}_indices.npy"),
+        largest_norm=_largest(
+            np.sqrt(np.einsum("ij,ij->i", candidate_vectors, candidate_vectors, dtype=np.float64))
+        ),
+        largest_bias=_largest(np.abs(candidate_bias)),
+    )
+
+
+def _choose(offered: list[tuple[EdgeType, Direction]], label: str | None, mode: Mode) -> int | None:
+    """Return which direction an item of this label asks; None for a label that is not asked about."""
+    if label is None and len(offered) > 1:
+        labels = ", ".join(f"'{direction.known_type}'" for _, direction in offered)
+        member = "headNodeType" if mode is Mode.PREDICT_TAIL else "tailNodeType"
+        raise InvalidParameter(f"an item lacks {member}; it may be one of {labels}")
+    for index, (_, direction) in enumerate(offered):
+        if label in (None, direction.known_type):
+            return index
+    return None
+
+
+def _contenders(scores: npt.NDArray[np.float32], topk: int, rounding: float) -> Rows:
+    """Return the rows that may be among the `topk` best although each score is off by up to `rounding`."""
+    if rounding > LARGEST_BOUND or not math.isfinite(rounding):
+        return np.flatnonzero(~np.isneginf(scores))
+    if topk < len(scores):
+        last = float(np.partition(scores, len(scores) - topk)[len(scores) - topk])
+        if math.isfinite(last):
+            return np.flatnonzero(scores >= np.float32(last - 2 * rounding))
+    return np.flatnonzero(~np.isneginf(scores))
+
+
+def _known_rows(column: IdColumn, ids: tuple[str, ...]) -> Rows:
+    rows = column.rows(ids)
+    return rows[rows >= 0]
+
+
+def _largest(values: npt.NDArray[Any]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if len(finite) else 0.0
+
+
+def _map(path: Path) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array

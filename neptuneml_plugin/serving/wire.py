@@ -1,0 +1,295 @@
+"""The invocation body <-> dataclasses (`docs/wire.md`, section 2). Strict: unknown members are refused by name."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from neptuneml_plugin.errors import BadRequest, InvalidParameter, MissingParameter, UnsupportedOperation, nearest
+
+Threshold = float | Literal["tuned"] | None
+
+
+class Mode(StrEnum):
+    """What is asked for."""
+
+    PREDICT = "predict"
+    #: Targets of new edges of a source.
+    PREDICT_TAIL = "predict_tail"
+    #: Sources of new edges to a target.
+    PREDICT_HEAD = "predict_head"
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of a request in columns; those that a mode does not use are empty, the others equally long."""
+
+    nodes: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    tails: tuple[str, ...] = ()
+    head_types: tuple[str | None, ...] = ()
+    tail_types: tuple[str | None, ...] = ()
+    excludes: tuple[tuple[str, ...], ...] = ()
+
+    def __len__(self) -> int:
+        return max(len(self.nodes), len(self.heads), len(self.tails))
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A checked request."""
+
+    mode: Mode
+    items: Items
+    property_name: str | None = None
+    #: Answers per item.
+    topk: int = 1
+    threshold: Threshold = None
+    #: Whether classifications carry their probability.
+    score: bool = False
+    edge_label: str | None = None
+    head_type: str | None = None
+    tail_type: str | None = None
+    #: Candidates left out for every item.
+    exclude: tuple[str, ...] = ()
+    #: Whether edges of the training graph are left out (`exclude_flag: "mask"`).
+    mask_training_edges: bool = False
+    #: How long the caller waits, counted from arrival.
+    deadline_seconds: float | None = None
+    request_id: str | None = None
+    #: The version that the caller's query is pinned to (decision 21).
+    artifact_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One prediction: a value, or the id of an element, with the score where there is one."""
+
+    value: str | int | float | bool | None = None
+    id: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answers to an invocation, one list per item, in the items' order."""
+
+    endpoint: str
+    artifact_version: str
+    request_id: str
+    answers: Sequence[Sequence[Answer]]
+
+
+def parse_invocation(body: bytes) -> Invocation:
+    """Read a request.
+
+    Raises:
+        BadRequest: not a JSON object.
+        InvalidParameter: a member is unknown, of the wrong type, or out of its range.
+        MissingParameter: a required member is absent.
+        UnsupportedOperation: nearest neighbours or a subgraph, which are not built yet.
+    """
+    document = _load(body)
+    _known(document, {"version", "mode", "data"}, "the request")
+    if document.get("version", "v1") != "v1":
+        raise InvalidParameter(f"version is {document['version']!r}; this release speaks 'v1'")
+    mode = _mode(document.get("mode"))
+    data = _object(_required(document, "data", "the request"), "data")
+    if "subgraph" in data:
+        raise UnsupportedOperation(
+            "data.subgraph (inductive inference) is not offered by this release; leave it out"
+        )
+    _known(data, {"globalParameters", "nodes", "edges"}, "data")
+    values = _global_parameters(_object(data.get("globalParameters", {}), "globalParameters"))
+    return Invocation(mode=mode, items=_items(mode, data), **values)
+
+
+def render_reply(reply: Reply) -> bytes:
+    """Write the answer's body."""
+    answers = [[_render_answer(answer) for answer in item] for item in reply.answers]
+    document = {
+        "endpoint": reply.endpoint,
+        "artifactVersion": reply.artifact_version,
+        "requestId": reply.request_id,
+        "answers": answers,
+    }
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _render_answer(answer: Answer) -> dict[str, Any]:
+    rendered: dict[str, Any] = {"value": answer.value} if answer.id is None else {"id": answer.id}
+    if answer.score is not None:
+        rendered["score"] = answer.score
+    return rendered
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    return _object(document, "the body")
+
+
+def _mode(value: Any) -> Mode:
+    if value in (None, ""):
+        return Mode.PREDICT
+    if value == "embed_knn":
+        raise UnsupportedOperation("mode embed_knn (nearest neighbours) is not offered by this release")
+    if not isinstance(value, str) or value not in set(Mode):
+        raise InvalidParameter(f"mode {value!r} is unknown{nearest(str(value), set(Mode))}")
+    return Mode(value)
+
+
+def _global_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    _known(given, set(_PARAMETERS), "globalParameters")
+    return {
+        name: read(given[key], key)
+        for key, (name, read) in _PARAMETERS.items()
+        if key in given and given[key] is not None
+    }
+
+
+def _items(mode: Mode, data: Mapping[str, Any]) -> Items:
+    if "nodes" in data and "edges" in data:
+        raise InvalidParameter("data has both nodes and edges; an endpoint answers for one kind of element")
+    if "nodes" in data:
+        if mode is not Mode.PREDICT:
+            raise InvalidParameter(f"mode {mode} asks about edges; give data.edges instead of data.nodes")
+        return Items(nodes=_column(_objects(data["nodes"], "nodes", _NODE_MEMBERS), "nodeId", "nodes"))
+    items = _objects(_required(data, "edges", "data"), "edges", _EDGE_MEMBERS[mode])
+    return Items(
+        heads=_column(items, "headNodeId", "edges") if mode is not Mode.PREDICT_HEAD else (),
+        tails=_column(items, "tailNodeId", "edges") if mode is not Mode.PREDICT_TAIL else (),
+        head_types=_optional_column(items, "headNodeType"),
+        tail_types=_optional_column(items, "tailNodeType"),
+        excludes=tuple(_texts(item.get("exclude", ()), "exclude") for item in items),
+    )
+
+
+def _objects(value: Any, where: str, members: set[str]) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise InvalidParameter(f"data.{where} must be a list of objects")
+    for item in value:
+        if not isinstance(item, dict):
+            raise InvalidParameter(f"data.{where} must be a list of objects, not of {type(item).__name__}")
+        if not item.keys() <= members:
+            _known(item, members, f"an item of data.{where}")
+        if len(item) > 1:
+            _check_unread(item)
+    return value
+
+
+def _check_unread(item: Mapping[str, Any]) -> None:
+    """Check the members that no decoder of this release reads."""
+    if "edgeId" in item:
+        _text(item["edgeId"], "edgeId")
+    if "properties" in item:
+        _object(item["properties"], "properties")
+
+
+def _column(items: Sequence[Mapping[str, Any]], key: str, where: str) -> tuple[str, ...]:
+    values: list[Any] = [item.get(key) for item in items]
+    if all(type(value) is str and value.isascii() for value in values):  # nearly always, and a tenth of the time
+        return tuple(values)
+    return tuple(_text(_required(item, key, f"an item of data.{where}"), key) for item in items)
+
+
+def _optional_column(items: Sequence[Mapping[str, Any]], key: str) -> tuple[str | None, ...]:
+    return tuple(None if item.get(key) is None else _text(item[key], key) for item in items)
+
+
+def _known(given: Mapping[str, Any], allowed: set[str], where: str) -> None:
+    for key in given:
+        if key not in allowed:
+            raise InvalidParameter(f"unknown member '{key}' in {where}{nearest(key, allowed)}")
+
+
+def _required(given: Mapping[str, Any], key: str, where: str) -> Any:
+    if given.get(key) is None:
+        raise MissingParameter(f"{where} lacks '{key}'")
+    return given[key]
+
+
+def _object(value: Any, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidParameter(f"{key} must be a JSON object, not {_shown(value)}")
+    return value
+
+
+def _text(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidParameter(f"{key} must be a text, not {_shown(value)}")
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise InvalidParameter(f"{key} holds half a surrogate pair, which no UTF-8 text can")
+    return value
+
+
+def _texts(value: Any, key: str) -> tuple[str, ...]:
+    if isinstance(value, (str, dict)) or not isinstance(value, Sequence):
+        raise InvalidParameter(f"{key} must be a list of texts, not {_shown(value)}")
+    return tuple(_text(entry, key) for entry in value)
+
+
+def _flag(value: Any, key: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidParameter(f"{key} must be true or false, not {_shown(value)}")
+    return value
+
+
+def _positive_integer(value: Any, key: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidParameter(f"{key} must be an integer of at least 1, not {_shown(value)}")
+    return value
+
+
+def _threshold(value: Any, key: str) -> Threshold:
+    if value == "tuned":
+        return "tuned"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InvalidParameter(f"{key} must be a number from 0 to 1, or 'tuned', not {_shown(value)}")
+    return float(value)
+
+
+def _milliseconds(value: Any, key: str) -> float:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 <= value < 1e12 or not math.isfinite(value):
+        raise InvalidParameter(f"{key} must be a number of milliseconds, not {_shown(value)}")
+    return float(value) / 1000
+
+
+def _exclude_flag(value: Any, key: str) -> bool:
+    if value not in ("", "mask"):
+        raise InvalidParameter(f"{key} must be 'mask' or absent, not {_shown(value)}")
+    return bool(value == "mask")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+#: Member of `globalParameters` -> field of `Invocation`, and how it is read.
+_PARAMETERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "property": ("property_name", _text),
+    "topk": ("topk", _positive_integer),
+    "threshold": ("threshold", _threshold),
+    "score": ("score", _flag),
+    "edgeType": ("edge_label", _text),
+    "headNodeType": ("head_type", _text),
+    "tailNodeType": ("tail_type", _text),
+    "exclude": ("exclude", _texts),
+    "exclude_flag": ("mask_training_edges", _exclude_flag),
+    "deadlineMs": ("deadline_seconds", _milliseconds),
+    "requestId": ("request_id", _text),
+    "artifactVersion": ("artifact_version", _text),
+}
+_NODE_MEMBERS = {"nodeId"}
+_EDGE_MEMBERS = {
+    # No decoder of this release reads an edge's id or properties; the plugin may send them.
+    Mode.PREDICT: {"headNodeId", "tailNodeId", "edgeId", "headNodeType", "tailNodeType", "properties"},
+    Mode.PREDICT_TAIL: {"headNodeId", "headNodeType", "exclude"},
+    Mode.PREDICT_HEAD: {"tailNodeId", "tailNodeType", "exclude"},
+}

@@ -1,0 +1,134 @@
+"""The hyperparameters of a model, by Neptune's names, and which of them this release carries out."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from neptuneml_plugin.errors import InvalidParameter, InvalidSettings, UnsupportedOperation, nearest
+
+#: Known to Neptune ML, not carried out here yet, with what is refused: (name, value that changes nothing).
+NOT_BUILT: Mapping[str, Any] = {"use-edge-features": False}
+#: Only meaningful for knowledge-graph models.
+KGE_ONLY = ("gamma", "rel-part")
+
+
+#: Change nothing on full neighbourhoods, so they leave the search (decision 13).
+WITHOUT_EFFECT = ("fanout", "low-mem")
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What one trial trains with; a field `num_hidden` is the hyperparameter `num-hidden`."""
+
+    #: Targets of one optimiser step; the forward pass runs over the whole graph.
+    batch_size: int = 4096
+    #: Concatenate the features with a learnable vector per node.
+    concat_node_embed: bool = True
+    dropout: float = 0.3
+    enable_early_stop: bool = True
+    #: Without effect on full neighbourhoods.
+    fanout: tuple[int, ...] = ()
+    #: Weight decay of everything but the learnable vectors.
+    l2norm: float = 0.0
+    layer_norm: bool = True
+    #: Without effect on full neighbourhoods.
+    low_mem: bool = False
+    lr: float = 0.01
+    #: Negatives of a batch shared by all its positives; used where there are too many candidates to score all.
+    neg_share: bool = True
+    #: 0: one matrix per relation; else this many bases, of which relations are combinations.
+    num_bases: int = 0
+    num_epochs: int = 100
+    num_hidden: int = 64
+    num_layer: int = 2
+    #: Negatives per positive, or per batch with `neg-share`.
+    num_negs: int = 256
+    #: Project each feature on its own before they are put together.
+    per_feat_name_embed: bool = False
+    #: Weight of the mean squared length of the vectors of scored pairs (link prediction).
+    regularization_coef: float = 0.0
+    #: Learning rate of the learnable vectors and of the biases per node.
+    sparse_lr: float = 0.01
+    use_class_weight: bool = False
+    use_self_loop: bool = True
+    #: Evaluations averaged for early stopping.
+    window_for_early_stop: int = 3
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values by Neptune's names."""
+        values = {field.name.replace("_", "-"): getattr(self, field.name) for field in fields(self)}
+        return values | {"fanout": list(self.fanout)}
+
+    def without_effect(self) -> tuple[str, ...]:
+        """Return the names of those set that change nothing on full neighbourhoods."""
+        return tuple(name for name in WITHOUT_EFFECT if getattr(self, name.replace("-", "_")))
+
+
+_KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field in fields(Hyperparameters)}
+_AT_LEAST: Mapping[str, float] = {
+    "batch-size": 1, "dropout": 0, "l2norm": 0, "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1,
+    "num-layer": 1, "num-negs": 1, "regularization-coef": 0, "sparse-lr": 0, "window-for-early-stop": 1,
+}  # fmt: skip
+_BELOW: Mapping[str, float] = {"dropout": 1}
+
+
+def check_name(name: str) -> None:
+    """Refuse a hyperparameter that does not exist or is not for this model.
+
+    Raises:
+        InvalidParameter: unknown; the message has the nearest name.
+        UnsupportedOperation: only for models that are not built yet.
+    """
+    if name in KGE_ONLY or name == "edge-num-hidden":
+        kind = "knowledge-graph models" if name in KGE_ONLY else "edge features in messages"
+        raise UnsupportedOperation(
+            f"hyperparameter '{name}' belongs to {kind}, which this release does not train yet"
+        )
+    if name not in _KINDS and name not in NOT_BUILT:
+        raise InvalidParameter(f"unknown hyperparameter '{name}'{nearest(name, _KINDS)}")
+
+
+def build(values: Mapping[str, Any]) -> Hyperparameters:
+    """Return the hyperparameters from values by Neptune's names; those not given keep their defaults.
+
+    Raises:
+        InvalidSettings: values of a wrong type or outside their bounds, all of them named.
+        InvalidParameter: an unknown name.
+        UnsupportedOperation: known, but not built yet.
+    """
+    problems, chosen = [], {}
+    for name, value in values.items():
+        check_name(name)
+        if name in NOT_BUILT:
+            if value != NOT_BUILT[name]:
+                raise UnsupportedOperation(f"'{name}': {value!r} is not built yet; set it to {NOT_BUILT[name]!r}")
+            continue
+        try:
+            chosen[name.replace("-", "_")] = _convert(name, value)
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    if problems:
+        raise InvalidSettings("hyperparameters", problems)
+    return dataclasses.replace(Hyperparameters(), **chosen)
+
+
+def _convert(name: str, value: Any) -> Any:
+    kind = _KINDS[name]
+    if name == "fanout":
+        fanout = value if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in fanout):
+            raise ValueError(f"must be a list of positive integers, not {value!r}")
+        return tuple(fanout)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"must be true or false, not {value!r}")
+        return value
+    # l2norm is a bool in Neptune's list and a number in its sample; false means none.
+    if name == "l2norm" and value is False:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and int(value) != value):
+        raise ValueError(f"must be {'an integer' if kind is int else 'a number'}, not {value!r}")
+    if value < _AT_LEAST.get(name, value) or value >= _BELOW.get(name, float("inf")):
+        raise ValueError(f"{value!r} is out of bounds")
+    return kind(value)

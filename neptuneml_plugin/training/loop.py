@@ -1,0 +1,238 @@
+"""The one training loop: batches of targets, full neighbourhoods, averaged weights, early stopping."""
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+import torch
+from torch import Tensor
+
+from neptuneml_plugin.stage import Progress
+from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.training.evaluation import SLOW_METRICS, Evaluator, training_edges
+from neptuneml_plugin.training.hyperparameters import Hyperparameters
+from neptuneml_plugin.training.links import BLOCK_CELLS, directions, sampled_loss, softmax_loss
+from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.metrics import HIGHER_IS_BETTER
+from neptuneml_plugin.training.models import LinkDecoder, Model
+from neptuneml_plugin.training.tasks import KINDS, answer_of, class_weights, label_scale, output_count
+
+#: Decay of the exponential average of the weights; what is evaluated and kept is the average.
+AVERAGING = 0.98
+_MAX_GRADIENT_NORM = 5.0
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What chooses the best epoch."""
+
+    metric: str
+    topk: int = 5
+    #: Evaluate after so many batches; at least one evaluation per epoch's end where None.
+    every_batches: int | None = None
+    every_epochs: int = 1
+    #: Evaluate after this part of an epoch.
+    every_part: float | None = None
+
+    def better(self, a: float, b: float) -> bool:
+        """Return whether `a` is better than `b`."""
+        return a > b if HIGHER_IS_BETTER[self.metric] else a < b
+
+    def batches_between(self, batches_per_epoch: int) -> int:
+        """Return the number of batches between two evaluations."""
+        if self.every_batches is not None:
+            return self.every_batches
+        if self.every_part is not None:
+            return max(1, round(self.every_part * batches_per_epoch))
+        return self.every_epochs * batches_per_epoch
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The best averaged weights of a training."""
+
+    model: Model
+    best_epoch: int
+    epochs: int
+
+
+@dataclass
+class EarlyStopping:
+    """Stop the first time the mean of the newest `window` evaluations is worse than that of the `window` before.
+
+    Neptune compares the newest evaluation alone with the mean of a window, which ends at the first noisy one;
+    `window` 1 compares neighbours.
+    """
+
+    goal: Goal
+    window: int
+    history: list[float] = field(default_factory=list)
+
+    def says_stop(self, value: float) -> bool:
+        """Take the newest evaluation and return whether to stop."""
+        self.history.append(value)
+        if len(self.history) < 2 * self.window:
+            return False
+        newest, before = self.history[-self.window :], self.history[-2 * self.window : -self.window]
+        return self.goal.better(sum(before) / self.window, sum(newest) / self.window)
+
+
+class Trainer:
+    """Trains one model on one graph.
+
+    Args:
+        log: takes one JSON object per evaluation.
+    """
+
+    def __init__(
+        self,
+        data: TrainingData,
+        hyperparameters: Hyperparameters,
+        goal: Goal,
+        *,
+        seed: int,
+        log: TextIO | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        self._data, self._hp, self._goal, self._log = data, hyperparameters, goal, log
+        self._device = data.relations[0].sources.device if data.relations else torch.device("cpu")
+        self._graph = MessageGraph(data)
+        self._evaluator = Evaluator(data, self._graph, goal.topk, quick=goal.metric not in SLOW_METRICS)
+        self._model = Model(data, hyperparameters, output_count(data.task, data.processed.target)).to(self._device)
+        self._model.scale.copy_(label_scale(data))
+        self._average = copy.deepcopy(self._model)
+        self._optimizer = _optimizer(self._model, hyperparameters)
+        self._loss = self._loss_function()
+        self._steps = 0
+
+    def fit(self, progress: Progress) -> Fit:
+        """Train until the metric stops getting better, or for all epochs; return the best averaged weights."""
+        splits = self._data.samples[0].splits
+        split = "valid" if len(splits["valid"]) else "train"
+        stopping = EarlyStopping(self._goal, self._hp.window_for_early_stop)
+        best: tuple[float, int, Mapping[str, Tensor]] | None = None
+        epoch, started = 0, time.monotonic()
+        for epoch, loss in self._evaluations():
+            value = self._evaluator.measure(self._average, [split])[split]
+            newest = value.get(self._goal.metric, -math.inf if HIGHER_IS_BETTER[self._goal.metric] else math.inf)
+            self._write(epoch, loss, time.monotonic() - started, {split: value})
+            progress(
+                f"epoch {epoch}: loss {loss:.4f}, {split} {self._goal.metric} {newest:.4f}",
+                epoch / self._hp.num_epochs,
+            )
+            if best is None or self._goal.better(newest, best[0]):
+                best = (newest, epoch, copy.deepcopy(self._average.state_dict()))
+            if split == "valid" and self._hp.enable_early_stop and stopping.says_stop(newest):
+                break
+            if split == "train":  # without validation rows the last weights are the best known
+                best = (newest, epoch, copy.deepcopy(self._average.state_dict()))
+        if best is not None:
+            self._average.load_state_dict(best[2])
+        return Fit(self._average, best[1] if best else 0, epoch)
+
+    def _evaluations(self) -> Iterator[tuple[int, float]]:
+        """Train, and yield (epoch, mean loss since the last time) whenever an evaluation is due."""
+        losses: list[float] = []
+        for epoch in range(1, self._hp.num_epochs + 1):
+            batches = list(self._batches())
+            between = self._goal.batches_between(len(batches))
+            for position, batch in batches:
+                losses.append(self._step(position, batch))
+                if self._steps % between == 0:
+                    yield epoch, sum(losses) / len(losses)
+                    losses = []
+        if losses:
+            yield self._hp.num_epochs, sum(losses) / len(losses)
+
+    def _batches(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield (position of the target type, positions of its samples), shuffled, of about the same size."""
+        for position, samples in enumerate(self._data.samples):
+            rows = samples.splits["train"]
+            if len(rows):
+                shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
+                for batch in shuffled.tensor_split(math.ceil(len(rows) / self._hp.batch_size)):
+                    yield position, batch
+
+    def _step(self, position: int, batch: Tensor) -> float:
+        self._model.train()
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(position, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM)
+        self._optimizer.step()
+        self._steps += 1
+        decay = min(AVERAGING, self._steps / (self._steps + 9))
+        with torch.no_grad():
+            for mean, newest in zip(self._average.parameters(), self._model.parameters(), strict=True):
+                mean.lerp_(newest, 1 - decay)
+        return float(loss.detach())
+
+    def _loss_function(self) -> Callable[[int, Tensor], Tensor]:
+        kind = KINDS[answer_of(self._data.task, self._data.processed.target)]
+        if kind.loss is None:
+            return self._link_loss()
+        labels, weights = self._data.samples[0].labels, None
+        if labels is None:
+            raise ValueError("link prediction has no labels")
+        if labels.is_floating_point():
+            labels = ((labels - self._model.scale[0]) / self._model.scale[1]).float()
+        if self._hp.use_class_weight and self._data.task.is_class:
+            weights = class_weights(self._data).to(self._device)
+        loss, targets = kind.loss, labels
+
+        def labelled(_: int, batch: Tensor) -> Tensor:
+            vectors = self._model.encoder(self._data.features, self._messages(0, batch))
+            return loss(self._model.outputs(vectors, self._data, batch), targets[batch], weights)
+
+        return labelled
+
+    def _link_loss(self) -> Callable[[int, Tensor], Tensor]:
+        known = [training_edges(self._data, samples) for samples in self._data.samples]
+        decoder, hp = self._model.decoder, self._hp
+        if not isinstance(decoder, LinkDecoder):
+            raise TypeError("link prediction needs a LinkDecoder")
+
+        def linked(position: int, batch: Tensor) -> Tensor:
+            samples = self._data.samples[position]
+            source, target = self._data.ends_of(samples.position)
+            counts = self._data.counts[source], self._data.counts[target]
+            vectors = self._model.encoder(self._data.features, self._messages(position, batch))
+            total = vectors[0].new_zeros(())
+            both = directions(samples.ends, counts)
+            scorers = decoder.scorers(vectors[source], vectors[target], position)
+            for score, direction, index in zip(scorers, both, known[position], strict=True):
+                if direction.candidate_count * min(len(batch), direction.query_count) <= BLOCK_CELLS:
+                    total = total + softmax_loss(score, direction, batch, index)
+                else:
+                    total = total + sampled_loss(score, direction, batch, hp.num_negs, shared=hp.neg_share)
+            lengths = (vectors[source] ** 2).mean() + (vectors[target] ** 2).mean()
+            return total + hp.regularization_coef * lengths
+
+        return linked
+
+    def _messages(self, position: int, batch: Tensor) -> list[Any]:
+        """Leave a batch's own edges out of the messages, so that no edge is predicted from itself."""
+        if self._data.task.on_nodes:
+            return self._graph.messages()
+        return self._graph.messages(self._data.samples[position].position, batch)
+
+    def _write(self, epoch: int, loss: float, seconds: float, values: Mapping[str, Mapping[str, float]]) -> None:
+        if self._log is not None:
+            record = {"epoch": epoch, "step": self._steps, "loss": loss, "seconds": round(seconds, 3), **values}
+            self._log.write(json.dumps(record) + "\n")
+            self._log.flush()
+
+
+def _optimizer(model: Model, hyperparameters: Hyperparameters) -> torch.optim.Optimizer:
+    tables = [value for name, value in model.named_parameters() if name in model.node_tables]
+    others = [value for name, value in model.named_parameters() if name not in model.node_tables]
+    return torch.optim.Adam(
+        [
+            {"params": others, "lr": hyperparameters.lr, "weight_decay": hyperparameters.l2norm},
+            {"params": tables, "lr": hyperparameters.sparse_lr, "weight_decay": 0.0},
+        ]
+    )

@@ -1,0 +1,238 @@
+"""The R-GCN encoder (Schlichtkrull et al., 2018) and the decoders of the five tasks.
+
+Vectors are lists of (rows, d), one per node type in the schema's order; messages are lists of `Messages`, one per
+relation in `TrainingData.relations`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.training.hyperparameters import Hyperparameters
+from neptuneml_plugin.training.links import LinkScorer
+from neptuneml_plugin.training.message_passing import Messages
+
+Vectors = list[Tensor]
+
+
+class RelationalLayer(nn.Module):
+    """One layer: h_v' = W_0 h_v + sum over relations r of W_r (mean of h_u over v's neighbours by r) + b.
+
+    Args:
+        ends: source and target node type of each relation.
+        types: number of node types.
+        bases: 0, or the number of matrices of which each W_r is a combination.
+    """
+
+    def __init__(
+        self, ends: Sequence[tuple[int, int]], types: int, width: int, *, bases: int = 0, self_loop: bool = True
+    ) -> None:
+        super().__init__()
+        self._ends = tuple(ends)
+        self.weights = nn.Parameter(_glorot(min(bases, len(ends)) or len(ends), width, width))
+        uses_bases = 0 < bases < len(ends)
+        self.coefficients = nn.Parameter(_glorot(len(ends), bases)) if uses_bases else None
+        self.self_weights = nn.Parameter(_glorot(types, width, width)) if self_loop else None
+        self.bias = nn.Parameter(torch.zeros(types, width))
+
+    def forward(self, vectors: Vectors, messages: Sequence[Messages]) -> Vectors:
+        """Return the new vector of every node."""
+        weights: Tensor = self.weights
+        if self.coefficients is not None:
+            weights = torch.einsum("rb,bio->rio", self.coefficients, weights)
+        own = self.self_weights
+        out = [
+            (h @ own[kind] if own is not None else torch.zeros_like(h)) + self.bias[kind]
+            for kind, h in enumerate(vectors)
+        ]
+        for relation, (source, target) in enumerate(self._ends):
+            out[target] = out[target] + messages[relation].aggregate(vectors[source]) @ weights[relation]
+        return out
+
+
+class InputLayer(nn.Module):
+    """The first vector of every node: its features projected, a learnable vector, or both, projected."""
+
+    def __init__(self, widths: Mapping[str, int], count: int, hyperparameters: Hyperparameters) -> None:
+        super().__init__()
+        hidden = hyperparameters.num_hidden
+        self._names = tuple(widths)
+        learns = not widths or hyperparameters.concat_node_embed
+        self.embedding = nn.Parameter(torch.randn(count, hidden) * 0.1) if learns else None
+        self.parts: nn.ModuleList | None = None
+        total = sum(widths.values())
+        if hyperparameters.per_feat_name_embed and widths:
+            self.parts = nn.ModuleList(nn.Linear(width, hidden) for width in widths.values())
+            total = hidden * len(widths)
+        self.project = nn.Linear(total + (hidden if learns else 0), hidden) if widths else None
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return (rows, hidden)."""
+        columns = [features[name] for name in self._names]
+        if self.parts is not None:
+            columns = [part(column) for part, column in zip(self.parts, columns, strict=True)]
+        if self.embedding is not None:
+            columns.append(self.embedding)
+        joined = torch.cat(columns, 1) if len(columns) > 1 else columns[0]
+        return joined if self.project is None else self.project(joined)
+
+
+class Encoder(nn.Module):
+    """R-GCN over the whole graph, with the learnable vectors of its nodes."""
+
+    def __init__(self, data: TrainingData, hyperparameters: Hyperparameters) -> None:
+        super().__init__()
+        hp = hyperparameters
+        self.inputs = nn.ModuleList(
+            InputLayer({f.name: f.width for f in node.features}, count, hp)
+            for node, count in zip(data.processed.schema.nodes, data.counts, strict=True)
+        )
+        ends = [(relation.source_type, relation.target_type) for relation in data.relations]
+        self.layers = nn.ModuleList(
+            RelationalLayer(ends, len(data.counts), hp.num_hidden, bases=hp.num_bases, self_loop=hp.use_self_loop)
+            for _ in range(hp.num_layer)
+        )
+        norms = (nn.LayerNorm(hp.num_hidden) if hp.layer_norm else nn.Identity() for _ in self.layers)
+        self.norms = nn.ModuleList(norms)
+        self._dropout = hp.dropout
+
+    def forward(self, features: Sequence[Mapping[str, Tensor]], messages: Sequence[Messages]) -> Vectors:
+        """Return the embedding of every node, (rows, d) per node type."""
+        vectors = [self._drop(layer(columns)) for layer, columns in zip(self.inputs, features, strict=True)]
+        last = len(self.layers) - 1
+        for position, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            vectors = layer(vectors, messages)
+            if position < last:
+                vectors = [self._drop(functional.relu(norm(h))) for h in vectors]
+        return [self.norms[last](h) for h in vectors]
+
+    def _drop(self, vectors: Tensor) -> Tensor:
+        return functional.dropout(vectors, self._dropout, self.training)
+
+
+class NodeDecoder(nn.Module):
+    """A linear layer on the embedding."""
+
+    def __init__(self, width: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, outputs)
+        self._dropout = dropout
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Map (rows, d) to (rows, outputs)."""
+        output: Tensor = self.linear(functional.dropout(vectors, self._dropout, self.training))
+        return output
+
+
+class EdgeDecoder(nn.Module):
+    """`Manifest`'s formula for edge tasks: a hidden layer over [u, v, u*v], a dot product, and node biases."""
+
+    def __init__(self, width: int, outputs: int, counts: tuple[int, int], dropout: float) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(3 * width, width)
+        self.output = nn.Linear(width, outputs)
+        self.dot_weight = nn.Parameter(torch.ones(outputs))
+        self.source_bias = nn.Parameter(torch.zeros(counts[0], outputs))
+        self.target_bias = nn.Parameter(torch.zeros(counts[1], outputs))
+        self._dropout = dropout
+
+    def forward(self, sources: Tensor, targets: Tensor, rows: tuple[Tensor, Tensor]) -> Tensor:
+        """Map the vectors of both ends, each (edges, d), and their rows to (edges, outputs)."""
+        joined = torch.cat([sources, targets, sources * targets], 1)
+        hidden = functional.dropout(functional.relu(self.hidden(joined)), self._dropout, self.training)
+        dot = (sources * targets).sum(1, keepdim=True) / math.sqrt(sources.shape[1])
+        biases = self.source_bias[rows[0]] + self.target_bias[rows[1]]
+        output: Tensor = self.output(hidden) + dot * self.dot_weight + biases
+        return output
+
+
+class LinkDecoder(nn.Module):
+    """score(u, v) = sum(u * relation * v) + target_bias[v] + source_bias[u], per target edge type.
+
+    The candidate's role has a projection of its own, so that scores need not be symmetric.
+    """
+
+    def __init__(self, width: int, counts: Sequence[tuple[int, int]]) -> None:
+        super().__init__()
+        self.relations = nn.Parameter(torch.ones(len(counts), width) / math.sqrt(width))
+        self.candidate = nn.Linear(width, width)
+        self.source_biases = nn.ParameterList(torch.zeros(count) for count, _ in counts)
+        self.target_biases = nn.ParameterList(torch.zeros(count) for _, count in counts)
+
+    def scorers(self, sources: Tensor, targets: Tensor, position: int = 0) -> tuple[LinkScorer, LinkScorer]:
+        """Return the scorers of targets and of sources, from the embeddings of both ends' types."""
+        candidates: Tensor = self.candidate(targets)
+        relation = self.relations[position]
+        biases = self.source_biases[position], self.target_biases[position]
+        tails = LinkScorer(sources * relation, biases[0], candidates, biases[1])
+        return tails, LinkScorer(candidates * relation, biases[1], sources, biases[0])
+
+
+def _glorot(*shape: int) -> Tensor:
+    weight = torch.empty(*shape)
+    bound = math.sqrt(6 / (shape[-2] + shape[-1]))
+    return nn.init.uniform_(weight, -bound, bound)
+
+
+class Model(nn.Module):
+    """The encoder and the decoder of a task."""
+
+    scale: Tensor
+
+    def __init__(self, data: TrainingData, hyperparameters: Hyperparameters, outputs: int) -> None:
+        super().__init__()
+        hp = hyperparameters
+        self.encoder = Encoder(data, hp)
+        self.decoder = _decoder(data, hp, outputs)
+        #: Mean and standard deviation of the training labels: regressions learn standardised values.
+        self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
+        #: Name of each parameter with a row per node -> position of the node type.
+        self.node_tables = self._node_tables(data)
+
+    def outputs(self, vectors: Vectors, data: TrainingData, chosen: Tensor) -> Tensor:
+        """Return the outputs of node and edge tasks for the chosen samples: (chosen, outputs)."""
+        samples = data.samples[0]
+        if isinstance(self.decoder, NodeDecoder):
+            output: Tensor = self.decoder(functional.embedding(samples.ends[0][chosen], vectors[samples.position]))
+            return output
+        rows = (samples.ends[0][chosen], samples.ends[1][chosen])
+        source_type, target_type = data.ends_of(samples.position)
+        # An embedding look-up, as its gradient is deterministic on CPU; that of indexing is not.
+        sources = functional.embedding(rows[0], vectors[source_type])
+        targets = functional.embedding(rows[1], vectors[target_type])
+        edges: Tensor = self.decoder(sources, targets, rows)
+        return edges
+
+    def _node_tables(self, data: TrainingData) -> dict[str, int]:
+        tables = {
+            f"encoder.inputs.{kind}.embedding": kind
+            for kind, layer in enumerate(self.encoder.inputs)
+            if layer.embedding is not None
+        }
+        ends = [] if data.task.on_nodes else [data.ends_of(samples.position) for samples in data.samples]
+        for position, (source, target) in enumerate(ends):
+            if isinstance(self.decoder, EdgeDecoder):
+                tables |= {"decoder.source_bias": source, "decoder.target_bias": target}
+            else:
+                tables |= {
+                    f"decoder.source_biases.{position}": source,
+                    f"decoder.target_biases.{position}": target,
+                }
+        return tables
+
+
+def _decoder(data: TrainingData, hp: Hyperparameters, outputs: int) -> NodeDecoder | EdgeDecoder | LinkDecoder:
+    if data.task.on_nodes:
+        return NodeDecoder(hp.num_hidden, outputs, hp.dropout)
+    counts = [
+        (data.counts[source], data.counts[target])
+        for source, target in (data.ends_of(samples.position) for samples in data.samples)
+    ]
+    if data.task is Task.LINK_PREDICTION:
+        return LinkDecoder(hp.num_hidden, counts)
+    return EdgeDecoder(hp.num_hidden, outputs, counts[0], hp.dropout)

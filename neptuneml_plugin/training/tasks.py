@@ -1,0 +1,145 @@
+"""The five tasks as one table: what a model answers, how it learns it, and how the answer is judged."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from neptuneml_plugin.artifacts import Target, Task
+from neptuneml_plugin.training import metrics
+from neptuneml_plugin.training.data import TrainingData
+
+
+class Answer(Enum):
+    """The shape of an answer."""
+
+    #: One of a closed set of classes.
+    CLASS = "class"
+    #: Any number of classes.
+    CLASSES = "classes"
+    #: A number.
+    VALUE = "value"
+    #: Candidates, best first.
+    RANKING = "ranking"
+
+
+@dataclass(frozen=True)
+class AnswerKind:
+    """How outputs are learned, turned into predictions, and measured."""
+
+    #: Metric that chooses the best epoch and trial where the configuration names none.
+    metric: str
+    #: (outputs, labels, class weights) -> loss; rankings have theirs in `links`.
+    loss: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None
+    #: (outputs, (mean, std) of the labels) -> predictions, float64.
+    predict: Callable[[Tensor, Tensor], Tensor]
+    #: What it may be measured by.
+    metrics: tuple[str, ...]
+
+
+CLASS_METRICS = (
+    "acc", "acc_topk", "balanced_accuracy", "f1", "f1_macro", "f1_micro", "mcc", "precision", "recall", "roc_auc",
+    "average_precision",
+)  # fmt: skip
+LABEL_METRICS = ("acc", "f1", "f1_macro", "f1_micro", "precision", "recall", "roc_auc", "average_precision")
+VALUE_METRICS = ("rmse", "mse", "mae", "r2")
+RANKING_METRICS = ("mrr", "mr", "hits@1", "hits@3", "hits@10", "recall@10", "ndcg@10")
+
+
+def _cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    return functional.cross_entropy(outputs, labels, weights)
+
+
+def _binary_cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(outputs, labels, pos_weight=weights)
+
+
+def _squared_error(outputs: Tensor, labels: Tensor, _: Tensor | None) -> Tensor:
+    return functional.mse_loss(outputs[:, 0], labels)
+
+
+KINDS: Mapping[Answer, AnswerKind] = {
+    Answer.CLASS: AnswerKind("acc", _cross_entropy, lambda x, _: x.double().softmax(1), CLASS_METRICS),
+    Answer.CLASSES: AnswerKind("roc_auc", _binary_cross_entropy, lambda x, _: x.double().sigmoid(), LABEL_METRICS),
+    Answer.VALUE: AnswerKind("mse", _squared_error, lambda x, s: x.double() * s[1] + s[0], VALUE_METRICS),
+    Answer.RANKING: AnswerKind("mrr", None, lambda x, _: x.double(), RANKING_METRICS),
+}
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """One task."""
+
+    single: Answer
+    multi: Answer | None = None
+    #: The trivial competitors that apply, by name.
+    baselines: tuple[str, ...] = ()
+
+
+TASKS: Mapping[Task, TaskRow] = {
+    Task.NODE_CLASS: TaskRow(Answer.CLASS, Answer.CLASSES, ("majority", "own_features", "neighbours")),
+    Task.NODE_REGRESSION: TaskRow(Answer.VALUE, baselines=("mean", "own_features", "neighbours")),
+    Task.EDGE_CLASS: TaskRow(Answer.CLASS, Answer.CLASSES, ("majority", "own_features", "neighbours")),
+    Task.EDGE_REGRESSION: TaskRow(Answer.VALUE, baselines=("mean", "bias", "own_features", "neighbours")),
+    Task.LINK_PREDICTION: TaskRow(Answer.RANKING, baselines=("popularity", "ials", "ease")),
+}
+
+
+def answer_of(task: Task, target: Target) -> Answer:
+    """Return the shape of a task's answers."""
+    row = TASKS[task]
+    return row.multi if target.multi_label and row.multi else row.single
+
+
+def output_count(task: Task, target: Target) -> int:
+    """Return the number of outputs of the decoder."""
+    return len(target.classes) if task.is_class else 1
+
+
+def label_scale(data: TrainingData) -> Tensor:
+    """Return mean and standard deviation of the training labels, float64 (2,); 0 and 1 but for regressions."""
+    if answer_of(data.task, data.processed.target) is not Answer.VALUE:
+        return torch.tensor([0.0, 1.0], dtype=torch.float64)
+    labels = training_labels(data).double()
+    deviation = float(labels.std(correction=0)) or 1.0
+    return torch.tensor([float(labels.mean()), deviation], dtype=torch.float64)
+
+
+def class_weights(data: TrainingData) -> Tensor:
+    """Return weights that make the classes count alike: (c,) for the loss of the answer's kind."""
+    labels = training_labels(data)
+    counts = torch.tensor(metrics.class_counts(labels.cpu().numpy(), len(data.processed.target.classes)))
+    if answer_of(data.task, data.processed.target) is Answer.CLASSES:
+        return ((len(labels) - counts) / counts.clamp(min=1)).clamp(max=100).float()
+    present = counts > 0
+    return torch.where(present, counts.sum() / (present.sum() * counts.clamp(min=1)), 0).float()
+
+
+def training_labels(data: TrainingData) -> Tensor:
+    """Return the labels of the training split of a node or edge task."""
+    samples = data.samples[0]
+    if samples.labels is None:
+        raise ValueError("link prediction has no labels")
+    return samples.labels[samples.splits["train"]]
+
+
+def measure(
+    answer: Answer,
+    predictions: metrics.Floats,
+    labels: metrics.Floats | metrics.Ints,
+    *,
+    topk: int = 5,
+    areas: bool = True,
+) -> dict[str, float]:
+    """Return the metrics of predictions (n, c) or, of values, (n, 1)."""
+    if answer is Answer.VALUE:
+        return metrics.regression(predictions[:, 0], labels.astype(np.float64))
+    if answer is Answer.CLASS:
+        values = metrics.single_label(predictions, labels.astype(np.int64), topk=topk)
+    else:
+        values = metrics.multi_label(predictions, labels.astype(np.float64))
+    return values | (metrics.areas(predictions, labels) if areas else {})

@@ -1,0 +1,127 @@
+"""The stage `train`: a processed folder to trials, metrics, baselines, and the best trial's artifact."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from neptuneml_plugin.artifacts import (
+    ARTIFACT,
+    HPO_CONFIGURATION,
+    IDS,
+    TEST_METRICS,
+    TRAINING,
+    VALIDATION_METRICS,
+    TrainingRecord,
+    TrialRecord,
+    write_record,
+)
+from neptuneml_plugin.config import TrainConfig
+from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
+from neptuneml_plugin.training import hyperparameters
+from neptuneml_plugin.training.baselines import run_baselines
+from neptuneml_plugin.training.data import TrainingData, load_data
+from neptuneml_plugin.training.evaluation import Evaluator
+from neptuneml_plugin.training.hpo import SearchSpace, check_model, read_configuration
+from neptuneml_plugin.training.loop import Goal
+from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.transform import write_artifact
+from neptuneml_plugin.training.trials import Plan, judged_by, run_trials, threads_per_trial
+
+#: Names of Neptune ML's metric files where they are not ours.
+METRIC_FILE_NAMES: Mapping[str, str] = {
+    "hits@1": "HITS at top 1 (HITS@1)",
+    "hits@3": "HITS at top 3 (HITS@3)",
+    "hits@10": "HITS at top 10 (HITS@10)",
+    "mr": "mean rank (MR)",
+    "mrr": "mean reciprocal rank (MRR)",
+}
+
+
+def run(config: TrainConfig, source: Path, target: Path, progress: Progress = silent) -> Summary:
+    """Train, and write the training folder that `artifacts` describes.
+
+    Raises:
+        InvalidData: the source is no whole processed folder.
+        InvalidParameter, UnsupportedOperation: a setting or hyperparameter that is wrong or not built.
+    """
+    watch = Stopwatch()
+    if config.trials < 1 or config.parallel < 1:
+        raise InvalidParameter("trials and parallel must be at least 1")
+    if config.model is not None:
+        check_model(config.model)
+    data = load_data(source)
+    processed = data.processed
+    space = read_configuration(source / HPO_CONFIGURATION, processed.task, processed.target, config.model)
+    with output_folder(target, overwrite=config.overwrite) as folder:
+        threads = threads_per_trial(config.threads, config.parallel)
+        plan = Plan(source, folder, space, config.trials, config.parallel, config.seed, threads)
+        trials = run_trials(plan, data, progress)
+        progress("trivial competitors")
+        record = _record(data, space, trials)
+        write_record(folder / TRAINING, record)
+        shutil.copytree(source / IDS, folder / IDS)
+        _write_metrics(folder, record.best)
+        progress("artifact")
+        write_artifact(folder / ARTIFACT, folder, source, data)
+    return _summary(record, processed.warnings, target, watch)
+
+
+def _record(data: TrainingData, space: SearchSpace, trials: tuple[TrialRecord, ...]) -> TrainingRecord:
+    best = trials[0]
+    for trial in trials[1:]:
+        if space.goal.better(judged_by(trial, space.goal), judged_by(best, space.goal)):
+            best = trial
+    split = next(name for name in ("test", "valid", "train") if name in best.metrics)
+    return TrainingRecord(
+        task=data.task,
+        target=data.processed.target,
+        schema=data.processed.schema,
+        metric=space.goal.metric,
+        trials=trials,
+        best_trial=best.number,
+        baselines=run_baselines(Evaluator(data, MessageGraph(data), space.goal.topk), split),
+        baselines_split=split,
+    )
+
+
+def _write_metrics(folder: Path, best: TrialRecord) -> None:
+    for name, split in ((VALIDATION_METRICS, "valid"), (TEST_METRICS, "test")):
+        if split in best.metrics:
+            values = best.metrics[split]
+            write_json(folder / name, {METRIC_FILE_NAMES.get(key, key): value for key, value in values.items()})
+
+
+def _summary(record: TrainingRecord, warnings: tuple[str, ...], target: Path, watch: Stopwatch) -> Summary:
+    best = record.best
+    return Summary(
+        stage="train",
+        task=record.task,
+        output=str(target),
+        seconds=watch.seconds,
+        peak_memory_mib=watch.peak_memory_mib,
+        warnings=(*warnings, *_own_warnings(record)),
+        counts={"trials": len(record.trials), "epochs": best.epochs},
+        metrics=best.metrics,
+        baselines=record.baselines,
+        baselines_split=record.baselines_split,
+        hyperparameters=best.hyperparameters,
+    )
+
+
+def _own_warnings(record: TrainingRecord) -> list[str]:
+    """Say what had no effect, and which trivial competitors are as good as the model."""
+    unused = hyperparameters.build(record.best.hyperparameters).without_effect()
+    warnings = [f"hyperparameter '{name}' has no effect: training ran on full neighbourhoods" for name in unused]
+    goal, split = Goal(record.metric), record.baselines_split
+    own = record.best.metrics[split].get(record.metric)
+    if "valid" not in record.best.metrics:
+        warnings.append("there are no validation rows: the last epoch was kept; give a split rate with validation")
+    for name, values in record.baselines.items():
+        value = values.get(record.metric)
+        if own is not None and value is not None and not goal.better(own, value):
+            warnings.append(
+                f"the model does not beat the trivial competitor '{name}': {record.metric} {own:.4g} "
+                f"against {value:.4g} on {split}"
+            )
+    return warnings

@@ -1,0 +1,243 @@
+"""The stage `transform`: a trained model and a processed graph to an artifact.
+
+The graph may be another one than the model was trained on: learned vectors are found again by the nodes' ids, and
+nodes that the training did not see take the average vector of their type.
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from neptuneml_plugin.artifacts import (
+    ENCODERS,
+    IDS,
+    MANIFEST,
+    TRAINING,
+    TRIALS,
+    WEIGHTS,
+    GraphSchema,
+    Manifest,
+    Task,
+    TrainingRecord,
+    content_version,
+    describe_files,
+    read_record,
+    write_record,
+)
+from neptuneml_plugin.config import TransformConfig
+from neptuneml_plugin.errors import ConstraintViolation, InvalidData
+from neptuneml_plugin.ids import IdColumn
+from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent
+from neptuneml_plugin.training import hyperparameters
+from neptuneml_plugin.training.data import TrainingData, load_data
+from neptuneml_plugin.training.evaluation import Evaluator, predict, training_edges
+from neptuneml_plugin.training.links import EdgeIndex
+from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model, Vectors
+from neptuneml_plugin.training.tasks import output_count
+
+_PACKAGES = ("neptuneml-plugin", "torch", "dgl", "numpy", "scikit-learn", "safetensors")
+
+
+def run(config: TransformConfig, source: Path, target: Path, progress: Progress = silent) -> Summary:
+    """Write the artifact of a training's best trial for a processed graph.
+
+    Raises:
+        InvalidData: the source is no whole processed folder, or `config.model` no whole training folder.
+        ConstraintViolation: the graph's schema is not the one that the model was trained on.
+    """
+    watch = Stopwatch()
+    data = load_data(source)
+    progress("artifact")
+    with output_folder(target, overwrite=config.overwrite) as folder:
+        warnings = write_artifact(folder, config.model, source, data)
+    return Summary(
+        stage="transform",
+        task=data.task,
+        output=str(target),
+        seconds=watch.seconds,
+        peak_memory_mib=watch.peak_memory_mib,
+        warnings=warnings,
+        counts={node.label: count for node, count in zip(data.processed.schema.nodes, data.counts, strict=True)},
+    )
+
+
+def write_artifact(folder: Path, training: Path, source: Path, data: TrainingData) -> tuple[str, ...]:
+    """Write all files of an artifact, the manifest last; return warnings."""
+    record = read_record(training / TRAINING, TrainingRecord)
+    _check_schema(record, data)
+    model, unseen = load_model(record, training, source, data)
+    folder.mkdir(parents=True, exist_ok=True)
+    trial = training / TRIALS / str(record.best_trial)
+    shutil.copyfile(trial / WEIGHTS, folder / WEIGHTS)
+    if (source / ENCODERS).is_file():
+        shutil.copyfile(source / ENCODERS, folder / ENCODERS)
+    for position in range(len(data.counts)):
+        shutil.copytree(source / IDS / str(position), folder / "nodes" / str(position))
+    vectors = Evaluator(data, MessageGraph(data)).embed(model)
+    for position, embeddings in enumerate(vectors):
+        _save(folder / "nodes" / str(position) / "embeddings.npy", embeddings)
+    with torch.no_grad():
+        scalars = _write_answers(folder, model, vectors, data)
+    _write_manifest(folder, record, data, scalars)
+    return tuple(
+        f"{count} '{label}' vertices were not in the training graph and take its average vector"
+        for label, count in unseen.items()
+    )
+
+
+def _write_answers(folder: Path, model: Model, vectors: Vectors, data: TrainingData) -> dict[str, float]:
+    """Write what answers are computed from, per task; return the decoder's scalars."""
+    decoder = model.decoder
+    if isinstance(decoder, LinkDecoder):
+        _write_links(folder, decoder, vectors, data)
+        return {}
+    if isinstance(decoder, EdgeDecoder):
+        _write_edge_decoder(folder / "decoder", decoder)
+        return {"mean": float(model.scale[0]), "std": float(model.scale[1])}
+    position = data.samples[0].position
+    predictions = predict(model, vectors, data, torch.arange(data.counts[position]))
+    kind = np.float32 if data.task.is_class else np.float64
+    np.save(folder / "nodes" / str(position) / "predictions.npy", predictions.astype(kind))
+    return {}
+
+
+def _write_edge_decoder(folder: Path, decoder: EdgeDecoder) -> None:
+    folder.mkdir()
+    arrays = {
+        "hidden_weight": decoder.hidden.weight.T,
+        "hidden_bias": decoder.hidden.bias,
+        "output_weight": decoder.output.weight.T,
+        "output_bias": decoder.output.bias,
+        "dot_weight": decoder.dot_weight,
+        "source_bias": decoder.source_bias,
+        "target_bias": decoder.target_bias,
+    }
+    for name, value in arrays.items():
+        _save(folder / f"{name}.npy", value)
+
+
+def _write_links(folder: Path, decoder: LinkDecoder, vectors: Vectors, data: TrainingData) -> None:
+    for kind in sorted({data.ends_of(samples.position)[1] for samples in data.samples}):
+        _save(folder / "nodes" / str(kind) / "candidates.npy", decoder.candidate(vectors[kind]))
+    for position, samples in enumerate(data.samples):
+        edge = folder / "edges" / str(samples.position)
+        edge.mkdir(parents=True)
+        _save(edge / "relation.npy", decoder.relations[position])
+        _save(edge / "source_bias.npy", decoder.source_biases[position])
+        _save(edge / "target_bias.npy", decoder.target_biases[position])
+        tails, heads = training_edges(data, samples)
+        _save_index(edge, "tails", tails)
+        _save_index(edge, "heads", heads)
+
+
+def _write_manifest(
+    folder: Path, record: TrainingRecord, data: TrainingData, scalars: Mapping[str, float]
+) -> None:
+    best, files = record.best, describe_files(folder)
+    manifest = Manifest(
+        version=content_version(files, record.task, repr(best.threshold), repr(best.calibration)),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        task=record.task,
+        target=record.target,
+        schema=data.processed.schema,
+        model=best.model,
+        hyperparameters=best.hyperparameters,
+        metrics=best.metrics,
+        files=files,
+        threshold=best.threshold,
+        calibration=best.calibration,
+        decoder=scalars,
+        packages={name: version(name) for name in _PACKAGES},
+    )
+    write_record(folder / MANIFEST, manifest)
+
+
+def load_model(
+    record: TrainingRecord, training: Path, source: Path, data: TrainingData
+) -> tuple[Model, dict[str, int]]:
+    """Return the model with its learned vectors in the graph's row order, and its unseen nodes by label."""
+    path = training / TRIALS / str(record.best_trial) / WEIGHTS
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InvalidData(f"{path} is no whole file of weights ({error}); run `train` again") from None
+    model = Model(
+        data, hyperparameters.build(record.best.hyperparameters), output_count(record.task, record.target)
+    )
+    unseen = {}
+    for kind, node in enumerate(data.processed.schema.nodes):
+        rows = _training_rows(training / IDS / str(kind), source / IDS / str(kind))
+        for name in (name for name, owner in model.node_tables.items() if owner == kind):
+            weights[name] = _aligned(weights[name], rows)
+        if (rows < 0).any():
+            unseen[node.label] = int((rows < 0).sum())
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InvalidData(f"{path} does not fit {training / TRAINING} ({error}); run `train` again") from None
+    return model, unseen
+
+
+def _training_rows(training: Path, source: Path) -> Tensor:
+    """Return, for each row of the graph, the node's row in the training graph, or -1."""
+    return torch.from_numpy(IdColumn(training).rows(IdColumn(source).texts()))
+
+
+def _aligned(table: Tensor, rows: Tensor) -> Tensor:
+    if not len(table):
+        return table.new_zeros(len(rows), *table.shape[1:])
+    aligned = table[rows.clamp(min=0)]
+    aligned[rows < 0] = table.mean(0)
+    return aligned
+
+
+def _check_schema(record: TrainingRecord, data: TrainingData) -> None:
+    """Refuse a graph whose types, features or target are not those that the model was trained on."""
+    here = data.processed
+    if (record.task, record.target) != (here.task, here.target):
+        raise ConstraintViolation(
+            f"the model predicts {_target_text(record.task, record)}, the graph was processed for "
+            f"{_target_text(here.task, here)}; process it with the configuration of the training"
+        )
+    trained, given = _shape(record.schema), _shape(here.schema)
+    differing = sorted(name for name in trained.keys() | given.keys() if trained.get(name) != given.get(name))
+    if differing or list(trained) != list(given):
+        raise ConstraintViolation(
+            f"the graph differs from the training's in {', '.join(differing) or 'the order of its types'}; "
+            "process it with the training's encoders"
+        )
+
+
+def _target_text(task: Task, holder: object) -> str:
+    target = holder.target  # type: ignore[attr-defined]
+    return f"{task} of {target.node or [edge.triple for edge in target.edges]}.{target.property_name}"
+
+
+def _shape(schema: GraphSchema) -> dict[str, object]:
+    """Return everything of a schema but its counts, by a readable name."""
+    nodes: dict[str, object] = {
+        f"vertex '{node.label}'": dataclasses.replace(node, count=0) for node in schema.nodes
+    }
+    edges: dict[str, object] = {
+        f"edge {edge.type.triple}": dataclasses.replace(edge, count=0) for edge in schema.edges
+    }
+    return nodes | edges
+
+
+def _save(path: Path, values: Tensor) -> None:
+    np.save(path, np.ascontiguousarray(values.detach().cpu().numpy(), dtype=np.float32))
+
+
+def _save_index(folder: Path, name: str, index: EdgeIndex) -> None:
+    np.save(folder / f"{name}_indptr.npy", index.indptr.cpu().numpy())
+    np.save(folder / f"{name}_indices.npy", index.indices.cpu().numpy())

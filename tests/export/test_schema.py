@@ -1,0 +1,123 @@
+"""Inference of types and cardinalities."""
+
+import uuid
+from typing import Any
+
+import pytest
+from gremlin_python import statics
+
+from neptuneml_plugin.errors import UnsupportedOperation
+from neptuneml_plugin.export.schema import TypeTable, check_ids, data_type, describe, statistics, widen
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wider"),
+    [
+        ("Integer", "Integer", "Integer"),
+        ("Byte", "Short", "Short"),
+        ("Double", "Long", "Double"),
+        ("Float", "Long", "Float"),
+        ("Double", "Date", "Date"),
+        ("Integer", "String", "String"),
+        ("Date", "String", "String"),
+        ("Boolean", "Integer", "String"),
+        ("Boolean", "Boolean", "Boolean"),
+        ("Boolean", "Date", "String"),
+    ],
+)
+def test_widening(first: str, second: str, wider: str) -> None:
+    assert widen(first, second) == widen(second, first) == wider
+
+
+@pytest.mark.parametrize("value", [uuid.UUID(int=1), statics.bigint(1), statics.SingleChar("c"), "text"])
+def test_other_classes_count_as_string(value: Any) -> None:
+    assert data_type(value) == "String"
+
+
+def table_of(*elements: dict[str, list[Any]]) -> TypeTable:
+    table = TypeTable("Thing")
+    for number, properties in enumerate(elements):
+        table.observe_id(number)
+        for name, values in properties.items():
+            table.column(name).observe(values)
+    return table
+
+
+def test_cardinalities() -> None:
+    table = table_of({"one": [1], "many": [1], "none": []}, {"one": [2], "many": [1, 2, 3]})
+    one, many, none = table.columns.values()
+    assert [column.is_multi_value for column in (one, many, none)] == [False, True, True]
+    assert [table.is_nullable(column) for column in (one, many, none)] == [False, False, True]
+    assert none.data_type is None
+    assert (many.smallest, many.largest) == (1, 3)
+
+
+def test_schema_document() -> None:
+    document = describe([table_of({"age": [30]}, {"age": [statics.long(31)]}, {})])
+    assert document == {
+        "nodes": [
+            {
+                "label": "Thing",
+                "idType": "Integer",
+                "properties": [
+                    {
+                        "property": "age",
+                        "dataType": "Long",
+                        "isMultiValue": False,
+                        "isNullable": True,
+                        "allTypes": ["Integer", "Long"],
+                    }
+                ],
+            }
+        ],
+        "edges": [],
+    }
+
+
+def test_statistics_document() -> None:
+    document = statistics([table_of({"tags": ["a", "b"]}, {"tags": ["c"]}, {})])
+    assert {key: document[key] for key in ("nodes", "edges", "properties")} == {
+        "nodes": 3, "edges": 0, "properties": 3,
+    }  # fmt: skip
+    assert document["details"]["nodes"] == [
+        {
+            "description": "Thing",
+            "labels": ["Thing"],
+            "count": 3,
+            "properties": [
+                {
+                    "name": "tags",
+                    "count": 3,
+                    "numberOfRecords": 2,
+                    "minCardinality": 1,
+                    "maxCardinality": 2,
+                    "isNullable": True,
+                    "dataTypes": {"inferred": "String", "counts": [{"String": 3}]},
+                }
+            ],
+        }
+    ]
+
+
+def test_ids_of_one_class_pass() -> None:
+    check_ids("x", [1, 2, 3])
+    check_ids("x", [])
+
+
+def test_ids_with_the_same_text_are_refused() -> None:
+    with pytest.raises(
+        UnsupportedOperation, match="'x' has two ids with the text '1', of classes Integer and String"
+    ):
+        check_ids("x", [1, 2, "1"])
+
+
+def test_ids_of_two_classes_are_refused() -> None:
+    with pytest.raises(UnsupportedOperation, match="'x' has ids of classes Integer and Long"):
+        check_ids("x", [1, statics.long(2)])
+
+
+def test_rows_of_two_id_classes_are_refused() -> None:
+    table = TypeTable("Thing")
+    table.observe_id(1)
+    with pytest.raises(UnsupportedOperation, match="Integer and String"):
+        table.observe_id("1")

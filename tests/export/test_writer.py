@@ -1,0 +1,147 @@
+"""CSV cells, files and names."""
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from gremlin_python import statics
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neptuneml_plugin.artifacts import EdgeType
+from neptuneml_plugin.errors import UnsupportedOperation
+from neptuneml_plugin.export.schema import TypeTable
+from neptuneml_plugin.export.source import Row
+from neptuneml_plugin.export.values import Instant
+from neptuneml_plugin.export.writer import Spool, file_name
+
+NODES = "nodes/Thing.consolidated.csv"
+
+
+def write(folder: Path, *properties: dict[str, Any]) -> Path:
+    folder.mkdir(exist_ok=True)
+    spool = Spool(folder)
+    for number, values in enumerate(properties):
+        spool.add(Row(f"t{number}", "Thing", (), values))
+    spool.write(folder)
+    return folder / NODES
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("plain", '"plain"'),
+        ('say "hi"', '"say ""hi"""'),
+        ("a,b\nc", '"a,b\nc"'),
+        ("a;b", '"a;b"'),
+        ("", ""),
+        (None, ""),
+        (5, "5"),
+        (statics.long(5), "5"),
+        (-84.42, "-84.42"),
+        (True, "true"),
+        (Instant("2020-01-01T00:00:00Z"), "2020-01-01T00:00:00Z"),
+        (["only;one"], '"only;one"'),
+        (["a;b", "c"], '"a\\;b;c"'),
+        ([1, 2], "1;2"),
+        ([], ""),
+    ],
+)
+def test_cell(value: Any, cell: str, tmp_path: Path) -> None:
+    file = write(tmp_path, {"other": 0, "value": value})
+    header = "~id,~label,other,value" if value is not None else "~id,~label,other"
+    line = f'"t0","Thing",0,{cell}' if value is not None else '"t0","Thing",0'
+    assert file.read_text() == f"{header}\n{line}\n"
+
+
+def test_columns_are_first_seen_and_ragged_rows_padded(tmp_path: Path) -> None:
+    file = write(tmp_path, {"b": 1}, {"a": "x"}, {"c": 2, "b": 3})
+    assert file.read_text().splitlines() == [
+        "~id,~label,b,a,c",
+        '"t0","Thing",1,,',
+        '"t1","Thing",,"x",',
+        '"t2","Thing",3,,2',
+    ]
+
+
+def test_a_later_row_decides_how_earlier_ones_are_written(tmp_path: Path) -> None:
+    file = write(tmp_path, {"tags": ["a;b"], "mixed": 5}, {"tags": ["c", "d"], "mixed": "x"})
+    assert file.read_text().splitlines()[1:] == ['"t0","Thing","a\\;b","5"', '"t1","Thing","c;d","x"']
+
+
+def test_edges_carry_ends_and_their_labels(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    kind = EdgeType("Admin;Person", "knows", "Person")
+    spool.add(Row(statics.long(9), kind, (1, 2), {"since": 2001}))
+    spool.write(tmp_path)
+    assert (tmp_path / "edges/%28Admin%3BPerson%29-knows-%28Person%29.consolidated.csv").read_text() == (
+        "~id,~label,~from,~to,~fromLabels,~toLabels,since\n"
+        '"9","knows","1","2","Admin;Person","Person",2001\n'
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("a b", "nodes/a+b.consolidated.csv"),
+        ("a/../b", "nodes/a%2F..%2Fb.consolidated.csv"),
+        ("~*é", "nodes/%7E*%C3%A9.consolidated.csv"),
+    ],
+)
+def test_file_names(label: str, name: str) -> None:
+    assert file_name(TypeTable(label)) == name
+
+
+def test_a_name_too_long_for_file_systems_is_hashed() -> None:
+    names = {file_name(TypeTable(letter * 300)) for letter in "xy"}
+    assert all(re.fullmatch(r"nodes/[0-9a-f]{40}\.consolidated\.csv", name) for name in names)
+    assert len(names) == 2
+
+
+def test_two_types_with_one_file_name_are_refused(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for kind in (EdgeType("a)-b-(c", "d", "e"), EdgeType("a", "b", "c)-d-(e")):
+        spool.add(Row(1, kind, (1, 2), {}))
+    with pytest.raises(UnsupportedOperation, match="would both be written to"):
+        spool.write(tmp_path)
+
+
+def test_a_header_that_needs_quotes_gets_them(tmp_path: Path) -> None:
+    file = write(tmp_path, {'a,"b"': 1})
+    assert file.read_text().splitlines()[0] == '~id,~label,"a,""b"""'
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=20)
+
+
+@given(
+    rows=st.lists(st.fixed_dictionaries({"text": TEXTS, "number": st.integers(-(2**31), 2**31 - 1)}), min_size=1)
+)
+def test_what_is_written_is_read_back(
+    rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = write(tmp_path_factory.mktemp("csv"), *rows)
+    with file.open(newline="", encoding="utf-8") as stream:
+        read = list(csv.DictReader(stream))
+    assert [(row["text"], int(row["number"])) for row in read] == [(row["text"], row["number"]) for row in rows]
+    frame = pl.read_csv(file, schema_overrides={"text": pl.String, "number": pl.Int64})
+    assert frame["number"].to_list() == [row["number"] for row in rows]
+    assert [text or "" for text in frame["text"].to_list()] == [row["text"] for row in rows]
+
+
+@given(
+    rows=st.lists(st.lists(TEXTS.filter(lambda text: text and not text.endswith("\\")), min_size=2), min_size=1)
+)
+def test_several_values_are_split_again(rows: list[list[str]], tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = write(tmp_path_factory.mktemp("csv"), *({"tags": tags} for tags in rows))
+    with file.open(newline="", encoding="utf-8") as stream:
+        cells = [row["tags"] for row in csv.DictReader(stream)]
+    assert [split(cell) for cell in cells] == rows
+
+
+def split(cell: str) -> list[str]:
+    parts = cell.replace("\\;", "\0").split(";")
+    return [part.replace("\0", ";") for part in parts]

@@ -1,0 +1,92 @@
+"""The generated search: form, defaults by task and size, metric by balance."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from neptuneml_plugin.artifacts import Target, Task
+from neptuneml_plugin.processing.hpo import hpo_configuration
+from neptuneml_plugin.processing.labels import Labels
+from neptuneml_plugin.processing.splits import Split
+from neptuneml_plugin.processing.target import Answers
+
+TIERS = ("1-tier-param", "2-tier-param", "3-tier-param", "fixed-param")
+
+
+def answers(task: Task, values: Any = None, rows: int = 100) -> Answers:
+    labels = None
+    if values is not None:
+        array = np.array(values)
+        rows = len(array)
+        labels = Labels(array, np.ones(rows, dtype=bool), "String", multi_label=array.ndim == 2)
+    none = np.zeros(rows, dtype=bool)
+    return Answers(task, Target(), (1.0, 0.0, 0.0), {"a": Split(~none, none, none)}, labels)
+
+
+def model(given: Answers, nodes: int = 10) -> dict[str, Any]:
+    (only,) = hpo_configuration(given, nodes)["models"]
+    return dict(only)
+
+
+def parameter(document: dict[str, Any], name: str) -> dict[str, Any]:
+    (found,) = [p for tier in TIERS for p in document[tier] if p["param"] == name]
+    return dict(found)
+
+
+def test_form() -> None:
+    document = model(answers(Task.NODE_CLASS, [0, 1]))
+    assert list(document) == ["model", "task_type", "eval_metric", "eval_frequency", *TIERS]
+    assert (document["model"], document["task_type"]) == ("rgcn", "node_class")
+    for tier in TIERS:
+        for entry in document[tier]:
+            assert entry["type"] in {"int", "float", "bool"}
+            assert "default" in entry
+            assert not {"range", "options"} <= entry.keys()
+            if "range" in entry:
+                assert entry["range"][0] <= entry["default"] <= entry["range"][1]
+
+
+@pytest.mark.parametrize(
+    ("given", "metric"),
+    [
+        (answers(Task.NODE_CLASS, [0] * 10 + [1]), "acc"),
+        (answers(Task.NODE_CLASS, [0] * 11 + [1]), "F1"),
+        (answers(Task.EDGE_CLASS, [0, 1, 2]), "acc"),
+        (answers(Task.NODE_CLASS, [[0.0, 1.0], [1.0, 1.0]]), "roc_auc"),
+        (answers(Task.NODE_REGRESSION, [0.5, 1.0]), "mse"),
+        (answers(Task.EDGE_REGRESSION, [0.5, 1.0]), "mse"),
+        (answers(Task.LINK_PREDICTION), "mrr"),
+    ],
+)
+def test_metric(given: Answers, metric: str) -> None:
+    assert model(given)["eval_metric"] == {"metric": metric}
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"), [(1, 128), (1280, 128), (3000, 256), (20_480, 2048), (10_000_000, 4096)]
+)
+def test_batches_make_about_ten_steps(rows: int, size: int) -> None:
+    assert parameter(model(answers(Task.LINK_PREDICTION, rows=rows)), "batch-size")["default"] == size
+
+
+@pytest.mark.parametrize(("nodes", "most"), [(10, 200), (1_000_000, 200), (3_000_000, 600)])
+def test_range_of_epochs_is_written_resolved(nodes: int, most: int) -> None:
+    entry = parameter(model(answers(Task.LINK_PREDICTION), nodes), "num-epochs")
+    assert entry["range"] == [20, most]
+    assert "node_strategy" not in entry
+
+
+def test_parameters_of_a_task() -> None:
+    def names(task: Task) -> set[str]:
+        return {
+            entry["param"]
+            for entry in model(answers(task, None if task is Task.LINK_PREDICTION else [0, 1]))["fixed-param"]
+        }
+
+    assert names(Task.LINK_PREDICTION) - names(Task.NODE_REGRESSION) == {
+        "num-negs",
+        "neg-share",
+        "regularization-coef",
+    }
+    assert names(Task.NODE_CLASS) - names(Task.NODE_REGRESSION) == {"use-class-weight"}

@@ -1,0 +1,99 @@
+"""CSV as RFC 4180 says, with multi-line cells, lists, numbers and dates."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.processing.tables import Column, header, numbers, parse_dates, read_columns, split_lists
+
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=st.lists(st.tuples(CELL, CELL, CELL), max_size=8), end=st.sampled_from(["\n", "\r\n"]))
+def test_any_table_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], end: str
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator=end)
+    writer.writerows([("~id", "ti tle", 'q"'), *rows])
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    path.write_bytes(text.getvalue().encode())
+    assert header(path, ",") == ["~id", "ti tle", 'q"']
+    frame = read_columns(path, ",", ["~id", "ti tle", 'q"'])
+    assert frame.rows() == [tuple(cell or None for cell in row) for row in rows]
+
+
+def test_columns_by_name_and_tabs(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('b\ta\n1\t"x\ty"\n', encoding="utf-8")
+    assert read_columns(tmp_path / "t.csv", "\t", ["a", "b"]).to_dicts() == [{"a": "x\ty", "b": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read as CSV"),
+        (b"~id,a\n1,2,3\n", "cannot be read as CSV"),
+        (b'~id,a\n"1,2\n3,4\n', "cannot be read as CSV"),
+        (b"~id,a\n\xff,2\n", "cannot be read as CSV in UTF-8"),
+        (b"~id,~id,a\n1,2,3\n", "column '~id' stands twice"),
+        (b"~id,b\n1,2\n", r"has no column 'a'"),
+        (b"~id,aa\n1,2\n", r"has no column 'a' \(did you mean 'aa'\?\)"),
+    ],
+)
+def test_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(InvalidData, match=message):
+        read_columns(tmp_path / "t.csv", ",", ["~id", "a"])
+
+
+ITEM = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\\"), min_size=1, max_size=5)
+
+
+@given(lists=st.lists(st.lists(ITEM, min_size=1, max_size=4), min_size=1, max_size=5))
+def test_lists_come_back(lists: list[list[str]]) -> None:
+    cells = [";".join(item.replace(";", "\\;") for item in items) for items in lists]
+    assert split_lists(pl.Series(cells), ";").to_list() == lists
+
+
+def test_lists_with_another_separator_and_nulls() -> None:
+    assert split_lists(pl.Series(["a|b;c", None, "|"]), "|").to_list() == [["a", "b;c"], None, []]
+
+
+def test_numbers_as_java_writes_them() -> None:
+    column = Column(pl.Series(["5", "-84.42", "1.0E-5", " 7 ", None, "NaN"]), "f.csv", "n")
+    assert numbers(column).to_list() == [5.0, -84.42, 1e-5, 7.0, None, None]
+
+
+@pytest.mark.parametrize("text", ["x", "Infinity", "-Infinity", "1,5", "true"])
+def test_numbers_refused(text: str) -> None:
+    column = Column(pl.Series(["1", text]), "nodes/a.csv", "n")
+    with pytest.raises(InvalidData, match=rf"nodes/a\.csv, row 2, column 'n': '{text}' is not a finite number"):
+        numbers(column)
+
+
+@given(value=st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(9999, 1, 1)))
+def test_dates_come_back(value: datetime) -> None:
+    value = value.replace(microsecond=value.microsecond // 1000 * 1000, tzinfo=UTC)
+    text = value.strftime("%Y-%m-%dT%H:%M:%S.").rjust(20, "0") + f"{value.microsecond // 1000:03}Z"
+    assert parse_dates(pl.Series([text])).to_list() == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [("2020-12-06T23:10", 23), ("2020-12-06 23:10:05", 23), ("2020-12-06T23:10:05+02:00", 21), ("2020-12-06", 0)],
+)
+def test_dates_as_people_write_them(text: str, hour: int) -> None:
+    date = parse_dates(pl.Series([text]))[0]
+    assert (date.day, date.hour) == (6, hour)
+
+
+def test_other_texts_are_no_dates() -> None:
+    assert parse_dates(pl.Series(["12/06/2020", "2020", "x", None])).null_count() == 4

@@ -1,0 +1,91 @@
+"""A service in a process of its own, as a person would run it, and waiting without guessing."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from neptuneml_plugin.client import ServiceClient
+
+_PROGRAM = """
+import logging, sys
+from pathlib import Path
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.errors import NeptuneMLError
+from neptuneml_plugin.service.app import run
+logging.basicConfig(level=logging.DEBUG)
+config = ServiceConfig(Path(sys.argv[1]), port=int(sys.argv[2]), token=sys.stdin.readline().strip() or None)
+try:
+    run(config, lambda address: print(address, flush=True))
+except NeptuneMLError as error:
+    sys.exit(f"{error.code}: {error}")
+"""
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """A service process."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+    token: str = ""
+
+    @property
+    def client(self) -> ServiceClient:
+        return ServiceClient(self.url, self.token or None)
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes; none once the service has died."""
+        return [
+            child
+            for child in psutil.Process(self.process.pid).children(recursive=True)
+            if "neptuneml_plugin.serving.endpoint" in child.cmdline()
+        ]
+
+
+@contextlib.contextmanager
+def running_service(root: Path, token: str = "", port: int = 0) -> Iterator[RunningService]:
+    """Start a service over `root` and end it."""
+    root.mkdir(exist_ok=True)
+    log = root / "service.log"
+    with log.open("a") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(root), str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    with process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("no pipes")
+        process.stdin.write(token + "\n")
+        process.stdin.flush()
+        try:
+            yield RunningService(process.stdout.readline().strip(), process, log, token)
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Return once `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"did not come true within {seconds} s")
+        time.sleep(0.02)
+
+
+async def eventually_async(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Return once `condition` holds; the event loop runs meanwhile."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.02)

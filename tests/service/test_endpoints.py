@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
+from neptuneml_plugin.service.endpoints import TRANSITIONS, EndpointRecord, Status, check_id, new_record
+
+
+def record(status: Status) -> EndpointRecord:
+    return EndpointRecord("e", "s3://b/a", Path("/a"), status, 1, version="v1", failure_reason="before")
+
+
+@pytest.mark.parametrize("before", list(Status))
+@pytest.mark.parametrize("after", list(Status))
+def test_only_the_drawn_transitions_are_possible(before: Status, after: Status) -> None:
+    if after in TRANSITIONS[before]:
+        became = record(before).become(after)
+        assert (became.status, became.version, became.location) == (after, "v1", "s3://b/a")
+        assert became.failure_reason is None
+    else:
+        with pytest.raises(ConstraintViolation, match=f"is {before} and cannot become {after}"):
+            record(before).become(after)
+
+
+def test_the_table_says_what_clients_rely_on() -> None:
+    assert set(TRANSITIONS) == set(Status)
+    assert not TRANSITIONS[Status.DELETING]
+    assert Status.UPDATING not in TRANSITIONS[Status.CREATING] | TRANSITIONS[Status.UPDATING]
+    assert all(Status.DELETING in after for before, after in TRANSITIONS.items() if before is not Status.DELETING)
+
+
+def test_ids_are_generated_where_none_is_given() -> None:
+    first, second = (new_record(None, "/a", Path("/a")) for _ in range(2))
+    assert first.id != second.id
+    assert check_id(first.id) == first.id
+    assert new_record("mine", "/a", Path("/a")).id == "mine"
+
+
+@pytest.mark.parametrize("name", ["", "a" * 49, "a b", "a/b", "..", "ä", "a\n"])
+def test_ids_that_are_none(name: str) -> None:
+    with pytest.raises(InvalidParameter, match="1 to 48 letters, digits and hyphens"):
+        check_id(name)

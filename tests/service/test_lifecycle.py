@@ -1,0 +1,314 @@
+"""What becomes of endpoints, with real workers: created, updated, deleted, crashed, found after a restart."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from aiohttp.test_utils import TestClient, TestServer, unused_port
+
+from neptuneml_plugin.artifacts import Manifest, Task
+from neptuneml_plugin.client import ServiceClient
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.errors import FailureByQuery, NeptuneMLError
+from neptuneml_plugin.service.app import REGISTRY, create_app
+from neptuneml_plugin.service.registry import Registry
+from tests.made_artifacts import Made, make_artifact
+from tests.running_service import eventually, eventually_async, running_service
+
+ASK = {"data": {"nodes": [{"nodeId": "a"}]}}
+
+
+class Service:
+    """A service in this process."""
+
+    def __init__(self, client: "TestClient[Any, Any]", registry: Registry, root: Path) -> None:
+        self.client = client
+        self.registry = registry
+        self.root = root
+
+    async def post(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        answer = await self.client.post(path, json=body)
+        return answer.status, await answer.json()
+
+    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        answer = await self.client.get(path)
+        return answer.status, await answer.json()
+
+    async def put(self, name: str, folder: str, *, update: bool = False) -> dict[str, Any]:
+        """Create or update an endpoint and return its status once it changes no more."""
+        body = {"id": name, "artifactLocation": str(self.root / folder), "update": update}
+        status, document = await self.post("/ml/endpoints", body)
+        assert status == 200, document
+        await eventually_async(lambda: self.registry.get(name).status in ("InService", "Failed"))
+        return (await self.get(f"/ml/endpoints/{name}"))[1]
+
+    def process(self, name: str) -> psutil.Process:
+        served = self.registry.served(name)
+        assert served is not None
+        assert served.worker.running is not None
+        return psutil.Process(served.worker.running.process.pid)
+
+
+@contextlib.asynccontextmanager
+async def service(root: Path, **settings: Any) -> AsyncIterator[Service]:
+    app = create_app(ServiceConfig(root, **settings))
+    async with TestClient(TestServer(app)) as client:
+        yield Service(client, app[REGISTRY], root)
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("task", list(Task))
+async def test_an_endpoint_of_every_task(tmp_path: Path, task: Task) -> None:
+    made = make_artifact(tmp_path / "one", Made(task=task))
+    edge = {"headNodeId": "1", "tailNodeId": "a"}
+    ask: dict[str, Any] = {"data": {"edges": [edge]}}
+    if task.on_nodes:
+        ask = ASK
+    elif task is Task.LINK_PREDICTION:
+        ask = {"mode": "predict_tail", "data": {"edges": [{"headNodeId": "1"}]}}
+    async with service(tmp_path) as running:
+        status = await running.put("e", "one")
+        assert (status["status"], status["version"]) == ("InService", made.version)
+        code, answer = await running.post("/endpoints/e/invocations", ask)
+        assert (code, answer["endpoint"], answer["artifactVersion"]) == (200, "e", made.version)
+        assert [len(item) for item in answer["answers"]] == [1]
+        process = running.process("e")
+    assert gone(process)
+
+
+async def test_the_worker_answers_directly_with_the_descriptions_token(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one")
+    async with service(tmp_path) as running:
+        await running.put("e", "one")
+        described = (await running.get("/endpoints/e"))[1]
+        headers = {"Authorization": f"Bearer {described['token']}"}
+        session = running.client.session
+        async with session.post(described["addresses"][0] + "/invocations", json=ASK, headers=headers) as answer:
+            assert (await answer.json())["answers"] == (await running.post("/endpoints/e/invocations", ASK))[1][
+                "answers"
+            ]
+        async with session.post(described["addresses"][0] + "/invocations", json=ASK) as answer:
+            assert answer.status == 403
+
+
+def pinned(manifest: Manifest) -> dict[str, Any]:
+    return {"data": {**ASK["data"], "globalParameters": {"artifactVersion": manifest.version}}}
+
+
+async def test_an_update_keeps_the_old_version_for_those_who_hold_it(tmp_path: Path) -> None:
+    old, new = make_artifact(tmp_path / "old"), make_artifact(tmp_path / "new", Made(seed=1))
+    async with service(tmp_path, pin_seconds=1000.0) as running:
+        await running.put("e", "old")
+        status = await running.put("e", "new", update=True)
+        assert (status["status"], status["version"]) == ("InService", new.version)
+        assert status["endpoint"]["outputLocation"] == str(tmp_path / "new")
+        for version in (old, new):
+            assert (await running.post("/endpoints/e/invocations", pinned(version)))[1][
+                "artifactVersion"
+            ] == version.version
+            described = (await running.get(f"/endpoints/e?version={version.version}"))[1]
+            assert (described["version"], len(described["addresses"])) == (version.version, 1)
+        assert (await running.post("/endpoints/e/invocations", ASK))[1]["artifactVersion"] == new.version
+        await running.client.delete("/ml/endpoints/e")
+        assert (await running.get("/endpoints/e"))[0] == 404
+        assert (await running.get("/ml/endpoints"))[1] == {"ids": []}
+        assert (await running.post("/endpoints/e/invocations", pinned(new)))[0] == 200
+        assert (await running.put("e", "old"))["version"] == old.version
+
+
+async def test_pins_end(tmp_path: Path) -> None:
+    old = make_artifact(tmp_path / "old")
+    make_artifact(tmp_path / "new", Made(seed=1))
+    async with service(tmp_path, pin_seconds=0.05) as running:
+        await running.put("e", "old")
+        process = running.process("e")
+        await running.put("e", "new", update=True)
+        await eventually_async(lambda: gone(process))
+        assert (await running.get(f"/endpoints/e?version={old.version}"))[0] == 404
+        code, told = await running.post("/endpoints/e/invocations", pinned(old))
+        assert (code, told["code"]) == (400, "ConstraintViolationException")
+
+
+async def test_a_failed_update_leaves_the_version_before(tmp_path: Path) -> None:
+    old = make_artifact(tmp_path / "old")
+    make_artifact(tmp_path / "bad", Made(seed=1))
+    (tmp_path / "bad/nodes/1/predictions.npy").write_bytes(b"cut")
+    async with service(tmp_path) as running:
+        await running.put("e", "old")
+        status = await running.put("e", "bad", update=True)
+        assert (status["status"], status["version"]) == ("InService", old.version)
+        assert "nodes/1/predictions.npy has 3 bytes" in status["endpoint"]["failureReason"]
+        assert (await running.post("/endpoints/e/invocations", ASK))[1]["artifactVersion"] == old.version
+
+
+async def test_a_failed_endpoint_can_be_updated_or_deleted(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "good")
+    make_artifact(tmp_path / "bad")
+    (tmp_path / "bad/nodes/1/ids.npy").unlink()
+    async with service(tmp_path) as running:
+        status = await running.put("e", "bad")
+        assert (status["status"], status["version"]) == ("Failed", None)
+        assert "lacks nodes/1/ids.npy" in status["endpoint"]["failureReason"]
+        described = (await running.get("/endpoints/e"))[1]
+        assert (described["status"], described["addresses"]) == ("Failed", [])
+        assert (await running.put("e", "good", update=True))["status"] == "InService"
+        await running.put("f", "bad")
+        assert (await (await running.client.delete("/ml/endpoints/f")).json()) == {"status": "Deleting"}
+        assert (await running.get("/ml/endpoints"))[1] == {"ids": ["e"]}
+
+
+async def test_deleting_what_is_just_being_created(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one")
+    async with service(tmp_path) as running:
+        await running.post("/ml/endpoints", {"id": "e", "artifactLocation": str(tmp_path / "one")})
+        code, told = await running.post(
+            "/ml/endpoints", {"id": "e", "artifactLocation": str(tmp_path / "one"), "update": True}
+        )
+        assert (code, told["code"]) == (400, "ConstraintViolationException")
+        assert (await running.client.delete("/ml/endpoints/e")).status == 200
+        assert (await running.put("e", "one"))["status"] == "InService"
+    assert not [child for child in psutil.Process().children() if "endpoint" in " ".join(child.cmdline())]
+
+
+async def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one")
+    async with service(tmp_path) as running:
+        await running.put("e", "one")
+        before = (await running.get("/endpoints/e"))[1]
+        running.process("e").kill()
+        served = running.registry.served("e")
+        assert served is not None
+        await eventually_async(lambda: served.worker.running is None)
+        code, told = await running.post("/endpoints/e/invocations", ASK)
+        assert (code, told["code"]) == (500, "FailureByQueryException")
+        assert (await running.get("/endpoints/e"))[1]["addresses"] == []
+        await eventually_async(lambda: served.worker.running is not None)
+        assert (await running.post("/endpoints/e/invocations", ASK))[0] == 200
+        after = (await running.get("/endpoints/e"))[1]
+        assert after["token"] != before["token"]
+
+
+async def test_a_worker_whose_artifact_has_changed_meanwhile_fails_its_endpoint(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one")
+    async with service(tmp_path) as running:
+        await running.put("e", "one")
+        shutil.rmtree(tmp_path / "one")
+        make_artifact(tmp_path / "one", Made(seed=1))
+        running.process("e").kill()
+        await eventually_async(lambda: running.registry.get("e").status == "Failed")
+        assert "has changed" in str(running.registry.get("e").failure_reason)
+
+
+async def test_many_callers_at_once(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one")
+    async with service(tmp_path) as running:
+        await running.put("e", "one")
+        answers = await asyncio.gather(*(running.post("/endpoints/e/invocations", ASK) for _ in range(60)))
+    assert {code for code, _ in answers} == {200}
+
+
+async def test_workers_listen_where_they_are_told(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one")
+    port = unused_port()
+    async with service(tmp_path, worker_ports=(port, port)) as running:
+        assert (await running.put("e", "one"))["status"] == "InService"
+        assert (await running.get("/endpoints/e"))[1]["addresses"] == [f"http://127.0.0.1:{port}"]
+        status = await running.put("f", "one")
+        assert status["status"] == "Failed"
+        assert f"all ports of --worker-ports {port}-{port} are taken" in status["endpoint"]["failureReason"]
+
+
+# --- restarts, with the service in a process of its own --------------------------------------------------------
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+def test_a_restarted_service_finds_its_endpoints(root: Path) -> None:
+    versions = [make_artifact(root / name, Made(seed=seed)).version for seed, name in enumerate(("a", "b"))]
+    with running_service(root) as first:
+        for name in ("a", "b"):
+            first.client.create_endpoint(name, str(root / name))
+        workers = first.workers()
+        assert len(workers) == 2
+        os.kill(first.process.pid, signal.SIGKILL)
+        eventually(lambda: all(gone(worker) for worker in workers))
+    with running_service(root) as second:
+        assert second.client.list_endpoints() == ["b", "a"]
+        for name, version in zip(("a", "b"), versions, strict=True):
+            eventually(lambda name=name: second.client.get_endpoint(name)["status"] == "InService")  # type: ignore[misc]
+            assert second.client.invoke(name, ASK)["artifactVersion"] == version
+        workers = second.workers()
+        second.process.send_signal(signal.SIGINT)
+        assert second.process.wait(30) == 0
+        assert all(gone(worker) for worker in workers)
+
+
+def test_an_artifact_that_changed_or_vanished_meanwhile_fails_its_endpoint(root: Path) -> None:
+    for name in ("changed", "gone", "same"):
+        make_artifact(root / name)
+    with running_service(root) as first:
+        for name in ("changed", "gone", "same"):
+            first.client.create_endpoint(name, str(root / name))
+    shutil.rmtree(root / "changed")
+    make_artifact(root / "changed", Made(seed=1))
+    shutil.rmtree(root / "gone")
+    with running_service(root) as second:
+        client = second.client
+        eventually(
+            lambda: all(client.get_endpoint(name)["status"] != "Creating" for name in client.list_endpoints())
+        )
+        states = {name: client.get_endpoint(name) for name in client.list_endpoints()}
+        assert {name: state["status"] for name, state in states.items()} == {
+            "changed": "Failed",
+            "gone": "Failed",
+            "same": "InService",
+        }
+        assert "has changed" in states["changed"]["endpoint"]["failureReason"]
+        assert "has vanished" in states["gone"]["endpoint"]["failureReason"]
+        client.update_endpoint("changed", str(root / "changed"))
+        assert client.invoke("changed", ASK)["answers"]
+
+
+def test_secrets_are_never_logged(root: Path) -> None:
+    make_artifact(root / "one")
+    with running_service(root, token="service-secret") as running:
+        running.client.create_endpoint("e", str(root / "one"))
+        worker_token = running.client.describe_endpoint("e")["token"]
+        running.client.invoke("e", ASK)
+        with pytest.raises(NeptuneMLError):
+            ServiceClient(running.url, "a-wrong-secret").list_endpoints()
+        with pytest.raises(NeptuneMLError):
+            running.client.create_endpoint("e", "/etc")
+        for process in (psutil.Process(running.process.pid), *running.workers()):
+            shown = " ".join([*process.cmdline(), *process.environ().values()])
+            assert worker_token not in shown
+            assert "service-secret" not in shown
+    log = running.log.read_text()
+    assert "endpoint e answers with version" in log
+    for secret in (worker_token, "service-secret", "a-wrong-secret"):
+        assert secret not in log
+    assert "service-secret" not in repr(replace(ServiceConfig(root), token="service-secret"))
+
+
+def test_a_failed_creation_is_told_by_the_client(root: Path) -> None:
+    make_artifact(root / "one")
+    (root / "one/model.safetensors").write_bytes(b"")
+    with (
+        running_service(root) as running,
+        pytest.raises(FailureByQuery, match=r"'e': .*model.safetensors has 0 bytes"),
+    ):
+        running.client.create_endpoint("e", str(root / "one"))

@@ -1,0 +1,181 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.errors import (
+    BadRequest,
+    InvalidParameter,
+    MissingParameter,
+    NeptuneMLError,
+    UnsupportedOperation,
+)
+from neptuneml_plugin.service import wire
+from neptuneml_plugin.service.endpoints import EndpointRecord, Status
+from neptuneml_plugin.service.wire import CreateEndpoint, Page
+from tests.made_artifacts import Made, make_artifact
+
+
+def create(**body: Any) -> CreateEndpoint:
+    return wire.parse_create_endpoint(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"artifactLocation": "/a"}, CreateEndpoint("/a")),
+        ({"artifactLocation": "/a", "id": ""}, CreateEndpoint("/a")),
+        ({"artifactLocation": "/a", "id": "x-1", "mlModelTrainingJobId": ""}, CreateEndpoint("/a", "x-1")),
+        ({"artifactLocation": "/a", "id": "x", "update": "true"}, CreateEndpoint("/a", "x", update=True)),
+        ({"artifactLocation": "/a", "id": "x", "update": "TRUE"}, CreateEndpoint("/a", "x", update=True)),
+        ({"artifactLocation": "/a", "id": "x", "update": True}, CreateEndpoint("/a", "x", update=True)),
+        ({"artifactLocation": "/a", "id": "x", "update": "False"}, CreateEndpoint("/a", "x")),
+        ({"artifactLocation": "/a", "id": "x", "update": ""}, CreateEndpoint("/a", "x")),
+        (
+            {"artifactLocation": "/a", "id": "a" * 48, "wait_interval": 5, "instanceType": ""},
+            CreateEndpoint("/a", "a" * 48),
+        ),
+    ],
+)
+def test_what_neptunes_clients_send_is_read(body: dict[str, Any], expected: CreateEndpoint) -> None:
+    assert create(**body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        ({}, MissingParameter, "artifactLocation is missing"),
+        ({"artifactLocation": ""}, MissingParameter, "artifactLocation is missing"),
+        ({"artifactLocation": 3}, InvalidParameter, "artifactLocation must be a text"),
+        ({"artifactLocation": "/\udcff"}, InvalidParameter, "surrogate"),
+        ({"mlModelTrainingJobId": "t"}, UnsupportedOperation, "mlModelTrainingJobId belongs to a later release"),
+        ({"mlModelTransformJobId": "t"}, UnsupportedOperation, "mlModelTransformJobId belongs to a later release"),
+        ({"artifactLocation": "/a", "id": "a" * 49}, InvalidParameter, "1 to 48 letters, digits and hyphens"),
+        ({"artifactLocation": "/a", "id": "under_score"}, InvalidParameter, "1 to 48"),
+        ({"artifactLocation": "/a", "id": "é"}, InvalidParameter, "1 to 48"),
+        ({"artifactLocation": "/a", "id": "x\n"}, InvalidParameter, "1 to 48"),
+        ({"artifactLocation": "/a", "update": True}, MissingParameter, "id is missing"),
+        ({"artifactLocation": "/a", "id": "x", "update": "yes"}, InvalidParameter, "update is 'yes'"),
+        ({"artifactLocation": "/a", "id": "x", "update": 1}, InvalidParameter, "update is '1'"),
+    ],
+)
+def test_refusals(body: dict[str, Any], kind: type[NeptuneMLError], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        create(**body)
+
+
+@given(
+    st.binary() | st.dictionaries(st.text(), st.integers() | st.text()).map(lambda body: json.dumps(body).encode())
+)
+def test_garbage_is_the_callers_fault(body: bytes) -> None:
+    try:
+        wire.parse_create_endpoint(body)
+    except NeptuneMLError as error:
+        assert error.http_status == 400  # noqa: PT017 - the point is that nothing else is raised
+    assert wire.pinned_version(body) is None
+
+
+@pytest.mark.parametrize("body", [b"[]", b"3", b'"x"', b"", b"{", b"[" * 100_000])
+def test_what_is_no_object_is_a_bad_request(body: bytes) -> None:
+    with pytest.raises(BadRequest, match="the body"):
+        wire.parse_create_endpoint(body)
+
+
+@pytest.mark.parametrize(
+    ("query", "page"),
+    [
+        ({}, Page()),
+        ({"maxItems": ""}, Page(10)),
+        ({"maxItems": "1"}, Page(1)),
+        ({"maxItems": "1024", "nextToken": "x", "neptuneIamRoleArn": "arn"}, Page(1024, "x")),
+    ],
+)
+def test_pages(query: dict[str, str], page: Page) -> None:
+    assert wire.parse_page(query) == page
+
+
+@pytest.mark.parametrize("value", ["0", "1025", "-1", "ten", "1e3", "٣", "9" * 400])
+def test_max_items_out_of_its_range(value: str) -> None:
+    with pytest.raises(InvalidParameter, match="it must be 1 to 1024"):
+        wire.parse_page({"maxItems": value})
+
+
+def record(name: str) -> EndpointRecord:
+    return EndpointRecord(name, "/a", Path("/a"), Status.CREATING, 1)
+
+
+def test_pages_follow_each_other() -> None:
+    records = [record(name) for name in "abcde"]
+    assert wire.render_page(records, Page(2)) == {"ids": ["a", "b"], "nextToken": "b"}
+    assert wire.render_page(records, Page(2, "b")) == {"ids": ["c", "d"], "nextToken": "d"}
+    assert wire.render_page(records, Page(2, "d")) == {"ids": ["e"]}
+    assert wire.render_page([], Page()) == {"ids": []}
+    with pytest.raises(InvalidParameter, match="nextToken is 'zz'"):
+        wire.render_page(records, Page(2, "zz"))
+
+
+@pytest.mark.parametrize(
+    ("body", "version"),
+    [
+        ({"data": {"globalParameters": {"artifactVersion": "abc"}}}, "abc"),
+        ({"data": {"globalParameters": {"artifactVersion": 3}}}, None),
+        ({"data": {"artifactVersion": "abc"}}, None),
+        ({"data": {}}, None),
+    ],
+)
+def test_the_pin(body: Any, version: str | None) -> None:
+    assert wire.pinned_version(json.dumps(body).encode()) == version
+
+
+@pytest.mark.parametrize(
+    ("task", "target"),
+    [
+        (
+            Task.NODE_CLASS,
+            {"element": "node", "label": "movie", "property": "genre", "dataType": "String", "multiLabel": False},
+        ),
+        (
+            Task.EDGE_REGRESSION,
+            {
+                "element": "edge",
+                "from": "user",
+                "label": "rated",
+                "to": "movie",
+                "property": "score",
+                "dataType": "Double",
+                "multiLabel": False,
+            },
+        ),
+        (
+            Task.LINK_PREDICTION,
+            {"element": "edge", "edges": [{"from": "user", "label": "rated", "to": "movie"}]},
+        ),
+    ],
+)
+def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any]) -> None:
+    manifest = make_artifact(tmp_path, Made(task=task, threshold=0.25))
+    assert wire.render_description("e", Status.IN_SERVICE, None, manifest, ("http://h:1", "t")) == {
+        "name": "e",
+        "status": "InService",
+        "version": manifest.version,
+        "task": task.value,
+        "target": target,
+        "schema": {
+            "nodes": [
+                {"label": "user", "idType": "Integer", "count": 3},
+                {"label": "movie", "idType": "String", "count": 5},
+            ],
+            "edges": [{"from": "user", "label": "rated", "to": "movie", "count": 3}],
+        },
+        "threshold": 0.25,
+        "modes": ["transductive"],
+        "table": None,
+        "addresses": ["http://h:1"],
+        "token": "t",
+    }
+    failed = wire.render_description("e", Status.FAILED, "why", None, None)
+    assert failed == {"name": "e", "status": "Failed", "failureReason": "why", "addresses": [], "token": ""}

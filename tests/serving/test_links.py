@@ -1,0 +1,209 @@
+"""Exactness of the ranking, and that the same item gets the same answer in any batch (decision 31)."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.serving import links
+from neptuneml_plugin.serving.predict import Answers, Predictor, open_predictor
+from neptuneml_plugin.serving.wire import Answer, Invocation, Items, Mode
+from tests.made_artifacts import Made, make_artifact
+
+MOVIES = tuple(str(number) for number in range(60))
+USERS = tuple(f"u{number}" for number in range(9))
+
+
+def opened(folder: Path, **made: Any) -> Predictor:
+    make_artifact(folder, Made(task=Task.LINK_PREDICTION, **made))
+    return open_predictor(folder)[1]
+
+
+def tails(*heads: str, excludes: tuple[tuple[str, ...], ...] | None = None, **parameters: Any) -> Invocation:
+    none = (None,) * len(heads)
+    items = Items(heads=heads, head_types=none, tail_types=none, excludes=excludes or ((),) * len(heads))
+    return Invocation(Mode.PREDICT_TAIL, items, **parameters)
+
+
+def heads(*tails: str, **parameters: Any) -> Invocation:
+    none = (None,) * len(tails)
+    items = Items(tails=tails, head_types=none, tail_types=none, excludes=((),) * len(tails))
+    return Invocation(Mode.PREDICT_HEAD, items, **parameters)
+
+
+def ask(predictor: Predictor, invocation: Invocation) -> Answers:
+    return predictor.answer(invocation, lambda: None)
+
+
+def names(answers: Answers) -> list[list[str | None]]:
+    return [[answer.id for answer in item] for item in answers]
+
+
+def raw_scores(folder: Path) -> Any:
+    """The formula of `artifacts.Manifest`, read aloud; shape (users, movies)."""
+    u = np.load(folder / "nodes/0/embeddings.npy").astype(np.float64)
+    own = folder / "nodes/1/candidates.npy"
+    v = np.load(own if own.exists() else folder / "nodes/1/embeddings.npy").astype(np.float64)
+    edge = folder / "edges/0"
+    relation, by_target, by_source = (
+        np.load(edge / f"{name}.npy") for name in ("relation", "target_bias", "source_bias")
+    )
+    return (u * relation) @ v.T + by_target + by_source[:, None]
+
+
+@pytest.mark.parametrize("candidates", [True, False])
+@pytest.mark.parametrize("mode", ["tails", "heads"])
+def test_the_best_are_those_of_the_formula(tmp_path: Path, mode: str, candidates: bool) -> None:  # noqa: FBT001
+    predictor = opened(tmp_path, users=USERS, movies=MOVIES, candidates=candidates, calibration=(2.0, -1.0))
+    scores = raw_scores(tmp_path)
+    if mode == "tails":
+        line, ids, asked = scores[4], MOVIES, tails("u4", topk=7)
+    else:
+        line, ids, asked = scores[:, 4], USERS, heads("4", topk=7)
+    best = np.argsort(-line)[:7]
+    (answers,) = ask(predictor, asked)
+    assert [answer.id for answer in answers] == [ids[index] for index in best]
+    expected = [1 / (1 + math.exp(-(2.0 * line[index] - 1.0))) for index in best]
+    assert [answer.score for answer in answers] == pytest.approx(expected, rel=1e-12)
+
+
+def test_fewer_candidates_than_asked_for(tmp_path: Path) -> None:
+    predictor = opened(tmp_path)
+    assert len(ask(predictor, tails("1", topk=1000))[0]) == 5
+    assert names(ask(predictor, tails("nobody", "1"))) == [[], names(ask(predictor, tails("1")))[0]]
+
+
+def test_exclusions(tmp_path: Path) -> None:
+    predictor = opened(tmp_path, training_edges=[(0, 0), (0, 3), (2, 1)])
+    everything = names(ask(predictor, tails("1", topk=5)))[0]
+    per_item = ask(predictor, tails("1", "1", topk=5, excludes=((str(everything[0]), "unknown"), ())))
+    assert names(per_item) == [everything[1:], everything]
+    everywhere = ask(predictor, tails("1", "2", topk=5, exclude=("b", "c")))
+    assert [set(item) for item in names(everywhere)] == [{"a", "d", "e"}] * 2
+    masked = names(ask(predictor, tails("1", "2", "3", topk=5, mask_training_edges=True)))
+    assert [set(MADE) - set(item) for item in masked] == [{"a", "d"}, set(), {"b"}]
+    masked = names(ask(predictor, heads("a", "b", topk=5, mask_training_edges=True)))
+    assert [{"1", "2", "3"} - set(item) for item in masked] == [{"1"}, {"3"}]
+    assert ask(predictor, tails("1", topk=5, exclude=tuple(MADE))) == [[]]
+
+
+MADE = ("a", "b", "c", "d", "e")
+
+
+def test_threshold_and_its_tuned_value(tmp_path: Path) -> None:
+    predictor = opened(tmp_path, threshold=0.4)
+    every = ask(predictor, tails("1", topk=5))[0]
+    for threshold, least in ((0.6, 0.6), ("tuned", 0.4), (0.0, 0.0)):
+        kept = ask(predictor, tails("1", topk=5, threshold=threshold))[0]
+        assert kept == [answer for answer in every if answer.score is not None and answer.score >= least]
+
+
+def test_ties_are_broken_by_id(tmp_path: Path) -> None:
+    zeros = {
+        "nodes/1/candidates.npy": np.zeros((60, 8), np.float32),
+        "edges/0/target_bias.npy": np.zeros(60, np.float32),
+    }
+    predictor = opened(tmp_path, users=USERS, movies=MOVIES, overrides=zeros)
+    assert names(ask(predictor, tails("u0", topk=4))) == [sorted(MOVIES)[:4]]
+
+
+def test_differences_below_the_resolution_of_float32_are_kept_apart(tmp_path: Path) -> None:
+    """Scores of about 1000 that differ by 1e-7: float32 alone would see ties."""
+    vectors = np.zeros((60, 8), np.float32)
+    vectors[:, 0] = 1000.0
+    vectors[:, 1] = np.arange(60, dtype=np.float32) * np.float32(1e-7)
+    overrides = {
+        "nodes/0/embeddings.npy": np.ones((9, 8), np.float32),
+        "nodes/1/candidates.npy": vectors,
+        "edges/0/relation.npy": np.ones(8, np.float32),
+        "edges/0/target_bias.npy": np.zeros(60, np.float32),
+    }
+    predictor = opened(tmp_path, users=USERS, movies=MOVIES, overrides=overrides, calibration=(1e-3, 0.0))
+    assert names(ask(predictor, tails("u0", topk=5))) == [["59", "58", "57", "56", "55"]]
+
+
+def test_vectors_beyond_float32s_products_and_those_not_finite(tmp_path: Path) -> None:
+    vectors = np.full((60, 8), 1e30, np.float32)
+    vectors[:, 0] = -np.arange(60, dtype=np.float32) * 1e30
+    vectors[7] = np.nan
+    overrides = {
+        "nodes/0/embeddings.npy": np.full((9, 8), 1e30, np.float32),
+        "nodes/1/candidates.npy": vectors,
+        "edges/0/relation.npy": np.ones(8, np.float32),
+    }
+    predictor = opened(tmp_path, users=USERS, movies=MOVIES, overrides=overrides)
+    every = names(ask(predictor, tails("u0", topk=60)))[0]
+    assert every[:3] == ["0", "1", "2"]
+    assert len(every) == 59
+    assert "7" not in every
+
+
+@pytest.mark.parametrize(
+    ("invocation", "says"),
+    [
+        (
+            tails("1", edge_label="saw"),
+            "edges 'saw' .*this endpoint predicts new edges 'rated' from 'user' to 'movie'",
+        ),
+        (tails("1", edge_label="rated", tail_type="book"), "edges 'rated' to 'book' are not predicted"),
+        (heads("a", edge_label="rated", head_type="critic"), "edges 'rated' from 'critic' are not predicted"),
+    ],
+)
+def test_labels_that_are_not_predicted_are_refused(tmp_path: Path, invocation: Invocation, says: str) -> None:
+    with pytest.raises(InvalidParameter, match=says):
+        ask(opened(tmp_path), invocation)
+
+
+def test_an_item_of_another_label_has_no_answer(tmp_path: Path) -> None:
+    items = Items(heads=("1", "1"), head_types=("critic", "user"), tail_types=(None, None), excludes=((), ()))
+    answers = ask(opened(tmp_path), Invocation(Mode.PREDICT_TAIL, items))
+    assert [len(item) for item in answers] == [0, 1]
+
+
+def _bits(answers: list[Answer]) -> list[tuple[Any, ...]]:
+    return [(a.id, a.value, None if a.score is None else a.score.hex()) for a in answers]
+
+
+@pytest.fixture(scope="module")
+def every_task(tmp_path_factory: pytest.TempPathFactory) -> dict[Task, Predictor]:
+    predictors = {}
+    for task in Task:
+        folder = tmp_path_factory.mktemp(task)
+        make_artifact(folder, Made(task=task, users=USERS, movies=MOVIES, training_edges=[(0, 1), (3, 3)]))
+        predictors[task] = open_predictor(folder)[1]
+    return predictors
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data(), task=st.sampled_from(list(Task)), block=st.sampled_from([60, 180, 1 << 22]))
+def test_the_same_item_gets_the_same_bits_alone_or_in_any_batch(
+    every_task: dict[Task, Predictor], data: st.DataObject, task: Task, block: int
+) -> None:
+    users = data.draw(st.lists(st.sampled_from([*USERS, "nobody"]), min_size=1, max_size=30))
+    movies = data.draw(st.lists(st.sampled_from(MOVIES), min_size=len(users), max_size=len(users)))
+    topk = data.draw(st.integers(1, 12))
+    predictor = every_task[task]
+
+    def some(chosen: list[int]) -> Answers:
+        if task.on_nodes:
+            mode, items = Mode.PREDICT, Items(nodes=tuple(movies[i] for i in chosen))
+        else:
+            none, ends = (None,) * len(chosen), tuple(users[i] for i in chosen)
+            link = task is Task.LINK_PREDICTION
+            mode = Mode.PREDICT_TAIL if link else Mode.PREDICT
+            others = () if link else tuple(movies[i] for i in chosen)
+            items = Items(heads=ends, tails=others, head_types=none, tail_types=none, excludes=((),) * len(chosen))
+        score = task.is_class
+        return ask(predictor, Invocation(mode, items, topk=topk, score=score))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(links, "SCORES_PER_BLOCK", block)
+        together = some(list(range(len(users))))
+    for index, answers in enumerate(together):
+        assert _bits(answers) == _bits(some([index])[0])

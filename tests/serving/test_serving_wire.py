@@ -1,0 +1,199 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neptuneml_plugin.errors import (
+    BadRequest,
+    InvalidParameter,
+    MissingParameter,
+    NeptuneMLError,
+    UnsupportedOperation,
+)
+from neptuneml_plugin.serving.wire import Answer, Invocation, Items, Mode, Reply, parse_invocation, render_reply
+
+
+def parse(document: Any) -> Invocation:
+    return parse_invocation(json.dumps(document).encode())
+
+
+def nodes(*ids: str, **parameters: Any) -> dict[str, Any]:
+    return {"data": {"globalParameters": parameters, "nodes": [{"nodeId": name} for name in ids]}}
+
+
+def test_the_bodies_of_neptunes_own_client() -> None:
+    assert parse(
+        {
+            "version": "v1",
+            "mode": "predict_tail",
+            "data": {
+                "globalParameters": {
+                    "topk": 3,
+                    "edgeType": "rated",
+                    "tailNodeType": "movie",
+                    "exclude_flag": "mask",
+                },
+                "edges": [{"headNodeId": "user_1"}],
+            },
+        }
+    ) == Invocation(
+        Mode.PREDICT_TAIL,
+        Items(heads=("user_1",), head_types=(None,), tail_types=(None,), excludes=((),)),
+        topk=3,
+        edge_label="rated",
+        tail_type="movie",
+        mask_training_edges=True,
+    )
+    assert parse(
+        {
+            "version": "v1",
+            "data": {"globalParameters": {"topk": 1, "property": "genre"}, "nodes": [{"nodeId": "m1"}]},
+        }
+    ) == Invocation(Mode.PREDICT, Items(nodes=("m1",)), property_name="genre")
+
+
+def test_every_member_of_ours() -> None:
+    given = {
+        "mode": "predict_head",
+        "data": {
+            "globalParameters": {
+                "edgeType": "rated",
+                "headNodeType": "user",
+                "threshold": "tuned",
+                "exclude": ["9"],
+                "deadlineMs": 1500,
+                "requestId": "r-1",
+                "artifactVersion": "abc",
+                "score": True,
+            },
+            "edges": [{"tailNodeId": "m", "tailNodeType": "movie", "exclude": ["1", "2"]}],
+        },
+    }
+    assert parse(given) == Invocation(
+        Mode.PREDICT_HEAD,
+        Items(tails=("m",), head_types=(None,), tail_types=("movie",), excludes=(("1", "2"),)),
+        edge_label="rated",
+        head_type="user",
+        threshold="tuned",
+        exclude=("9",),
+        deadline_seconds=1.5,
+        request_id="r-1",
+        artifact_version="abc",
+        score=True,
+    )
+
+
+REFUSALS: list[tuple[Any, type[NeptuneMLError], str]] = [
+    ([], InvalidParameter, "the body must be a JSON object"),
+    ({}, MissingParameter, "the request lacks 'data'"),
+    ({"data": {}}, MissingParameter, "data lacks 'edges'"),
+    ({"data": {"nodes": []}, "vershun": "v1"}, InvalidParameter, "did you mean 'version'"),
+    ({"data": {"nodes": []}, "version": "v2"}, InvalidParameter, "version is 'v2'"),
+    ({"data": {"nodes": [], "edges": []}}, InvalidParameter, "both nodes and edges"),
+    ({"data": {"nodes": {}}}, InvalidParameter, "data.nodes must be a list"),
+    ({"data": {"nodes": ["a"]}}, InvalidParameter, "list of objects, not of str"),
+    ({"data": {"nodes": [{"nodeID": "a"}]}}, InvalidParameter, "did you mean 'nodeId'"),
+    ({"data": {"nodes": [{"nodeId": 1}]}}, InvalidParameter, "nodeId must be a text"),
+    ({"data": {"nodes": [{"nodeId": "\ud800"}]}}, InvalidParameter, "surrogate"),
+    ({"data": {"nodes": [{}]}}, MissingParameter, "lacks 'nodeId'"),
+    ({"data": {"edges": [{"headNodeId": "a"}]}}, MissingParameter, "lacks 'tailNodeId'"),
+    ({"data": {"edges": [{"headNodeId": "a", "tailNodeId": "b", "exclude": []}]}}, InvalidParameter, "exclude"),
+    (
+        {"data": {"edges": [{"headNodeId": "a", "tailNodeId": "b", "properties": 3}]}},
+        InvalidParameter,
+        "properties",
+    ),
+    ({"mode": "predict_tail", "data": {"nodes": [{"nodeId": "a"}]}}, InvalidParameter, "give data.edges"),
+    ({"mode": "predict_tial", "data": {"edges": []}}, InvalidParameter, "did you mean 'predict_tail'"),
+    ({"mode": "embed_knn", "data": {"nodes": []}}, UnsupportedOperation, "embed_knn"),
+    ({"data": {"subgraph": {}, "nodes": []}}, UnsupportedOperation, "subgraph"),
+    (nodes("a", topK=1), InvalidParameter, "did you mean 'topk'"),
+    (nodes("a", topk=0), InvalidParameter, "topk must be an integer of at least 1"),
+    (nodes("a", topk=True), InvalidParameter, "topk must be"),
+    (nodes("a", topk="3"), InvalidParameter, "topk must be"),
+    (nodes("a", threshold=1.5), InvalidParameter, "threshold must be a number from 0 to 1"),
+    (nodes("a", threshold="0.5"), InvalidParameter, "threshold must be"),
+    (nodes("a", threshold=float("nan")), InvalidParameter, "threshold must be"),
+    (nodes("a", score="true"), InvalidParameter, "score must be true or false"),
+    (nodes("a", deadlineMs=-1), InvalidParameter, "deadlineMs"),
+    (nodes("a", deadlineMs=10**400), InvalidParameter, "deadlineMs"),
+    (nodes("a", exclude="9"), InvalidParameter, "exclude must be a list of texts"),
+    (nodes("a", exclude_flag="unmask"), InvalidParameter, "exclude_flag must be 'mask'"),
+]
+
+
+@pytest.mark.parametrize(("document", "kind", "says"), REFUSALS)
+def test_refusals_name_what_is_wrong(document: Any, kind: type[NeptuneMLError], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        parse(document)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5000])
+def test_what_is_no_json_is_a_bad_request(body: bytes) -> None:
+    with pytest.raises(BadRequest, match="the body is not JSON"):
+        parse_invocation(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "data",
+                    "mode",
+                    "nodes",
+                    "edges",
+                    "globalParameters",
+                    "nodeId",
+                    "headNodeId",
+                    "tailNodeId",
+                    "topk",
+                    "threshold",
+                    "exclude",
+                    "exclude_flag",
+                    "deadlineMs",
+                    "score",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
+def test_garbage_is_refused_as_the_callers_fault_or_read(body: bytes) -> None:
+    try:
+        parse_invocation(body)
+    except NeptuneMLError as error:
+        assert error.http_status == 400  # noqa: PT017 - the point is that nothing else is raised
+
+
+IDS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=5).map(tuple)
+
+
+@given(ids=IDS, topk=st.integers(1, 1000), threshold=st.none() | st.just("tuned") | st.floats(0, 1))
+def test_round_trip(ids: tuple[str, ...], topk: int, threshold: Any) -> None:
+    read = parse(nodes(*ids, topk=topk, threshold=threshold))
+    assert read == Invocation(Mode.PREDICT, Items(nodes=ids), topk=topk, threshold=threshold)
+
+
+def test_the_reply() -> None:
+    answers = [[Answer(value="é", score=0.5), Answer(value=True)], [], [Answer(id="7", score=0.25)]]
+    assert json.loads(render_reply(Reply("e", "v", "r", answers))) == {
+        "endpoint": "e",
+        "artifactVersion": "v",
+        "requestId": "r",
+        "answers": [[{"value": "é", "score": 0.5}, {"value": True}], [], [{"id": "7", "score": 0.25}]],
+    }
+
+
+def test_numbers_that_are_not_finite_are_never_written() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        render_reply(Reply("e", "v", "r", [[Answer(value=float("nan"))]]))

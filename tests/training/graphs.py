@@ -1,0 +1,52 @@
+"""Processed folders with a planted signal, and trainings of them, small enough for seconds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task
+from neptuneml_plugin.config import ProcessConfig, TrainConfig
+from neptuneml_plugin.processing.process import run as process
+from neptuneml_plugin.stage import Summary
+from neptuneml_plugin.training.train import run as train
+from tests.planted import Signal, planted_export
+
+#: Enough to learn the planted signals, and a second of work.
+QUICK = {"num-hidden": 16, "num-epochs": 60, "batch-size": 4096, "dropout": 0.1}
+
+
+def processed(
+    folder: Path,
+    task: Task,
+    *,
+    nodes: int = 200,
+    seed: int = 0,
+    signal: Signal = "neighbours",
+    multi_label: bool = False,
+    **hyperparameters: Any,
+) -> Path:
+    """Write an export and a processed folder; hyperparameters replace the defaults in the HPO file."""
+    planted_export(folder / "export", task, nodes=nodes, seed=seed, signal=signal, multi_label=multi_label)
+    process(ProcessConfig(), folder / "export", folder / "processed")
+    set_hyperparameters(folder / "processed", QUICK | hyperparameters)
+    return folder / "processed"
+
+
+def set_hyperparameters(folder: Path, values: dict[str, Any]) -> None:
+    """Fix hyperparameters in a processed folder's HPO file."""
+    path = folder / HPO_CONFIGURATION
+    document = json.loads(path.read_text())
+    model = document["models"][0]
+    for tier in ("1-tier-param", "2-tier-param", "3-tier-param", "fixed-param"):
+        model[tier] = [parameter for parameter in model[tier] if parameter["param"] not in values]
+    model["fixed-param"] += [{"param": name, "type": "int", "default": value} for name, value in values.items()]
+    path.write_text(json.dumps(document))
+
+
+def trained(source: Path, target: Path, **settings: Any) -> Summary:
+    """Run the stage with one thread: other tests want the other."""
+    summary = train(TrainConfig(**({"threads": 1} | settings)), source, target)
+    torch.set_num_threads(1)
+    return summary

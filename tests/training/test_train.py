@@ -1,0 +1,230 @@
+"""The stage as a whole: each task learns a planted signal, runs repeat, and what is wrong is refused."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from neptuneml_plugin.artifacts import Task, TrainingRecord, TrialRecord, read_record
+from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation
+from neptuneml_plugin.training.data import load_data
+from neptuneml_plugin.training.loop import EarlyStopping, Goal
+from neptuneml_plugin.training.message_passing import MessageGraph
+from tests.training.graphs import processed, set_hyperparameters, trained
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "competitor"),
+    [
+        (Task.NODE_CLASS, "acc", "own_features"),
+        (Task.NODE_REGRESSION, "r2", "own_features"),
+        (Task.EDGE_CLASS, "acc", "own_features"),
+        (Task.EDGE_REGRESSION, "r2", "own_features"),
+        (Task.LINK_PREDICTION, "mrr", "popularity"),
+    ],
+)
+def test_a_signal_in_the_neighbours_is_learned(tmp_path: Path, task: Task, metric: str, competitor: str) -> None:
+    summary = trained(processed(tmp_path, task), tmp_path / "training")
+    assert summary.metrics is not None
+    assert summary.baselines is not None
+    assert summary.baselines_split == "test"
+    ours, theirs = summary.metrics["test"][metric], summary.baselines[competitor][metric]
+    assert ours > theirs + 0.1, f"{metric} {ours:.3f} against {theirs:.3f}"
+
+
+def test_multi_label_is_learned(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, multi_label=True)
+    summary = trained(source, tmp_path / "training")
+    assert summary.metrics is not None
+    assert summary.baselines is not None
+    assert summary.metrics["test"]["roc_auc"] > summary.baselines["own_features"]["roc_auc"] + 0.1
+
+
+def test_a_signal_in_own_features_is_learned(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, signal="own")
+    summary = trained(source, tmp_path / "training")
+    assert summary.metrics is not None
+    assert summary.metrics["test"]["acc"] > 0.8
+
+
+def test_the_folder_holds_what_artifacts_says(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.LINK_PREDICTION, nodes=60, **{"num-epochs": 3})
+    summary = trained(source, tmp_path / "training")
+    output = tmp_path / "training"
+    record = read_record(output / "training.json", TrainingRecord)
+    trial = read_record(output / "trials" / "0" / "trial.json", TrialRecord)
+    assert record.best == trial
+    assert summary.metrics == trial.metrics
+    assert set(trial.metrics) == {"train", "valid", "test"}
+    lines = [json.loads(line) for line in (output / "trials" / "0" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert all("mrr" in line["valid"] for line in lines)
+    names = {"HITS at top 1 (HITS@1)", "HITS at top 3 (HITS@3)", "HITS at top 10 (HITS@10)", "mean rank (MR)"}
+    for name, split in (("eval_metrics_info.json", "valid"), ("test_metrics_info.json", "test")):
+        values = json.loads((output / name).read_text())
+        assert names <= set(values)
+        assert values["mean reciprocal rank (MRR)"] == trial.metrics[split]["mrr"]
+    assert set(record.baselines) == {"popularity", "ials", "ease"}
+    assert not list(tmp_path.glob(".*partial*"))
+
+
+@pytest.mark.parametrize("task", [Task.NODE_CLASS, Task.EDGE_REGRESSION, Task.LINK_PREDICTION])
+def test_the_same_seed_gives_the_same_model(tmp_path: Path, task: Task) -> None:
+    source = processed(tmp_path, task, nodes=80, **{"num-epochs": 4})
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        trained(source, tmp_path / name, seed=seed, threads=2)
+    weights = [(tmp_path / name / "trials" / "0" / "model.safetensors").read_bytes() for name in "abc"]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_parallel_trials_equal_those_one_after_the_other(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, **{"num-epochs": 2})
+    # Both ask in rounds of two, so both searches know the same when they ask.
+    trained(source, tmp_path / "a", trials=2, parallel=2)
+    trained(source, tmp_path / "b", trials=2, parallel=1)
+    first, second = (read_record(tmp_path / name / "training.json", TrainingRecord) for name in "ab")
+    assert [trial.number for trial in first.trials] == [0, 1]
+    for one, other in zip(first.trials, second.trials, strict=True):
+        assert one.hyperparameters == other.hyperparameters
+        assert one.metrics == other.metrics
+    assert first.trials[0].hyperparameters["lr"] == 0.01 != first.trials[1].hyperparameters["lr"]
+    assert first.best_trial == second.best_trial
+
+
+def test_the_best_trial_is_the_one_with_the_best_validation_metric(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.NODE_REGRESSION, nodes=60, **{"num-epochs": 4})
+    trained(source, tmp_path / "training", trials=3)
+    record = read_record(tmp_path / "training" / "training.json", TrainingRecord)
+    errors = {trial.number: trial.metrics["valid"]["mse"] for trial in record.trials}
+    assert record.best_trial == min(errors, key=errors.__getitem__)
+
+
+def test_a_model_that_learned_nothing_says_so(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.NODE_REGRESSION, nodes=60, **{"num-epochs": 1, "lr": 1e-6, "low-mem": True})
+    summary = trained(source, tmp_path / "training")
+    assert any("does not beat the trivial competitor 'neighbours'" in warning for warning in summary.warnings)
+    assert any("'low-mem' has no effect" in warning for warning in summary.warnings)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"num-bases": 2},
+        {"use-self-loop": False, "layer-norm": False},
+        {"concat-node-embed": False},
+        {"per-feat-name-embed": True},
+        {"use-class-weight": True, "l2norm": 1e-4},
+        {"num-layer": 1},
+        {"num-layer": 3, "dropout": 0.0, "batch-size": 16},
+        {"enable-early-stop": False, "sparse-lr": 0.05},
+    ],
+    ids=str,
+)
+def test_every_option_trains_and_learns_something(tmp_path: Path, option: dict[str, Any]) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=100, **option)
+    summary = trained(source, tmp_path / "training")
+    assert summary.metrics is not None
+    assert summary.metrics["train"]["acc"] > 0.6
+    assert summary.hyperparameters is not None
+    assert option.items() <= dict(summary.hyperparameters).items()
+
+
+def test_large_candidate_sets_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neptuneml_plugin.training.loop.BLOCK_CELLS", 0)
+    source = processed(tmp_path, Task.LINK_PREDICTION, **{"num-negs": 64, "regularization-coef": 1e-4})
+    summary = trained(source, tmp_path / "training")
+    assert summary.metrics is not None
+    assert summary.baselines is not None
+    assert summary.metrics["test"]["mrr"] > summary.baselines["popularity"]["mrr"]
+
+
+def test_edges_under_prediction_carry_no_message(tmp_path: Path) -> None:
+    data = load_data(processed(tmp_path, Task.EDGE_REGRESSION, nodes=60))
+    graph, samples = MessageGraph(data), data.samples[0]
+    ones = [torch.ones(count, 1) for count in data.counts]
+    forward = [relation.edge_type for relation in data.relations].index(samples.position)
+    relation = data.relations[forward]
+    left_out = samples.splits["train"]
+    for position in (forward, forward + 1):
+        ends = data.relations[position].targets
+        before = graph.messages()[position].aggregate(ones[relation.source_type])
+        after = graph.messages(samples.position, left_out)[position].aggregate(ones[relation.source_type])
+        # A mean of ones is 1 where any edge carries a message; validation and test edges never do.
+        assert set(torch.nonzero(before[:, 0] > 0.5)[:, 0].tolist()) == set(ends[left_out].tolist())
+        assert after.abs().max() == 0
+
+
+def test_early_stopping_compares_means_of_windows() -> None:
+    stopping = EarlyStopping(Goal("acc"), window=2)
+    assert [stopping.says_stop(value) for value in (0.1, 0.5, 0.4, 0.45, 0.5, 0.3)] == [False] * 3 + [
+        False,
+        False,
+        True,
+    ]
+    falling = EarlyStopping(Goal("mse"), window=1)
+    assert [falling.says_stop(value) for value in (3.0, 2.0, 2.5)] == [False, False, True]
+
+
+@pytest.mark.parametrize("settings", [{"trials": 0}, {"parallel": 0}])
+def test_impossible_numbers_are_refused(tmp_path: Path, settings: dict[str, int]) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60)
+    with pytest.raises(InvalidParameter, match="at least 1"):
+        trained(source, tmp_path / "training", **settings)
+
+
+def test_a_model_that_is_not_built_is_refused(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.LINK_PREDICTION, nodes=60)
+    with pytest.raises(UnsupportedOperation, match="transe"):
+        trained(source, tmp_path / "training", model="transe")
+    assert not (tmp_path / "training").exists()
+
+
+@pytest.mark.parametrize("name", ["graph.bin", "processed.json", "model-HPO-configuration.json"])
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_a_damaged_source_is_refused_and_leaves_nothing(tmp_path: Path, name: str, damage: str) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60)
+    path = source / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(InvalidData, match=name):
+        trained(source, tmp_path / "training")
+    assert not (tmp_path / "training").exists()
+
+
+def test_a_failure_during_training_leaves_nothing(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, **{"num-epochs": 1})
+    shutil.rmtree(source / "ids")
+    with pytest.raises(FileNotFoundError):
+        trained(source, tmp_path / "training")
+    assert [path.name for path in tmp_path.iterdir() if "training" in path.name] == []
+
+
+def test_without_training_rows_the_message_says_so(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60)
+    from neptuneml_plugin.dgl_graph import load_graph, save_graph
+
+    graph = load_graph(source / "graph.bin")
+    graph.nodes["item"].data["train_mask"][:] = False
+    save_graph(source / "graph.bin", graph)
+    with pytest.raises(InvalidData, match="no training targets"):
+        trained(source, tmp_path / "training")
+
+
+def test_without_validation_rows_the_last_epoch_is_kept_and_named(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, **{"num-epochs": 3})
+    from neptuneml_plugin.dgl_graph import load_graph, save_graph
+
+    graph = load_graph(source / "graph.bin")
+    for split in ("valid", "test"):
+        graph.nodes["item"].data[f"{split}_mask"][:] = False
+    save_graph(source / "graph.bin", graph)
+    set_hyperparameters(source, {"num-epochs": 3})
+    summary = trained(source, tmp_path / "training")
+    record = read_record(tmp_path / "training" / "training.json", TrainingRecord)
+    assert (record.best.best_epoch, record.baselines_split) == (3, "train")
+    assert any("no validation rows" in warning for warning in summary.warnings)
