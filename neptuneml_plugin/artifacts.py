@@ -5,7 +5,8 @@ stage that reads them and written by the one that writes them; only their names 
 
 ```
 export      nodes/*.csv  edges/*.csv  training-data-configuration.json  config.json  stats.json
-processed   graph.bin  processed.json  encoders.json  ids/<node type>/  info.pkl  model-HPO-configuration.json
+processed   graph.bin  processed.json  encoders.json  ids/<node type>/  splits/<target type>/  info.pkl
+            model-HPO-configuration.json
 training    training.json  trials/<n>/{model.safetensors, trial.json, metrics.jsonl}  ids/  artifact/
             eval_metrics_info.json  test_metrics_info.json
 artifact    manifest.json  model.safetensors  encoders.json  nodes/<node type>/  edges/<edge type>/  decoder/
@@ -39,6 +40,7 @@ GRAPH = "graph.bin"
 PROCESSED = "processed.json"
 ENCODERS = "encoders.json"
 IDS = "ids"
+SPLITS = "splits"  # custom_split_filenames' format
 INFO_PICKLE = "info.pkl"  # written for custom models of the original; never read here
 HPO_CONFIGURATION = "model-HPO-configuration.json"
 

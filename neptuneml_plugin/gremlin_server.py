@@ -152,7 +152,9 @@ def start(config: GremlinServerConfig, *, foreground: bool = False, progress: Pr
     folder = _folder(config.data_root, port)
     _write_configuration(config, port, folder)
     progress(f"starting a Gremlin Server with the graph '{config.graph}' on port {port}")
-    server = GremlinServer(port, folder, _spawn(_command(config, java, library, folder), folder, foreground))
+    server = GremlinServer(
+        port, folder, _spawn(_command(config, java, library, folder), folder, foreground=foreground)
+    )
     try:
         write_json(_process_file(folder), {"pid": server.pid, "port": port, "graph": config.graph})
         _wait_until_ready(server)
@@ -326,7 +328,7 @@ def _command(config: GremlinServerConfig, java: jars.Java, library: Path, folder
     return [str(java.executable), *options, _SERVER_CLASS, str(folder / "server.yaml")]
 
 
-def _spawn(command: list[str], folder: Path, foreground: bool) -> subprocess.Popen[bytes]:  # noqa: FBT001
+def _spawn(command: list[str], folder: Path, *, foreground: bool) -> subprocess.Popen[bytes]:
     if foreground:
         command = [command[0], "-Dneptuneml.endWithParent=true", *command[1:]]
     with (folder / "server.log").open("wb") as log:

@@ -25,6 +25,7 @@ from gremlin_python.process.traversal import TraversalStrategies
 from gremlin_python.structure.graph import Graph
 
 from neptuneml_plugin import gremlin_server
+from neptuneml_plugin.artifacts import SPLITS
 from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.config import SERVICE_TOKEN_VARIABLE
 from neptuneml_plugin.errors import FailureByQuery
@@ -233,7 +234,7 @@ def _ask_all(gremlin_url: str, folder: Path) -> list[tuple[Answer, ...]]:
 
 
 def _held_out(processed: Path, rows: int = 8) -> list[dict[str, str]]:
-    with (processed / "splits" / "test.csv").open(encoding="utf-8", newline="") as file:
+    with (processed / SPLITS / "0" / "test.csv").open(encoding="utf-8", newline="") as file:
         return [row for _, row in zip(range(rows), csv.DictReader(file), strict=False)]
 
 

@@ -23,6 +23,7 @@ from neptuneml_plugin.processing.elements import read_elements
 from neptuneml_plugin.processing.encoders import write_encoders
 from neptuneml_plugin.processing.exportschema import read_schema
 from neptuneml_plugin.processing.hpo import hpo_configuration
+from neptuneml_plugin.processing.splitfiles import write_splits
 from neptuneml_plugin.processing.target import Answers, read_answers
 from neptuneml_plugin.processing.trainingdata import TrainingData, read_training_data
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
@@ -69,6 +70,7 @@ def _write(folder: Path, record: ProcessedGraph, encoded: Encoded, answers: Answ
     save_graph(folder / GRAPH, build_graph(encoded, answers))
     for position, table in enumerate(encoded.elements.nodes):
         write_ids(folder / IDS / str(position), table.ids.to_list())
+    write_splits(folder, encoded.elements, answers, record.schema)
     write_encoders(folder / ENCODERS, encoded.fitted())
     write_info(folder / INFO_PICKLE, encoded, answers)
     node_count = sum(node.count for node in record.schema.nodes)

@@ -176,7 +176,7 @@ def test_transform_names_unseen_vertices(trainings: Any, tmp_path: Path) -> None
 
 def test_transform_refuses_a_graph_for_another_target(trainings: Any, tmp_path: Path) -> None:
     made, other = trainings[Task.NODE_CLASS, False], trainings[Task.NODE_REGRESSION, False]
-    with pytest.raises(ConstraintViolation, match="node_class of item.kind"):
+    with pytest.raises(ConstraintViolation, match=r"node_class of item\.kind"):
         transform.run(TransformConfig(made.output), other.source, tmp_path / "artifact")
     assert not (tmp_path / "artifact").exists()
 

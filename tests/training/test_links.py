@@ -89,7 +89,7 @@ def test_filtered_ranks_equal_a_plain_loop(monkeypatch: pytest.MonkeyPatch, cell
         for edge, rank in enumerate(got):
             query, wanted = int(SOURCES[edge]), int(TARGETS[edge])
             scores = score(torch.tensor([query]))[0]
-            known = set(TARGETS[SOURCES == query].tolist())
+            known = set(TARGETS[query == SOURCES].tolist())
             assert rank == 1 + sum(1 for c in range(5) if c not in known and scores[c] > scores[wanted])
 
 
