@@ -216,8 +216,12 @@ def serve_command(
         "allow_paths": tuple(str(path.absolute()) for path in flags["allow_paths"]),
     }
     settings = config.load_settings(config.ServiceConfig, config_file, flags)
-    _err.print(f"service on http://{settings.host}:{settings.port}, data under {settings.data_root}", markup=False)
-    app.run(settings)
+    app.run(
+        settings,
+        on_ready=lambda address: _err.print(
+            f"service on {address}, data under {settings.data_root}", markup=False
+        ),
+    )
 
 
 def _port_range(text: str | None) -> tuple[int, int] | None:

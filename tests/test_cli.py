@@ -140,7 +140,7 @@ def test_a_full_disk_fails_clearly_and_leaves_nothing(
     stage: str, exported: Path, processed: Path, tmp_path: Path
 ) -> None:
     source = exported if stage == "process" else processed
-    model = ["--model", tmp_path / "model"] if stage == "transform" else []
+    model: list[str | Path] = ["--model", tmp_path / "model"] if stage == "transform" else []
     if model:
         assert neptuneml("train", "--input", processed, "--output", tmp_path / "model").returncode == 0
     done = neptuneml(stage, "--input", source, "--output", tmp_path / "out", *model, prepare=limited)

@@ -4,6 +4,7 @@ One table; form and names are Neptune's (spec/neptune-ml.md 4.2), tiers say from
 hyperparameter is searched. Ranges that Neptune scales with the graph are written resolved (decision 10).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,19 @@ SMALLEST_BATCH, LARGEST_BATCH = 128, 4096
 #: Vertices for which the range of `num-epochs` is written; more of them widen it in proportion (`perM`).
 EPOCHS_UNIT = 1_000_000
 MOST_EPOCHS = 200
+#: Defaults that differ by task, each measured on air-routes (tests/quality/LOG.md): regressions of edges lose by
+#: dropout and by normalised vectors, which hide lengths; one step of link prediction scores every candidate.
+DEFAULTS: Mapping[Task, Mapping[str, Any]] = {
+    Task.EDGE_REGRESSION: {"dropout": 0.0, "layer-norm": False, "num-layer": 1, "num-epochs": 60},
+    Task.LINK_PREDICTION: {"num-epochs": 25},
+}
 
 
 def hpo_configuration(answers: Answers, node_count: int) -> dict[str, Any]:
     """Return the document for a processed graph of `node_count` vertices."""
     batch = _batch_size(sum(int(split.train.sum()) for split in answers.splits.values()))
     epochs = int(MOST_EPOCHS * max(1.0, node_count / EPOCHS_UNIT))
+    defaults = DEFAULTS.get(answers.task, {})
     model = {
         "model": MODEL,
         "task_type": answers.task.value,
@@ -35,19 +43,35 @@ def hpo_configuration(answers: Answers, node_count: int) -> dict[str, Any]:
         "eval_frequency": {"type": "evaluate_every_epoch", "value": 1},
         "1-tier-param": [
             _tuned("num-hidden", "int", default=64, range=[16, 128], inc_strategy="power2"),
-            _tuned("num-epochs", "int", default=100, range=[20, epochs], inc_strategy="linear", inc_val=1),
+            _tuned(
+                "num-epochs",
+                "int",
+                default=defaults.get("num-epochs", 100),
+                range=[20, epochs],
+                inc_strategy="linear",
+                inc_val=1,
+            ),
             _tuned("lr", "float", default=0.01, range=[0.001, 0.05], inc_strategy="log"),
         ],
         "2-tier-param": [
-            _tuned("dropout", "float", default=0.2, range=[0.0, 0.5], inc_strategy="linear"),
-            _tuned("layer-norm", "bool", default=True),
+            _tuned(
+                "dropout", "float", default=defaults.get("dropout", 0.3), range=[0.0, 0.5], inc_strategy="linear"
+            ),
+            _tuned("layer-norm", "bool", default=defaults.get("layer-norm", True)),
         ],
         "3-tier-param": [
             _tuned(
                 "batch-size", "int", default=batch, range=[SMALLEST_BATCH, LARGEST_BATCH], inc_strategy="power2"
             ),
             _tuned("fanout", "int", default=[10, 15, 15], options=[[10, 30], [15, 30], [15, 30]]),
-            _tuned("num-layer", "int", default=2, range=[1, 3], inc_strategy="linear", inc_val=1),
+            _tuned(
+                "num-layer",
+                "int",
+                default=defaults.get("num-layer", 2),
+                range=[1, 3],
+                inc_strategy="linear",
+                inc_val=1,
+            ),
             _tuned("num-bases", "int", default=0, range=[0, 8], inc_strategy="linear", inc_val=2),
         ],
         "fixed-param": [

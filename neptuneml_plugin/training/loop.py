@@ -201,7 +201,7 @@ class Trainer:
             source, target = self._data.ends_of(samples.position)
             counts = self._data.counts[source], self._data.counts[target]
             vectors = self._model.encoder(self._data.features, self._messages(position, batch))
-            total = vectors[0].new_zeros(())
+            total: Tensor = vectors[0].new_zeros(())
             both = directions(samples.ends, counts)
             scorers = decoder.scorers(vectors[source], vectors[target], position)
             for score, direction, index in zip(scorers, both, known[position], strict=True):
@@ -210,7 +210,8 @@ class Trainer:
                 else:
                     total = total + sampled_loss(score, direction, batch, hp.num_negs, shared=hp.neg_share)
             lengths = (vectors[source] ** 2).mean() + (vectors[target] ** 2).mean()
-            return total + hp.regularization_coef * lengths
+            loss: Tensor = total + hp.regularization_coef * lengths
+            return loss
 
         return linked
 

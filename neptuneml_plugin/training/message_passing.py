@@ -1,8 +1,8 @@
 """Message passing, once, for every encoder: weighted sums over edges as products of sparse matrices.
 
-On CPU a CSR product and its transpose are as fast as DGL's kernels or several times faster, forward and
-backward (`tests/quality/LOG.md`), and on a GPU they need no other build of DGL. A layer is `A_r @ h @ W_r` per
-relation. The weights of the edges are values of the matrix: leaving edges out changes values, not the structure.
+On CPU a CSR product with its transpose at hand is faster than DGL's kernels, forward and backward, the more the
+larger the graph (`tests/quality/LOG.md`), and on a GPU it needs no other build of DGL. A layer is `A_r @ h @ W_r`
+per relation. The edges' weights are values of the matrix: leaving edges out changes values, not the structure.
 """
 
 import warnings

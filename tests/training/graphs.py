@@ -1,6 +1,7 @@
 """Processed folders with a planted signal, and trainings of them, small enough for seconds."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,12 @@ def processed(
     seed: int = 0,
     signal: Signal = "neighbours",
     multi_label: bool = False,
-    **hyperparameters: Any,
+    values: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write an export and a processed folder; hyperparameters replace the defaults in the HPO file."""
+    """Write an export and a processed folder; `values` replace the defaults in the HPO file."""
     planted_export(folder / "export", task, nodes=nodes, seed=seed, signal=signal, multi_label=multi_label)
     process(ProcessConfig(), folder / "export", folder / "processed")
-    set_hyperparameters(folder / "processed", QUICK | hyperparameters)
+    set_hyperparameters(folder / "processed", QUICK | dict(values or {}))
     return folder / "processed"
 
 

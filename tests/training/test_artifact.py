@@ -27,7 +27,7 @@ class Trained:
     """A processed folder, its training, and the model in torch."""
 
     def __init__(self, folder: Path, task: Task, *, multi_label: bool) -> None:
-        self.source = processed(folder, task, multi_label=multi_label, nodes=120, **{"num-epochs": 5})
+        self.source = processed(folder, task, multi_label=multi_label, nodes=120, values={"num-epochs": 5})
         self.output = folder / "training"
         trained(self.source, self.output)
         self.artifact = self.output / "artifact"
@@ -38,7 +38,7 @@ class Trained:
         self.vectors = Evaluator(self.data, MessageGraph(self.data)).embed(self.model)
 
     def array(self, name: str) -> Floats:
-        return np.load(self.artifact / name, allow_pickle=False).astype(np.float64)
+        return np.asarray(np.load(self.artifact / name, allow_pickle=False), dtype=np.float64)
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_a_signal_in_own_features_is_learned(tmp_path: Path) -> None:
 
 
 def test_the_folder_holds_what_artifacts_says(tmp_path: Path) -> None:
-    source = processed(tmp_path, Task.LINK_PREDICTION, nodes=60, **{"num-epochs": 3})
+    source = processed(tmp_path, Task.LINK_PREDICTION, nodes=60, values={"num-epochs": 3})
     summary = trained(source, tmp_path / "training")
     output = tmp_path / "training"
     record = read_record(output / "training.json", TrainingRecord)
@@ -81,7 +81,7 @@ def test_the_folder_holds_what_artifacts_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", [Task.NODE_CLASS, Task.EDGE_REGRESSION, Task.LINK_PREDICTION])
 def test_the_same_seed_gives_the_same_model(tmp_path: Path, task: Task) -> None:
-    source = processed(tmp_path, task, nodes=80, **{"num-epochs": 4})
+    source = processed(tmp_path, task, nodes=80, values={"num-epochs": 4})
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         trained(source, tmp_path / name, seed=seed, threads=2)
     weights = [(tmp_path / name / "trials" / "0" / "model.safetensors").read_bytes() for name in "abc"]
@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_model(tmp_path: Path, task: Task) -> None:
 
 
 def test_parallel_trials_equal_those_one_after_the_other(tmp_path: Path) -> None:
-    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, **{"num-epochs": 2})
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, values={"num-epochs": 2})
     # Both ask in rounds of two, so both searches know the same when they ask.
     trained(source, tmp_path / "a", trials=2, parallel=2)
     trained(source, tmp_path / "b", trials=2, parallel=1)
@@ -103,7 +103,7 @@ def test_parallel_trials_equal_those_one_after_the_other(tmp_path: Path) -> None
 
 
 def test_the_best_trial_is_the_one_with_the_best_validation_metric(tmp_path: Path) -> None:
-    source = processed(tmp_path, Task.NODE_REGRESSION, nodes=60, **{"num-epochs": 4})
+    source = processed(tmp_path, Task.NODE_REGRESSION, nodes=60, values={"num-epochs": 4})
     trained(source, tmp_path / "training", trials=3)
     record = read_record(tmp_path / "training" / "training.json", TrainingRecord)
     errors = {trial.number: trial.metrics["valid"]["mse"] for trial in record.trials}
@@ -111,7 +111,9 @@ def test_the_best_trial_is_the_one_with_the_best_validation_metric(tmp_path: Pat
 
 
 def test_a_model_that_learned_nothing_says_so(tmp_path: Path) -> None:
-    source = processed(tmp_path, Task.NODE_REGRESSION, nodes=60, **{"num-epochs": 1, "lr": 1e-6, "low-mem": True})
+    source = processed(
+        tmp_path, Task.NODE_REGRESSION, nodes=60, values={"num-epochs": 1, "lr": 1e-6, "low-mem": True}
+    )
     summary = trained(source, tmp_path / "training")
     assert any("does not beat the trivial competitor 'neighbours'" in warning for warning in summary.warnings)
     assert any("'low-mem' has no effect" in warning for warning in summary.warnings)
@@ -132,7 +134,7 @@ def test_a_model_that_learned_nothing_says_so(tmp_path: Path) -> None:
     ids=str,
 )
 def test_every_option_trains_and_learns_something(tmp_path: Path, option: dict[str, Any]) -> None:
-    source = processed(tmp_path, Task.NODE_CLASS, nodes=100, **option)
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=100, values=option)
     summary = trained(source, tmp_path / "training")
     assert summary.metrics is not None
     assert summary.metrics["train"]["acc"] > 0.6
@@ -142,7 +144,7 @@ def test_every_option_trains_and_learns_something(tmp_path: Path, option: dict[s
 
 def test_large_candidate_sets_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neptuneml_plugin.training.loop.BLOCK_CELLS", 0)
-    source = processed(tmp_path, Task.LINK_PREDICTION, **{"num-negs": 64, "regularization-coef": 1e-4})
+    source = processed(tmp_path, Task.LINK_PREDICTION, values={"num-negs": 64, "regularization-coef": 1e-4})
     summary = trained(source, tmp_path / "training")
     assert summary.metrics is not None
     assert summary.baselines is not None
@@ -205,7 +207,7 @@ def test_a_damaged_source_is_refused_and_leaves_nothing(tmp_path: Path, name: st
 
 
 def test_a_failure_during_training_leaves_nothing(tmp_path: Path) -> None:
-    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, **{"num-epochs": 1})
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, values={"num-epochs": 1})
     shutil.rmtree(source / "ids")
     with pytest.raises(FileNotFoundError):
         trained(source, tmp_path / "training")
@@ -224,7 +226,7 @@ def test_without_training_rows_the_message_says_so(tmp_path: Path) -> None:
 
 
 def test_without_validation_rows_the_last_epoch_is_kept_and_named(tmp_path: Path) -> None:
-    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, **{"num-epochs": 3})
+    source = processed(tmp_path, Task.NODE_CLASS, nodes=60, values={"num-epochs": 3})
     from neptuneml_plugin.dgl_graph import load_graph, save_graph
 
     graph = load_graph(source / "graph.bin")
