@@ -192,7 +192,7 @@ def _running_service(url: str, gremlin_url: str, folder: Path) -> Iterator[Servi
         "--port",
         port,
         "--data-root",
-        str(data_root),
+        str(folder),
     ]
     environment = {name: value for name, value in os.environ.items() if name != SERVICE_TOKEN_VARIABLE}
     with log.open("w", encoding="utf-8") as output:
