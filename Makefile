@@ -52,7 +52,7 @@ $(BIN)/uv:
 $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/uv
 	@awk -v skip='$(if $(filter cpu,$(TORCH)),^($(GPU_ONLY))==,^$$)' \
 	  '/^[a-z]/ {drop = ($$0 ~ skip)} !drop' requirements.lock > $(VENV)/requirements.lock
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync -q --require-hashes $(VENV)/requirements.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync -q --compile-bytecode --require-hashes $(VENV)/requirements.lock
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
