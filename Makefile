@@ -11,6 +11,8 @@ JAR    := gremlin_steps/_jars/neptune-ml-gremlin-plugin.jar
 GPU_ONLY := triton|nvidia-cusolver|nvidia-nvtx|nvidia-cuda-cccl|cuda-bindings
 TORCH ?=
 
+MAVEN_FLAGS := -B -q -ntp -Dstyle.color=never
+
 JVM_SOURCES := gremlin_steps/jvm/pom.xml $(shell find gremlin_steps/jvm/src/main -type f)
 
 .PHONY: help setup quickstart test test-clients check lint bench lock clean
@@ -18,13 +20,13 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(VENV)/.installed $(JAR) ## install into .venv, build the jar, fetch the server's jars
-	@$(BIN)/neptuneml gremlin-server fetch
+	@$(BIN)/neptuneml gremlin-server fetch >/dev/null
 
 quickstart: setup ## the whole loop on the embedded server, on air-routes
 	$(BIN)/neptuneml quickstart
 
 test: setup ## everything but clients that need Node
-	cd gremlin_steps/jvm && mvn -B -q -ntp test
+	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) test
 	$(BIN)/pytest -m "not clients"
 
 test-clients: setup ## clients in other languages (JavaScript)
@@ -46,17 +48,20 @@ clean: ## remove what the other targets made
 	rm -rf $(VENV) gremlin_steps/_jars gremlin_steps/jvm/target
 
 $(BIN)/uv:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on the PATH: install Python 3.11, or name yours: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check uv
+	@$(BIN)/pip install -q --disable-pip-version-check uv
 
 $(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/uv
 	@awk -v skip='$(if $(filter cpu,$(TORCH)),^($(GPU_ONLY))==,^$$)' \
 	  '/^[a-z]/ {drop = ($$0 ~ skip)} !drop' requirements.lock > $(VENV)/requirements.lock
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync -q --compile-bytecode --require-hashes $(VENV)/requirements.lock
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@echo "installing what requirements.lock names into $(VENV) (once)"
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync -q --compile-bytecode --require-hashes $(VENV)/requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(JAR): $(JVM_SOURCES)
 	@command -v mvn >/dev/null || { echo "Maven (mvn) is not on the PATH: install Maven 3.8 or later and a JDK 17 or 21" >&2; exit 1; }
-	cd gremlin_steps/jvm && mvn -B -q -ntp -DskipTests package
+	@echo "building the plugin's jar with Maven"
+	@cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) -DskipTests package
 	@mkdir -p $(@D) && cp gremlin_steps/jvm/target/$(@F) $@
