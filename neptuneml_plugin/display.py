@@ -136,7 +136,7 @@ def answers_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> T
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(_number(cell) if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(*(_number(cell) if isinstance(cell, float) else Text(str(cell)) for cell in row))
     return table
 
 
