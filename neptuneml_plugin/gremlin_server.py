@@ -1,4 +1,4 @@
-"""The embedded Gremlin Server: write its configuration, start it, wait until it answers, stop it.
+"""The embedded Gremlin Server: start it, wait until it answers, stop it.
 
 A server lives in `<data root>/gremlin-server/<port>/`: its configuration, `server.log` and `process.json`. It
 listens on loopback only, since whoever may send Groovy to it may run code (decision 33).
@@ -14,20 +14,21 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import yaml
 
 from neptuneml_plugin import jars
-from neptuneml_plugin.errors import InvalidParameter, NeptuneMLError, PreconditionsFailed, nearest
+from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
+from neptuneml_plugin.gremlin_server_config import (
+    DEFAULT_PORT,
+    HOST,
+    GremlinServerConfig,
+    plugin_jar_if_built,
+    write_configuration,
+)
 from neptuneml_plugin.stage import Progress, silent, write_json, write_text
 
-HOST = "127.0.0.1"
-DEFAULT_PORT = 8182
-#: Name -> what TinkerFactory's `generate…` calls it ("": loads nothing), and the id manager of the original.
-GRAPHS = {"air-routes": ("AirRoutes", "INTEGER"), "modern": ("Modern", "INTEGER"), "empty": ("", "ANY")}
-ID_MANAGERS = ("ANY", "INTEGER", "LONG", "STRING", "UUID")
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 
@@ -40,32 +41,6 @@ _CONSOLE_PLUGINS = (
 )
 #: JDK 17 and later close this to Kryo, which reads the samples.
 JVM_OPTION = "--add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED"
-
-
-@dataclass(frozen=True)
-class GremlinServerConfig:
-    """Settings of an embedded Gremlin Server."""
-
-    data_root: Path
-    #: One of `GRAPHS`.
-    graph: str = "air-routes"
-    #: 0: any free port.
-    port: int = DEFAULT_PORT
-    #: Where the plugin finds the service; None: the plugin's own default.
-    service_url: str | None = None
-    #: How TinkerGraph treats element ids, one of `ID_MANAGERS`; None: as the graph's own sample does.
-    id_manager: str | None = None
-    heap_mib: int = 1024
-    #: By default half the start-up time of the JVM's own choice; for long loads, leave out the second one.
-    jvm_options: tuple[str, ...] = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-    #: How long a query may take unless it says otherwise.
-    evaluation_timeout_ms: int = 30_000
-
-    def __post_init__(self) -> None:
-        if self.graph not in GRAPHS:
-            raise InvalidParameter(f"no graph '{self.graph}'{nearest(self.graph, GRAPHS)}")
-        if self.id_manager is not None and self.id_manager not in ID_MANAGERS:
-            raise InvalidParameter(f"no id manager '{self.id_manager}'{nearest(self.id_manager, ID_MANAGERS)}")
 
 
 @dataclass(frozen=True)
@@ -150,7 +125,7 @@ def start(config: GremlinServerConfig, *, foreground: bool = False, progress: Pr
     java = jars.find_java()
     library = fetch(config.data_root, progress)
     folder = _folder(config.data_root, port)
-    _write_configuration(config, port, folder)
+    write_configuration(config, port, folder)
     progress(f"starting a Gremlin Server with the graph '{config.graph}' on port {port}")
     server = GremlinServer(
         port, folder, _spawn(_command(config, java, library, folder), folder, foreground=foreground)
@@ -234,94 +209,15 @@ def console_command(
     return [str(java.executable), *options, _CONSOLE_CLASS, *run]
 
 
-# --- configuration -----------------------------------------------------------------------------------------------
-
-
 def _folder(data_root: Path, port: int) -> Path:
     return data_root.absolute() / "gremlin-server" / str(port)
-
-
-def _write_configuration(config: GremlinServerConfig, port: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "server.yaml", yaml.safe_dump(_server_settings(config, port, folder), sort_keys=False))
-    write_text(folder / "graph.properties", _graph_properties(config))
-    write_text(folder / "logback.xml", _LOGBACK)
-
-
-def _server_settings(config: GremlinServerConfig, port: int, folder: Path) -> dict[str, Any]:
-    import gremlin_steps  # noqa: PLC0415 - the wheel's other package; its folder holds the start script
-
-    start_script = Path(gremlin_steps.__file__).parent / "start.groovy"
-    jsr223 = "org.apache.tinkerpop.gremlin.jsr223"
-    plugins: dict[str, Any] = {
-        "org.apache.tinkerpop.gremlin.server.jsr223.GremlinServerGremlinPlugin": {},
-        "org.apache.tinkerpop.gremlin.tinkergraph.jsr223.TinkerGraphGremlinPlugin": {},
-        f"{jsr223}.ImportGremlinPlugin": {"methodImports": ["java.lang.Math#*"]},
-        f"{jsr223}.ScriptFileGremlinPlugin": {"files": [str(start_script)]},
-    }
-    jar = _plugin_jar_if_built()
-    if jar:
-        plugins[jars.plugin_class(jar)] = {"serviceUrl": config.service_url} if config.service_url else {}
-    return {
-        "host": HOST,
-        "port": port,
-        "evaluationTimeout": config.evaluation_timeout_ms,
-        "maxContentLength": 64 * 1024 * 1024,
-        "channelizer": "org.apache.tinkerpop.gremlin.server.channel.WsAndHttpChannelizer",
-        "graphs": {"graph": str(folder / "graph.properties")},
-        "scriptEngines": {"gremlin-groovy": {"plugins": plugins}, "gremlin-lang": {}},
-        "serializers": list(_serializers()),
-    }
-
-
-def _serializers() -> Iterator[dict[str, Any]]:
-    tinker = "org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerIoRegistry"
-    for name, config in (
-        ("GraphBinaryMessageSerializerV1", {"ioRegistries": [f"{tinker}V3"]}),
-        ("GraphBinaryMessageSerializerV1", {"serializeResultToString": True}),
-        ("GraphSONMessageSerializerV3", {"ioRegistries": [f"{tinker}V3"]}),
-        ("GraphSONMessageSerializerV2", {"ioRegistries": [f"{tinker}V2"]}),
-        ("GraphSONUntypedMessageSerializerV3", {"ioRegistries": [f"{tinker}V3"]}),
-    ):
-        yield {"className": f"org.apache.tinkerpop.gremlin.util.ser.{name}", "config": config}
-
-
-def _graph_properties(config: GremlinServerConfig) -> str:
-    sample, own_id_manager = GRAPHS[config.graph]
-    id_manager = config.id_manager or own_id_manager
-    # Vertex properties get ids from a counter, which is a Long whatever the elements have.
-    return (
-        "gremlin.graph=org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerGraph\n"
-        f"gremlin.tinkergraph.vertexIdManager={id_manager}\n"
-        f"gremlin.tinkergraph.edgeIdManager={id_manager}\n"
-        "gremlin.tinkergraph.vertexPropertyIdManager=LONG\n"
-        f"neptuneml.sample={sample}\n"
-    )
-
-
-_LOGBACK = """\
-<configuration>
-  <appender name="out" class="ch.qos.logback.core.ConsoleAppender">
-    <encoder><pattern>%d{ISO8601} %-5level %logger{0} - %msg%n</pattern></encoder>
-  </appender>
-  <logger name="org.apache.tinkerpop.gremlin.server.GremlinServer" level="INFO"/>
-  <root level="WARN"><appender-ref ref="out"/></root>
-</configuration>
-"""
-
-
-def _plugin_jar_if_built() -> Path | None:
-    try:
-        return jars.plugin_jar()
-    except PreconditionsFailed:  # a plain Gremlin Server is of use too
-        return None
 
 
 # --- process -----------------------------------------------------------------------------------------------------
 
 
 def _command(config: GremlinServerConfig, java: jars.Java, library: Path, folder: Path) -> list[str]:
-    class_path = [f"{library}{os.sep}*", *map(str, filter(None, [_plugin_jar_if_built()]))]
+    class_path = [f"{library}{os.sep}*", *map(str, filter(None, [plugin_jar_if_built()]))]
     options = [f"-Xmx{config.heap_mib}m", *config.jvm_options, "-Djava.awt.headless=true", JVM_OPTION]
     options.append(f"-Dlogback.configurationFile={folder / 'logback.xml'}")
     options += ["-cp", os.pathsep.join(class_path)]

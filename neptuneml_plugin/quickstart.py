@@ -5,30 +5,24 @@ stands in a file. Nothing outlives the process, whatever ends it.
 """
 
 import contextlib
-import csv
 import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
-from gremlin_python.driver.driver_remote_connection import DriverRemoteConnection
-from gremlin_python.process.anonymous_traversal import traversal
-from gremlin_python.process.graph_traversal import GraphTraversal, GraphTraversalSource, __
-from gremlin_python.process.translator import Translator
-from gremlin_python.process.traversal import TraversalStrategies
-from gremlin_python.structure.graph import Graph
 
 from neptuneml_plugin import gremlin_server, jars
-from neptuneml_plugin.artifacts import SPLITS
 from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.config import SERVICE_TOKEN_VARIABLE
 from neptuneml_plugin.errors import FailureByQuery
+from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
+from neptuneml_plugin.questions import Answer, ask_all
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, write_json
 
 COMMAND = (sys.executable, "-m", "neptuneml_plugin.cli")
@@ -88,15 +82,6 @@ CASES = (
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A query, as text, and what came back."""
-
-    query: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
-
-
-@dataclass(frozen=True)
 class CaseResult:
     """What the quickstart shows of one task."""
 
@@ -129,14 +114,14 @@ def quickstart(data_root: Path, progress: Progress) -> Iterator[QuickstartResult
         service_url = f"http://127.0.0.1:{service_port}"
         server = stack.enter_context(
             gremlin_server.running_server(
-                gremlin_server.GremlinServerConfig(data_root, "air-routes", gremlin_port, service_url), progress
+                GremlinServerConfig(data_root, "air-routes", gremlin_port, service_url), progress
             )
         )
-        progress("starting the service")
+        progress(f"starting the service on port {service_port}")
         client = stack.enter_context(_running_service(service_url, server.url, folder))
         trainings = [_deploy(case, folder, server.url, client, progress) for case in CASES]
         progress("asking through gremlin-python")
-        answers = _ask_all(server.url, folder)
+        answers = ask_all(server.url, {case.name: folder / case.name / "processed" for case in CASES})
         yield QuickstartResult(
             gremlin_url=server.url,
             service_url=service_url,
@@ -210,100 +195,6 @@ def _running_service(url: str, gremlin_url: str, folder: Path) -> Iterator[Servi
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-# --- the questions ---------------------------------------------------------------------------------------------
-
-
-Question = Callable[[GraphTraversalSource], GraphTraversal]
-
-
-def _ask_all(gremlin_url: str, folder: Path) -> list[tuple[Answer, ...]]:
-    """Ask about elements of each case's test split, and return the answers in the order of the cases."""
-    connection = DriverRemoteConnection(gremlin_url, "g")
-    try:
-        g = traversal().with_(connection)
-        held_out = {case.name: _held_out(folder / case.name / "processed") for case in CASES}
-        return [
-            _ask_countries(g, [row["~id"] for row in held_out["airport-country"]]),
-            _ask_distances(g, held_out["route-distance"]),
-            _ask_routes(g),
-        ]
-    finally:
-        connection.close()
-
-
-def _held_out(processed: Path, rows: int = 8) -> list[dict[str, str]]:
-    with (processed / SPLITS / "0" / "test.csv").open(encoding="utf-8", newline="") as file:
-        return [row for _, row in zip(range(rows), csv.DictReader(file), strict=False)]
-
-
-def _ask_countries(g: GraphTraversalSource, ids: Sequence[str]) -> tuple[Answer, ...]:
-    airports = [int(text) for text in ids]
-    predicted = __.properties("country").with_("Neptune#ml.classification").value()
-    beside = _ask(
-        g,
-        {"Neptune#ml.endpoint": "airport-country"},
-        lambda g: g.V(*airports).project("airport", "truth", "predicted").by("code").by("country").by(predicted),
-        ("airport", "truth", "predicted"),
-    )
-    ranked = _ask(
-        g,
-        {"Neptune#ml.endpoint": "airport-country", "Neptune#ml.limit": 3},
-        lambda g: (
-            g.V(airports[0]).properties("country", "Neptune#ml.score").with_("Neptune#ml.classification")
-            .project("key", "value").by(__.key()).by(__.value())
-        ),
-        ("key", "value"),
-    )  # fmt: skip
-    return beside, ranked
-
-
-def _ask_distances(g: GraphTraversalSource, routes: Sequence[Mapping[str, str]]) -> tuple[Answer, ...]:
-    edges = [
-        g.V(int(route["~from"])).out_e("route").where(__.in_v().has_id(int(route["~to"]))).id_().next()
-        for route in routes
-    ]
-    predicted = __.properties("dist").with_("Neptune#ml.regression").value()
-    columns = ("from", "to", "truth", "predicted")
-    return (
-        _ask(
-            g,
-            {"Neptune#ml.endpoint": "route-distance"},
-            lambda g: (
-                g.E(*edges).project(*columns)
-                .by(__.out_v().values("code")).by(__.in_v().values("code")).by("dist").by(predicted)
-            ),
-            columns,
-        ),
-    )  # fmt: skip
-
-
-def _ask_routes(g: GraphTraversalSource) -> tuple[Answer, ...]:
-    return (
-        _ask(
-            g,
-            {"Neptune#ml.endpoint": "airport-routes", "Neptune#ml.limit": 5},
-            lambda g: (
-                g.V().has("airport", "code", "AUS").out("route").with_("Neptune#ml.prediction")
-                .with_("Neptune#ml.filterExistingEdges").with_("Neptune#ml.score", "score").has_label("airport")
-                .as_("to").select("to", "to", "score").by("code").by("desc").by()
-            ),
-            ("to", "score"),
-        ),
-    )  # fmt: skip
-
-
-def _ask(
-    g: GraphTraversalSource, options: Mapping[str, Any], question: Question, columns: tuple[str, ...]
-) -> Answer:
-    source, text = g, "g"
-    for name, value in options.items():
-        source = source.with_(name, value)
-        text += f".with({name!r},{value!r})"
-    plain = question(GraphTraversalSource(Graph(), TraversalStrategies()))
-    rows = [tuple(row[column] for column in columns) for row in question(source).to_list()]
-    return Answer(text + Translator().of("").translate(plain.bytecode), columns, tuple(rows))
 
 
 # --- memory ----------------------------------------------------------------------------------------------------

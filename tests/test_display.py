@@ -3,7 +3,8 @@ from pathlib import Path
 from rich.console import Console
 
 from neptuneml_plugin.display import answers_table, metrics_table, quickstart_page, shown_progress, shown_stages
-from neptuneml_plugin.quickstart import CASES, Answer, CaseResult, QuickstartResult
+from neptuneml_plugin.questions import Answer
+from neptuneml_plugin.quickstart import CASES, CaseResult, QuickstartResult
 from neptuneml_plugin.stage import Summary
 
 TRAINING = Summary(

@@ -16,19 +16,27 @@ import yaml
 
 from neptuneml_plugin import gremlin_server as embedded
 from neptuneml_plugin.errors import InvalidParameter, NeptuneMLError, PreconditionsFailed
-from neptuneml_plugin.gremlin_server import GremlinServer, GremlinServerConfig
+from neptuneml_plugin.gremlin_server import GremlinServer
+from neptuneml_plugin.gremlin_server_config import (
+    GremlinServerConfig,
+    graph_properties,
+    server_settings,
+    write_configuration,
+)
 from tests.servers import Connect, make_data_root
 
 #: A process that only holds a foreground server, and tells its pid.
 FOREGROUND = """
 import sys; from pathlib import Path; from neptuneml_plugin import gremlin_server as gs
-server = gs.start(gs.GremlinServerConfig(Path(sys.argv[1]), "empty", port=0), foreground=True)
+from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
+server = gs.start(GremlinServerConfig(Path(sys.argv[1]), "empty", port=0), foreground=True)
 print(server.pid, flush=True); sys.stdin.read()
 """
 #: A process that leaves a server running.
 DETACHED = """
 import sys; from pathlib import Path; from neptuneml_plugin import gremlin_server as gs
-server = gs.start(gs.GremlinServerConfig(Path(sys.argv[1]), "empty", port=int(sys.argv[2])))
+from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
+server = gs.start(GremlinServerConfig(Path(sys.argv[1]), "empty", port=int(sys.argv[2])))
 print(server.pid, flush=True)
 """
 
@@ -186,7 +194,7 @@ def test_stop_leaves_a_server_of_another_data_root_alone(
 )
 def test_ids_are_treated_as_asked(tmp_path: Path, id_manager: str | None, graph: str, written: str) -> None:
     settings = GremlinServerConfig(tmp_path, graph, id_manager=id_manager)
-    embedded._write_configuration(settings, 8182, tmp_path)
+    write_configuration(settings, 8182, tmp_path)
     properties = dict(line.split("=") for line in (tmp_path / "graph.properties").read_text().splitlines())
     assert properties["gremlin.tinkergraph.vertexIdManager"] == written
     assert properties["gremlin.tinkergraph.edgeIdManager"] == written
@@ -208,7 +216,7 @@ def test_the_plugin_text_is_what_the_embedded_server_uses(tmp_path: Path, fake_j
 def test_the_containers_server_is_configured_as_the_embedded_one(tmp_path: Path) -> None:
     compose = Path(__file__).parents[1] / "compose"
     settings = GremlinServerConfig(tmp_path, service_url="http://service:8183")
-    own = embedded._server_settings(settings, 8182, tmp_path)
+    own = server_settings(settings, 8182, tmp_path)
     container = yaml.safe_load((compose / "gremlin-server.yaml").read_text())
     for each in (own, container):
         plugins = each["scriptEngines"]["gremlin-groovy"]["plugins"]
@@ -217,4 +225,4 @@ def test_the_containers_server_is_configured_as_the_embedded_one(tmp_path: Path)
         assert (Path(script).name, Path(graph).name) == ("start.groovy", "graph.properties")
     assert (own.pop("host"), container.pop("host")) == ("127.0.0.1", "0.0.0.0")
     assert container == own
-    assert (compose / "graph.properties").read_text().endswith(embedded._graph_properties(settings))
+    assert (compose / "graph.properties").read_text().endswith(graph_properties(settings))
