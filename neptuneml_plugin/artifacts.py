@@ -262,8 +262,8 @@ class Manifest:
       the training graph's edges as CSR, int64: `tails_indptr, tails_indices` (by source row) and `heads_indptr,
       heads_indices` (by target row). score(u, v) = sum(u * relation * v) + target_bias[v] + source_bias[u], u from
       `embeddings`, v from `candidates` if there, else `embeddings`; the answer's score is
-      logistic(scale * score + offset) with `calibration`. Where these edges hold no self-loop, u is no candidate of
-      its own.
+      logistic(scale * score + offset) with `calibration`. Where these edges hold no self-loop, u is no candidate
+      of its own.
     """
 
     #: Identity of the content: first 16 hex digits of the SHA-256 over the files' records.

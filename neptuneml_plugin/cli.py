@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,12 +24,14 @@ from neptuneml_plugin.stage import Progress, Summary
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+PORT = click.IntRange(1, 65535)
 
 _err = Console(stderr=True, highlight=False)
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         commands(standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -47,9 +49,15 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
+        name = error.filename2 or error.filename  # a copy names its source first
+        place = f"{name}: " if name else ""
         _fail(f"{place}{error.strerror or error}; nothing half-written was left behind", code=1)
     sys.exit(0)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Let SIGTERM end a command as Ctrl-C does, so that nothing half-written or running is left behind."""
+    raise KeyboardInterrupt
 
 
 def _fail(headline: str, *details: str, code: int) -> NoReturn:
@@ -72,7 +80,7 @@ def commands() -> None:
       neptuneml export  --gremlin ws://localhost:8182/gremlin --output run/export ...
       neptuneml process --input run/export --output run/processed
       neptuneml train   --input run/processed --output run/training
-      neptuneml serve &
+      neptuneml serve --allow-path run &
       neptuneml endpoint create NAME --artifact run/training/artifact
     """  # noqa: D301 - click's mark for text that keeps its lines
 
@@ -189,14 +197,21 @@ def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
 
 @commands.command("serve")
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="[default: 8183]")
-@click.option("--data-root", type=FOLDER, help="Where everything is kept; see `config`.")
-@click.option("--allow-path", "allow_paths", type=FOLDER, multiple=True, help="Folder that locations may name.")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: any free one.  [default: 8183]")
+@click.option("--data-root", type=FOLDER, help="Where everything is kept; else NEPTUNEML_DATA_ROOT.")
+@click.option(
+    "--allow-path",
+    "allow_paths",
+    type=FOLDER,
+    multiple=True,
+    help="Folder outside the data root whose artifacts may be served (repeatable).",
+)
 @click.option("--allow-host", "allow_hosts", multiple=True, help="Host name that requests may use.")
 @click.option("--allow-origin", "allow_origins", multiple=True, help="Web origin that may call.")
 @click.option("--worker-host", help="Address that workers listen on.  [default: 127.0.0.1]")
 @click.option("--worker-ports", metavar="A-B", help="Ports for workers.  [default: any free ones]")
-@click.option("--gremlin", help="The Gremlin Server behind this service, ws://host:port/gremlin.")
+@click.option("--gremlin", help="The Gremlin Server behind this service, ws://host:port/gremlin. Only recorded: "
+              "this release does not answer /gremlin itself.")  # fmt: skip
 @click.option("--config", "config_file", type=FILE, help="Settings, YAML or JSON; flags win.")
 def serve_command(
     data_root: Path | None, worker_ports: str | None, config_file: Path | None, **flags: Any
@@ -208,9 +223,9 @@ def serve_command(
     from neptuneml_plugin.service import app
 
     document = config.load_document(config_file) if config_file else {}
-    root = data_root or (Path(document["data_root"]) if "data_root" in document else None)
+    in_document = data_root is None and "data_root" in document
     flags |= {
-        "data_root": str(config.data_root(root)),
+        "data_root": None if in_document else str(config.data_root(data_root)),
         "worker_ports": _port_range(worker_ports),
         "token": os.environ.get(config.SERVICE_TOKEN_VARIABLE) or None,
         "allow_paths": tuple(str(path.absolute()) for path in flags["allow_paths"]),
@@ -256,45 +271,60 @@ def _service_options(command: Command) -> Command:
     return command
 
 
+def _location(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    """Return a location as the service needs it: absolute, or with its scheme."""
+    return given if "://" in given else str(Path(given).absolute())
+
+
+def _name(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    if not given:
+        raise click.BadParameter("an endpoint's name has 1 to 48 letters, digits and hyphens")
+    return given
+
+
 @endpoint_commands.command("create")
-@click.argument("name")
-@click.option(
-    "--artifact", type=FOLDER, required=True, help="An artifact: TRAIN_OUTPUT/artifact or a transform's."
-)
+@click.argument("name", callback=_name)
+@click.option("--artifact", required=True, callback=_location,
+              help="TRAIN_OUTPUT/artifact or a transform's output, under the service's data root or one of its "
+              "--allow-path folders.")  # fmt: skip
 @_service_options
-def create_endpoint(name: str, artifact: Path, url: str, token: str | None) -> None:
+def create_endpoint(name: str, artifact: str, url: str, token: str | None) -> None:
     """Create the endpoint NAME; return when it is in service, or failed."""
     from neptuneml_plugin.client import ServiceClient
 
-    version = ServiceClient(url, token).create_endpoint(name, str(artifact.absolute()))
+    client = ServiceClient(url, token)
+    client.wait_until_healthy(timeout_seconds=15)  # the line before may have been `neptuneml serve &`
+    version = client.create_endpoint(name, artifact)
     click.echo(f"{name} InService {version}")
 
 
 @endpoint_commands.command("update")
-@click.argument("name")
-@click.option("--artifact", type=FOLDER, required=True, help="The new version's artifact.")
+@click.argument("name", callback=_name)
+@click.option("--artifact", required=True, callback=_location, help="The new version's artifact.")
 @_service_options
-def update_endpoint(name: str, artifact: Path, url: str, token: str | None) -> None:
+def update_endpoint(name: str, artifact: str, url: str, token: str | None) -> None:
     """Give the endpoint NAME a new artifact; the old one answers until the new one is ready."""
     from neptuneml_plugin.client import ServiceClient
 
-    version = ServiceClient(url, token).update_endpoint(name, str(artifact.absolute()))
+    version = ServiceClient(url, token).update_endpoint(name, artifact)
     click.echo(f"{name} InService {version}")
 
 
 @endpoint_commands.command("list")
 @_service_options
 def list_endpoints(url: str, token: str | None) -> None:
-    """List the endpoints with their state."""
+    """List the endpoints: name, state, version, and why the last change failed, if it did."""
     from neptuneml_plugin.client import ServiceClient
 
     client = ServiceClient(url, token)
     for name in client.list_endpoints():
-        click.echo(f"{name}\t{client.get_endpoint(name)['status']}")
+        state = client.get_endpoint(name)
+        reason = state["endpoint"].get("failureReason", "")
+        click.echo(f"{name}\t{state['status']}\t{state['version'] or '-'}\t{reason}".rstrip())
 
 
 @endpoint_commands.command("delete")
-@click.argument("name")
+@click.argument("name", callback=_name)
 @_service_options
 def delete_endpoint(name: str, url: str, token: str | None) -> None:
     """Delete the endpoint NAME; its artifact stays where it is."""
@@ -320,7 +350,7 @@ def _data_root_option(command: Command) -> Command:
 
 @gremlin_server_commands.command("start")
 @click.option("--graph", default="air-routes", show_default=True, help="air-routes, modern or empty.")
-@click.option("--port", type=int, default=8182, show_default=True)
+@click.option("--port", type=PORT, default=8182, show_default=True)
 @click.option("--service", "service_url", default=config.DEFAULT_SERVICE_URL, show_default=True,
               envvar=config.SERVICE_URL_VARIABLE, help="Where the plugin finds the service.")  # fmt: skip
 @click.option("--id-manager", help="How the graph treats ids: ANY, INTEGER, LONG, STRING or UUID.")
@@ -329,17 +359,17 @@ def _data_root_option(command: Command) -> Command:
 def start_gremlin_server(data_root: Path | None, *, foreground: bool, **settings: Any) -> None:
     """Start a Gremlin Server on loopback; return when it answers."""
     from neptuneml_plugin import gremlin_server
+    from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 
-    server_config = gremlin_server.GremlinServerConfig(config.data_root(data_root), **settings)
+    server_config = GremlinServerConfig(config.data_root(data_root), **settings)
     with shown_progress(_err) as progress:
         server = gremlin_server.start(server_config, foreground=foreground, progress=progress)
     click.echo(f"{server.url} (graph {server_config.graph}, pid {server.pid}, log {server.log})")
     if foreground:
-        with _terminated_as_interrupted():
-            try:
-                _leave(server.wait())
-            finally:
-                server.stop()
+        try:
+            _leave(server.wait())
+        finally:
+            server.stop()
 
 
 def _leave(exit_code: int) -> NoReturn:
@@ -347,7 +377,7 @@ def _leave(exit_code: int) -> NoReturn:
 
 
 @gremlin_server_commands.command("stop")
-@click.option("--port", type=int, default=8182, show_default=True)
+@click.option("--port", type=PORT, default=8182, show_default=True)
 @_data_root_option
 def stop_gremlin_server(port: int, data_root: Path | None) -> None:
     """Stop a server that `start` left running."""
@@ -415,26 +445,12 @@ def quickstart_command(data_root: Path | None, *, keep: bool) -> None:
 
     out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     root = config.data_root(data_root)
-    with _terminated_as_interrupted(), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         with shown_stages(_err) as progress:
             result = stack.enter_context(quickstart(root, progress))
         out.print(*quickstart_page(result, keep=keep), sep="\n")
         if keep:
             threading.Event().wait()
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that nothing is left running."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

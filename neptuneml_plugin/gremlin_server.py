@@ -8,8 +8,10 @@ import contextlib
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -127,14 +129,16 @@ def start(config: GremlinServerConfig, *, foreground: bool = False, progress: Pr
     folder = _folder(config.data_root, port)
     write_configuration(config, port, folder)
     progress(f"starting a Gremlin Server with the graph '{config.graph}' on port {port}")
-    server = GremlinServer(
-        port, folder, _spawn(_command(config, java, library, folder), folder, foreground=foreground)
-    )
+    server = None
     try:
+        with _interrupts_held():
+            process = _spawn(_command(config, java, library, folder), folder, foreground=foreground)
+            server = GremlinServer(port, folder, process)
         write_json(_process_file(folder), {"pid": server.pid, "port": port, "graph": config.graph})
         _wait_until_ready(server)
     except BaseException:
-        server.stop()
+        if server is not None:
+            server.stop()
         raise
     return server
 
@@ -236,6 +240,26 @@ def _spawn(command: list[str], folder: Path, *, foreground: bool) -> subprocess.
             cwd=folder,
             start_new_session=True,
         )
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back: a process that is just being started would be known to nobody."""
+    if threading.current_thread() is not threading.main_thread():  # signals never interrupt the others
+        yield
+        return
+    held: list[int] = []
+    before = {
+        number: signal.signal(number, lambda got, _: held.append(got))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for got in held:
+            signal.raise_signal(got)
 
 
 def _wait_until_ready(server: GremlinServer) -> None:

@@ -158,12 +158,31 @@ def _deploy(case: Case, folder: Path, gremlin_url: str, client: ServiceClient, p
 
 def _run_stage(name: str, arguments: Sequence[str], log: Path) -> Summary:
     command = [*COMMAND, name, *arguments, "--overwrite", "--json"]
-    with log.open("w", encoding="utf-8") as stderr:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True, check=False)
-    if done.returncode:
+    with (
+        log.open("w", encoding="utf-8") as stderr,
+        # A session of its own: Ctrl-C reaches it once, from here, and lets it remove what is half-written.
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+        ) as process,
+    ):
+        try:
+            output, _ = process.communicate()
+        finally:
+            _end(process)
+    if process.returncode:
         lines = log.read_text(encoding="utf-8").strip().splitlines()
         raise FailureByQuery(f"{name} failed ({lines[-1] if lines else 'no output'}); its log is {log}")
-    return Summary(**json.loads(done.stdout))
+    return Summary(**json.loads(output))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
@@ -182,19 +201,14 @@ def _running_service(url: str, gremlin_url: str, folder: Path) -> Iterator[Servi
     environment = {name: value for name, value in os.environ.items() if name != SERVICE_TOKEN_VARIABLE}
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [*command, "--gremlin", gremlin_url], stdout=output, stderr=output, env=environment
+            [*command, "--gremlin", gremlin_url], stdout=output, stderr=output, env=environment, text=True
         )
     try:
         client = ServiceClient(url)
         client.wait_until_healthy(timeout_seconds=30)
         yield client
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
 
 
 # --- memory ----------------------------------------------------------------------------------------------------

@@ -84,7 +84,11 @@ def output_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise InvalidParameter(f"{target} is a file; name a folder for the output")
     if not overwrite and target.is_dir() and any(target.iterdir()):
         raise InvalidParameter(f"{target} is not empty; name another folder or pass --overwrite")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next((path for path in target.parents if path.is_file()), target.parent)
+        raise InvalidParameter(f"{target} cannot be made: {file} is a file") from None
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -92,6 +96,9 @@ def output_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         yield partial
         _sync_tree(partial)
         _replace(partial, target)
+    except OSError as error:
+        error.filename = error.filename or str(target)  # a failed write() does not name its file
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -105,6 +112,9 @@ def write_text(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from neptuneml_plugin import gremlin_server
-from neptuneml_plugin.gremlin_server import GremlinServer, GremlinServerConfig
+from neptuneml_plugin.gremlin_server import GremlinServer
+from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from neptuneml_plugin.testing import FakeService
+from tests.quickstart_stack import UP, QuickstartStack, quickstart_process
 from tests.servers import Connect, make_data_root
 
 
@@ -39,6 +41,18 @@ def gremlin_server_any_ids(server_data_root: Path, fake_service: FakeService) ->
     settings = GremlinServerConfig(server_data_root, "empty", port=0, service_url=fake_service.url, heap_mib=512)
     with gremlin_server.running_server(settings) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def quickstart_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuickstartStack]:
+    """The servers of a real `neptuneml quickstart --keep`, ended at the end of the session by Ctrl-C."""
+    with quickstart_process(tmp_path_factory.mktemp("quickstart"), "--keep") as quickstart:
+        page = quickstart.read_until(UP)
+        yield QuickstartStack(page, quickstart.data_root, quickstart.home, quickstart.folder)
+        tree = quickstart.tree()
+        quickstart.interrupt()
+        assert quickstart.leaves_nothing(tree) in (0, 130)
+        assert list(quickstart.home.iterdir()) == []
 
 
 @pytest.fixture

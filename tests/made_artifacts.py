@@ -24,6 +24,7 @@ from neptuneml_plugin.artifacts import (
 from neptuneml_plugin.ids import write_ids
 
 RATED = EdgeType("user", "rated", "movie")
+KNOWS = EdgeType("user", "knows", "user")
 WIDTH = 8
 
 
@@ -43,7 +44,9 @@ class Made:
     calibration: tuple[float, float] | None = (2.0, -1.0)
     #: Whether movies have vectors of their own for the candidate's role.
     candidates: bool = True
-    #: (user row, movie row) of the training graph.
+    #: What is predicted about, or linked by; the ends are users or movies.
+    edge: EdgeType = RATED
+    #: (source row, target row) of the training graph.
     training_edges: Sequence[tuple[int, int]] = ((0, 0), (0, 1), (1, 2))
     seed: int = 0
     #: File name -> array, instead of the generated one.
@@ -107,12 +110,14 @@ def _decoder(made: Made, random: np.random.Generator) -> dict[str, npt.NDArray[A
 
 
 def _relation(made: Made, random: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+    sizes = {"user": len(made.users), "movie": len(made.movies)}
+    sources, targets = sizes[made.edge.source], sizes[made.edge.target]
     arrays: dict[str, npt.NDArray[Any]] = {
         "edges/0/relation.npy": random.normal(size=WIDTH).astype(np.float32),
-        "edges/0/target_bias.npy": random.normal(size=len(made.movies)).astype(np.float32),
-        "edges/0/source_bias.npy": random.normal(size=len(made.users)).astype(np.float32),
+        "edges/0/target_bias.npy": random.normal(size=targets).astype(np.float32),
+        "edges/0/source_bias.npy": random.normal(size=sources).astype(np.float32),
     }
-    for name, by, size in (("tails", 0, len(made.users)), ("heads", 1, len(made.movies))):
+    for name, by, size in (("tails", 0, sources), ("heads", 1, targets)):
         edges = sorted(made.training_edges, key=lambda edge: edge[by])
         counts = np.bincount([edge[by] for edge in edges], minlength=size)
         arrays[f"edges/0/{name}_indptr.npy"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -129,7 +134,7 @@ def _manifest(folder: Path, made: Made) -> Manifest:
         task=made.task,
         target=Target(
             node="movie" if made.task.on_nodes else None,
-            edges=() if made.task.on_nodes else (RATED,),
+            edges=() if made.task.on_nodes else (made.edge,),
             property_name={
                 Task.LINK_PREDICTION: None,
                 Task.NODE_CLASS: "genre",
@@ -144,7 +149,7 @@ def _manifest(folder: Path, made: Made) -> Manifest:
                 NodeType("user", len(made.users), made.user_id_type),
                 NodeType("movie", len(made.movies), made.movie_id_type),
             ),
-            edges=(EdgeSchema(RATED, len(made.training_edges)),),
+            edges=(EdgeSchema(made.edge, len(made.training_edges)),),
         ),
         model="rgcn",
         hyperparameters={},

@@ -97,6 +97,15 @@ def test_a_detached_server_survives_its_starter_until_it_is_stopped(data_root: P
         assert connect(again).V().count().next() == 0
 
 
+def test_an_interrupt_waits_until_the_new_process_is_known() -> None:
+    before, known = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), embedded._interrupts_held():  # noqa: PT012 - raised when it ends
+        signal.raise_signal(signal.SIGINT)
+        known.append("process")
+    assert known
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_foreground_server_ends_with_its_parent(data_root: Path, how: signal.Signals) -> None:
     with subprocess.Popen(

@@ -60,6 +60,23 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("below", ["a", "a/b", "a/b/c"])
+def test_a_file_where_a_folder_is_needed_is_named(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with (
+        pytest.raises(InvalidParameter, match=r"cannot be made: \S*/file is a file"),
+        output_folder(tmp_path / "file" / below),
+    ):
+        pass
+
+
+def test_a_failed_write_names_its_place(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as error, output_folder(tmp_path / "out"):
+        Path("/dev/full").write_text("x")
+    assert error.value.filename == str(tmp_path / "out")
+    assert names(tmp_path) == []
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     write_json(path, {"old": True})

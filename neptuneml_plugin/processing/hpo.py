@@ -19,16 +19,19 @@ MODEL = "rgcn"
 IMBALANCE = 10
 #: Optimiser steps of an epoch that the default batch size aims at (decision 13).
 STEPS_PER_EPOCH = 10
-SMALLEST_BATCH, LARGEST_BATCH = 128, 4096
+SMALLEST_BATCH, LARGEST_BATCH = 128, 8192
 #: Vertices for which the range of `num-epochs` is written; more of them widen it in proportion (`perM`).
 EPOCHS_UNIT = 1_000_000
 MOST_EPOCHS = 200
-#: Defaults that differ by task, each measured on air-routes (tests/quality/LOG.md): regressions of edges lose by
-#: dropout and by normalised vectors, which hide lengths; one step of link prediction scores every candidate.
+#: Defaults that differ by task, each measured on air-routes and MovieLens (tests/quality/LOG.md): normalised
+#: vectors hide lengths from regressions of edges; one step of link prediction scores every candidate.
 DEFAULTS: Mapping[Task, Mapping[str, Any]] = {
-    Task.EDGE_REGRESSION: {"dropout": 0.0, "layer-norm": False, "num-layer": 1, "num-epochs": 60},
+    Task.EDGE_REGRESSION: {"dropout": 0.5, "layer-norm": False, "num-layer": 1, "num-epochs": 60},
     Task.LINK_PREDICTION: {"num-epochs": 25},
 }
+
+#: Not Neptune's (`training.hyperparameters` says what they do); on for regressions of edges.
+OWN_EDGE_PARAMETERS = ("feature-self-loop", "symmetric-norm", "use-edge-labels")
 
 
 def hpo_configuration(answers: Answers, node_count: int) -> dict[str, Any]:
@@ -95,7 +98,11 @@ def _task_parameters(task: Task) -> list[dict[str, Any]]:
             _tuned("neg-share", "bool", default=True),
             _tuned("regularization-coef", "float", default=0.0),
         ]
-    return [_tuned("use-class-weight", "bool", default=False)] if task.is_class else []
+    weights = [_tuned("use-class-weight", "bool", default=False)] if task.is_class else []
+    if task.on_nodes:
+        return weights
+    regression = task is Task.EDGE_REGRESSION
+    return weights + [_tuned(name, "bool", default=regression) for name in OWN_EDGE_PARAMETERS]
 
 
 def _tuned(name: str, kind: str, *, default: Any, **search: Any) -> dict[str, Any]:

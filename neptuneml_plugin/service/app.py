@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import io
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -205,6 +206,13 @@ def run(config: ServiceConfig, on_ready: Callable[[str], None] | None = None) ->
     asyncio.run(_serve(config, on_ready))
 
 
+def _reason(error: OSError | OverflowError) -> str:
+    """Return the system's words, without those that asyncio adds."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return str(error)
+
+
 async def _serve(config: ServiceConfig, on_ready: Callable[[str], None] | None) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -215,9 +223,9 @@ async def _serve(config: ServiceConfig, on_ready: Callable[[str], None] | None) 
         await runner.setup()
         try:
             await web.TCPSite(runner, config.host, config.port).start()
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise PreconditionsFailed(
-                f"cannot listen on {config.host}:{config.port}: {error.strerror}; pass another --port or --host"
+                f"cannot listen on {config.host}:{config.port}: {_reason(error)}; pass another --port or --host"
             ) from None
         host = f"[{config.host}]" if ":" in config.host else config.host
         address = f"http://{host}:{runner.addresses[0][1]}"

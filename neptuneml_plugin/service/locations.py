@@ -1,5 +1,6 @@
 """Where clients' locations lie on this machine (decision 4)."""
 
+import shlex
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +26,7 @@ def resolve_folder(location: str, config: ServiceConfig) -> Path:
     if not allowed:
         raise BadRequest(
             f"location {location!r} lies outside the data root {config.data_root} and the allowed paths; "
-            "start the service with --allow-path for its folder"
+            f"start the service with `--allow-path {shlex.quote(str(path))}`, or with a folder above it"
         )
     if not is_folder:
         raise BadRequest(f"location {location!r} is not a folder (looked for {path})")

@@ -111,7 +111,10 @@ class Registry:
         """
         artifact = await asyncio.to_thread(resolve_folder, location, self._config)
         if endpoint_id in self._records:
-            raise InvalidParameter(f"id '{endpoint_id}' is already in use; pass update: true for a new version")
+            raise InvalidParameter(
+                f"id '{endpoint_id}' is already in use; "
+                "`neptuneml endpoint update` (update: true) gives it a new version"
+            )
         record = new_record(endpoint_id, location, artifact)
         self._records = {record.id: record, **self._records}
         try:
@@ -131,7 +134,9 @@ class Registry:
         """
         artifact = await asyncio.to_thread(resolve_folder, location, self._config)
         if endpoint_id not in self._records:
-            raise InvalidParameter(f"id '{endpoint_id}' names no endpoint; leave out update to create it")
+            raise InvalidParameter(
+                f"id '{endpoint_id}' names no endpoint; `neptuneml endpoint create` (without update) makes one"
+            )
         record = self._records[endpoint_id].become(Status.UPDATING)
         await self._set(record)
         self._start(record, location, artifact)

@@ -97,7 +97,9 @@ class Store:
             connection.execute(_CREATE)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         except sqlite3.Error as error:
-            raise PreconditionsFailed(f"{self._path} is no database of this service: {error}") from None
+            damaged = error.sqlite_errorcode in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+            trouble = "is no database of this service" if damaged else "cannot be written (is the disk full?)"
+            raise PreconditionsFailed(f"{self._path} {trouble}: {error}") from None
 
     def _close(self) -> None:
         if self._connection is not None:

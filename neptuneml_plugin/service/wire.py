@@ -16,6 +16,8 @@ from neptuneml_plugin.service.endpoints import EndpointRecord, Status, check_id
 
 DEFAULT_MAX_ITEMS = 10
 LARGEST_MAX_ITEMS = 1024
+#: What graph-notebook's `%neptune_ml endpoint create` sends as the id where the user gave none.
+NO_ID = "A unique identifier for the new inference endpoint."
 LATER_RELEASE = ("mlModelTrainingJobId", "mlModelTransformJobId")
 
 
@@ -54,7 +56,7 @@ def parse_create_endpoint(body: bytes) -> CreateEndpoint:
     location = _text(given, "artifactLocation")
     if location is None:
         raise MissingParameter("artifactLocation is missing: the folder that `neptuneml transform` wrote")
-    endpoint_id = _text(given, "id")
+    endpoint_id = None if given.get("id") == NO_ID else _text(given, "id")
     update = parse_flag(given.get("update"), "update")
     if update and endpoint_id is None:
         raise MissingParameter("id is missing: an update must name its endpoint")

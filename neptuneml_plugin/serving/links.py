@@ -49,6 +49,8 @@ class Direction:
     #: Largest norm of a candidate, and largest bias; for the bound on rounding.
     largest_norm: float
     largest_bias: float
+    #: Whether an element may be its own partner: the training graph holds such an edge.
+    self_loops: bool
 
     def scores32(self, rows: Rows) -> npt.NDArray[np.float32]:
         """Return approximate scores, without the known end's bias; shape (rows, candidates).
@@ -167,6 +169,8 @@ class LinkRanker:
             scores[:, excluded] = -np.inf
             for (position, row), line in zip(block, scores, strict=True):
                 line[_known_rows(direction.candidates, invocation.items.excludes[position])] = -np.inf
+                if not direction.self_loops:
+                    line[row] = -np.inf
                 if invocation.mask_training_edges:
                     line[direction.training_neighbours(row)] = -np.inf
                 yield position, direction.best(row, line, invocation.topk)
@@ -194,6 +198,7 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
     known_vectors, known_bias = ends["source" if tails else "target"]
     candidate_vectors, candidate_bias = ends["target" if tails else "source"]
     csr = "tails" if tails else "heads"
+    indptr, indices = _map(arrays / f"{csr}_indptr.npy"), _map(arrays / f"{csr}_indices.npy")
     return Direction(
         known_type=edge.source if tails else edge.target,
         candidate_type=edge.target if tails else edge.source,
@@ -204,13 +209,18 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
         relation=_map(arrays / "relation.npy"),
         known_bias=known_bias,
         candidate_bias=candidate_bias,
-        indptr=_map(arrays / f"{csr}_indptr.npy"),
-        indices=_map(arrays / f"{csr}_indices.npy"),
+        indptr=indptr,
+        indices=indices,
         largest_norm=_largest(
             np.sqrt(np.einsum("ij,ij->i", candidate_vectors, candidate_vectors, dtype=np.float64))
         ),
         largest_bias=_largest(np.abs(candidate_bias)),
+        self_loops=edge.source != edge.target or _has_self_loop(indptr, indices),
     )
+
+
+def _has_self_loop(indptr: npt.NDArray[Any], indices: npt.NDArray[Any]) -> bool:
+    return bool(np.any(np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)) == indices))
 
 
 def _choose(offered: list[tuple[EdgeType, Direction]], label: str | None, mode: Mode) -> int | None:

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neptuneml_plugin.artifacts import GRAPH, PROCESSED, ProcessedGraph, Task, read_record
+from neptuneml_plugin.artifacts import GRAPH, IDS, PROCESSED, ProcessedGraph, Task, read_record
 from neptuneml_plugin.dgl_graph import load_graph
 from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.ids import IdColumn
 
 SPLITS = ("train", "valid", "test")
 
@@ -162,3 +163,14 @@ def _check(data: TrainingData, folder: Path) -> None:
         raise InvalidData(
             f"{folder} holds no training targets; check the target and the split rate of its processing"
         )
+    for position, count in enumerate(data.counts):
+        _check_ids(folder / IDS / str(position), count)
+
+
+def _check_ids(folder: Path, count: int) -> None:
+    try:
+        ids = len(IdColumn(folder))
+    except (OSError, ValueError) as error:
+        raise InvalidData(f"{folder} holds no whole ids ({error}); run `process` again") from None
+    if ids != count:
+        raise InvalidData(f"{folder} holds {ids} ids for {count} vertices; run `process` again")

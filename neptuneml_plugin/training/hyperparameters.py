@@ -21,12 +21,15 @@ WITHOUT_EFFECT = ("fanout", "low-mem")
 class Hyperparameters:
     """What one trial trains with; a field `num_hidden` is the hyperparameter `num-hidden`."""
 
-    #: Targets of one optimiser step; the forward pass runs over the whole graph.
+    #: Targets of one optimiser step, at most; the forward pass runs over the whole graph.
     batch_size: int = 4096
     #: Concatenate the features with a learnable vector per node.
     concat_node_embed: bool = True
     dropout: float = 0.3
     enable_early_stop: bool = True
+    #: Ours. The first layer's self term takes a node's features alone, without dropout; what was learned about the
+    #: node itself reaches it by its neighbours only, so that its own edges are not learned by heart.
+    feature_self_loop: bool = False
     #: Without effect on full neighbourhoods.
     fanout: tuple[int, ...] = ()
     #: Weight decay of everything but the learnable vectors.
@@ -48,9 +51,14 @@ class Hyperparameters:
     per_feat_name_embed: bool = False
     #: Weight of the mean squared length of the vectors of scored pairs (link prediction).
     regularization_coef: float = 0.0
+    #: Ours. Weigh messages by 1 / sqrt(d_source d_target) instead of taking their mean.
+    symmetric_norm: bool = False
     #: Learning rate of the learnable vectors and of the biases per node.
     sparse_lr: float = 0.01
     use_class_weight: bool = False
+    #: Ours; edge classification and regression. The labels of training edges travel in the messages, but never
+    #: those of the edges under prediction.
+    use_edge_labels: bool = False
     use_self_loop: bool = True
     #: Evaluations averaged for early stopping.
     window_for_early_stop: int = 3

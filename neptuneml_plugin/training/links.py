@@ -10,6 +10,8 @@ from torch.nn import functional
 
 #: Scores held at once, in cells of a (queries, candidates) matrix.
 BLOCK_CELLS = 2**24
+#: The same while ranking, which only reads them: few enough to stay in a processor's cache.
+RANKED_CELLS = 2**21
 
 
 class EdgeIndex:
@@ -150,9 +152,11 @@ def filtered_ranks(
         wanted = scores[row, direction.candidates[edges[block]]]
         scores[known.of(queries)] = float("-inf")
         each = scores[row]
-        better = (each > wanted[:, None]).sum(1)
+        # Sums of floats, which are exact here, take half the time of counts of booleans.
+        cells = torch.empty_like(each)
+        better = torch.gt(each, wanted[:, None], out=cells).sum(1)
         # A known edge is masked, so it is not among its own ties.
-        ties = (each == wanted[:, None]).sum(1) - int(itself)
+        ties = torch.eq(each, wanted[:, None], out=cells).sum(1) - int(itself)
         ranks[block.cpu()] = (1 + better + ties / 2).double().cpu()
     return ranks
 
@@ -160,4 +164,4 @@ def filtered_ranks(
 def _blocks(direction: Direction, edges: Tensor) -> Iterator[Tensor]:
     """Split edges, ordered by query, so that a block's scores fit."""
     order = torch.argsort(direction.queries[edges], stable=True)
-    yield from torch.split(order, max(1, BLOCK_CELLS // max(1, direction.candidate_count)))
+    yield from torch.split(order, max(1, RANKED_CELLS // max(1, direction.candidate_count)))

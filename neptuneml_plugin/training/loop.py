@@ -16,13 +16,15 @@ from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation import SLOW_METRICS, Evaluator, training_edges
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import BLOCK_CELLS, directions, sampled_loss, softmax_loss
-from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.metrics import HIGHER_IS_BETTER
 from neptuneml_plugin.training.models import LinkDecoder, Model
 from neptuneml_plugin.training.tasks import KINDS, answer_of, class_weights, label_scale, output_count
 
 #: Decay of the exponential average of the weights; what is evaluated and kept is the average.
 AVERAGING = 0.98
+#: Batches of an epoch of an edge task, at least: a batch's edges are left out of the messages, and a model that
+#: sees few of its edges while it learns is at a loss when it sees all.
+LEAST_EDGE_BATCHES = 10
 _MAX_GRADIENT_NORM = 5.0
 
 
@@ -100,10 +102,10 @@ class Trainer:
         torch.manual_seed(seed)
         self._data, self._hp, self._goal, self._log = data, hyperparameters, goal, log
         self._device = data.relations[0].sources.device if data.relations else torch.device("cpu")
-        self._graph = MessageGraph(data)
-        self._evaluator = Evaluator(data, self._graph, goal.topk, quick=goal.metric not in SLOW_METRICS)
         self._model = Model(data, hyperparameters, output_count(data.task, data.processed.target)).to(self._device)
         self._model.scale.copy_(label_scale(data))
+        self._graph = self._model.graph(data)
+        self._evaluator = Evaluator(data, self._graph, goal.topk, quick=goal.metric not in SLOW_METRICS)
         self._average = copy.deepcopy(self._model)
         self._optimizer = _optimizer(self._model, hyperparameters)
         self._loss = self._loss_function()
@@ -150,11 +152,13 @@ class Trainer:
 
     def _batches(self) -> Iterator[tuple[int, Tensor]]:
         """Yield (position of the target type, positions of its samples), shuffled, of about the same size."""
+        least = 1 if self._data.task.on_nodes else LEAST_EDGE_BATCHES
         for position, samples in enumerate(self._data.samples):
             rows = samples.splits["train"]
             if len(rows):
                 shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
-                for batch in shuffled.tensor_split(math.ceil(len(rows) / self._hp.batch_size)):
+                count = min(len(rows), max(least, math.ceil(len(rows) / self._hp.batch_size)))
+                for batch in shuffled.tensor_split(count):
                     yield position, batch
 
     def _step(self, position: int, batch: Tensor) -> float:

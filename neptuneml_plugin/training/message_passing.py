@@ -32,21 +32,28 @@ class Adjacency:
 
     def __init__(self, sources: Tensor, targets: Tensor, source_count: int, target_count: int) -> None:
         self._shape = (target_count, source_count)
-        self._targets = targets
+        self._sources, self._targets = sources, targets
         self._by_target = torch.argsort(targets, stable=True)
         self._by_source = torch.argsort(sources, stable=True)
         self._forward = (_offsets(targets, target_count), sources[self._by_target])
         self._backward = (_offsets(sources, source_count), targets[self._by_source])
 
     def mean(self, kept: Tensor | None = None) -> Messages:
-        """Return messages that average over each target's edges.
+        """Return messages that average over each target's edges; `kept` as `norm` takes it."""
+        return self.weighted(self.norm(kept))
+
+    def norm(self, kept: Tensor | None = None, *, symmetric: bool = False) -> Tensor:
+        """Return the weight of each edge: (edges,).
 
         Args:
             kept: (edges,), 1 for an edge that carries a message and 0 for one left out; all by default.
+            symmetric: 1 / sqrt(d_source d_target) instead of 1 / d_target.
         """
         weights = torch.ones_like(self._targets, dtype=torch.float32) if kept is None else kept.float()
-        degrees = weights.new_zeros(self._shape[0]).index_add_(0, self._targets, weights)
-        return self.weighted(weights / degrees.clamp(min=1)[self._targets])
+        incoming = _degrees(weights, self._targets, self._shape[0])
+        if not symmetric:
+            return weights / incoming
+        return weights * (incoming * _degrees(weights, self._sources, self._shape[1])).rsqrt()
 
     def weighted(self, weights: Tensor) -> Messages:
         """Return messages with one weight per edge, in the order of the edges given."""
@@ -76,38 +83,61 @@ def _csr(offsets: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int
         return torch.sparse_csr_tensor(offsets, columns, values, shape, check_invariants=False)
 
 
+def _degrees(weights: Tensor, ends: Tensor, count: int) -> Tensor:
+    """Return the degree of each edge's end, at least 1: (edges,)."""
+    return weights.new_zeros(count).index_add_(0, ends, weights).clamp(min=1)[ends]
+
+
 def _offsets(rows: Tensor, count: int) -> Tensor:
     offsets = rows.new_zeros(count + 1)
     offsets[1:] = torch.bincount(rows, minlength=count).cumsum(0)
     return offsets
 
 
-class MessageGraph:
-    """All relations of a graph; of the target edges only those of the training split carry messages."""
+def channel_ends(data: TrainingData, labels: int) -> list[tuple[int, int]]:
+    """Return source and target node type of each channel of a `MessageGraph` with so many label columns."""
+    plain = [(relation.source_type, relation.target_type) for relation in data.relations]
+    target = data.samples[0].position
+    labelled = [ends for ends, r in zip(plain, data.relations, strict=True) if r.edge_type == target]
+    return plain + [ends for ends in labelled for _ in range(labels)]
 
-    def __init__(self, data: TrainingData) -> None:
-        self._data = data
+
+class MessageGraph:
+    """All relations of a graph; of the target edges only those of the training split carry messages.
+
+    Args:
+        symmetric: weigh messages by both ends' degrees instead of taking their mean.
+        labels: what the target edges say beside their presence, finite (edges, k): each column is one more channel
+            for each direction, whose messages are weighed by it.
+    """
+
+    def __init__(self, data: TrainingData, *, symmetric: bool = False, labels: Tensor | None = None) -> None:
+        self._data, self._symmetric, self._labels = data, symmetric, labels
         self._adjacencies = [
             Adjacency(r.sources, r.targets, data.counts[r.source_type], data.counts[r.target_type])
             for r in data.relations
         ]
         self._kept = {} if data.task.on_nodes else {s.position: _carriers(s) for s in data.samples}
-        self._all = [
-            adjacency.mean(self._kept.get(relation.edge_type))
-            for adjacency, relation in zip(self._adjacencies, data.relations, strict=True)
-        ]
+        self._all = [self._channels(at, self._kept.get(r.edge_type)) for at, r in enumerate(data.relations)]
 
     def messages(self, edge_type: int | None = None, left_out: Tensor | None = None) -> list[Messages]:
-        """Return the messages, without the `left_out` edges of one type in both directions."""
-        if edge_type is None or left_out is None:
-            return self._all
-        kept = self._kept[edge_type].index_fill(0, left_out, 0)
-        return [
-            adjacency.mean(kept) if relation.edge_type == edge_type else messages
-            for adjacency, relation, messages in zip(
-                self._adjacencies, self._data.relations, self._all, strict=True
-            )
-        ]
+        """Return the messages of each channel, without the `left_out` edges of one type in both directions."""
+        channels = self._all
+        if edge_type is not None and left_out is not None:
+            kept = self._kept[edge_type].index_fill(0, left_out, 0)
+            channels = [
+                self._channels(at, kept) if relation.edge_type == edge_type else self._all[at]
+                for at, relation in enumerate(self._data.relations)
+            ]
+        return [first for first, *_ in channels] + [m for _, *others in channels for m in others]
+
+    def _channels(self, at: int, kept: Tensor | None) -> list[Messages]:
+        """Return the messages of a relation: all alike first, then one per column of labels."""
+        adjacency, columns = self._adjacencies[at], []
+        weights = adjacency.norm(kept, symmetric=self._symmetric)
+        if self._labels is not None and self._data.relations[at].edge_type == self._data.samples[0].position:
+            columns = [weights * column for column in self._labels.T]
+        return [adjacency.weighted(each) for each in (weights, *columns)]
 
 
 def _carriers(samples: Samples) -> Tensor:

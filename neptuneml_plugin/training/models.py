@@ -15,13 +15,14 @@ from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import LinkScorer
-from neptuneml_plugin.training.message_passing import Messages
+from neptuneml_plugin.training.message_passing import MessageGraph, Messages, channel_ends
+from neptuneml_plugin.training.tasks import label_columns
 
 Vectors = list[Tensor]
 
 
 class RelationalLayer(nn.Module):
-    """One layer: h_v' = W_0 h_v + sum over relations r of W_r (mean of h_u over v's neighbours by r) + b.
+    """One layer: h_v' = W_0 h_v + sum over relations r of W_r (weighted sum of h_u over v's neighbours by r) + b.
 
     Args:
         ends: source and target node type of each relation.
@@ -40,15 +41,17 @@ class RelationalLayer(nn.Module):
         self.self_weights = nn.Parameter(_glorot(types, width, width)) if self_loop else None
         self.bias = nn.Parameter(torch.zeros(types, width))
 
-    def forward(self, vectors: Vectors, messages: Sequence[Messages]) -> Vectors:
-        """Return the new vector of every node."""
+    def forward(
+        self, vectors: Vectors, messages: Sequence[Messages], themselves: Vectors | None = None
+    ) -> Vectors:
+        """Return the new vector of every node; `themselves` stand in the self term where they differ."""
         weights: Tensor = self.weights
         if self.coefficients is not None:
             weights = torch.einsum("rb,bio->rio", self.coefficients, weights)
         own = self.self_weights
         out = [
             (h @ own[kind] if own is not None else torch.zeros_like(h)) + self.bias[kind]
-            for kind, h in enumerate(vectors)
+            for kind, h in enumerate(themselves or vectors)
         ]
         for relation, (source, target) in enumerate(self._ends):
             out[target] = out[target] + messages[relation].aggregate(vectors[source]) @ weights[relation]
@@ -71,13 +74,13 @@ class InputLayer(nn.Module):
             total = hidden * len(widths)
         self.project = nn.Linear(total + (hidden if learns else 0), hidden) if widths else None
 
-    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return (rows, hidden)."""
+    def forward(self, features: Mapping[str, Tensor], *, embedded: bool = True) -> Tensor:
+        """Return (rows, hidden); unless `embedded`, of the features alone (zeros where there are none)."""
         columns = [features[name] for name in self._names]
         if self.parts is not None:
             columns = [part(column) for part, column in zip(self.parts, columns, strict=True)]
         if self.embedding is not None:
-            columns.append(self.embedding)
+            columns.append(self.embedding if embedded else torch.zeros_like(self.embedding))
         joined = torch.cat(columns, 1) if len(columns) > 1 else columns[0]
         return joined if self.project is None else self.project(joined)
 
@@ -85,28 +88,32 @@ class InputLayer(nn.Module):
 class Encoder(nn.Module):
     """R-GCN over the whole graph, with the learnable vectors of its nodes."""
 
-    def __init__(self, data: TrainingData, hyperparameters: Hyperparameters) -> None:
+    def __init__(self, data: TrainingData, hyperparameters: Hyperparameters, labels: int) -> None:
         super().__init__()
         hp = hyperparameters
         self.inputs = nn.ModuleList(
             InputLayer({f.name: f.width for f in node.features}, count, hp)
             for node, count in zip(data.processed.schema.nodes, data.counts, strict=True)
         )
-        ends = [(relation.source_type, relation.target_type) for relation in data.relations]
+        ends = channel_ends(data, labels)
         self.layers = nn.ModuleList(
             RelationalLayer(ends, len(data.counts), hp.num_hidden, bases=hp.num_bases, self_loop=hp.use_self_loop)
             for _ in range(hp.num_layer)
         )
         norms = (nn.LayerNorm(hp.num_hidden) if hp.layer_norm else nn.Identity() for _ in self.layers)
         self.norms = nn.ModuleList(norms)
-        self._dropout = hp.dropout
+        self._dropout, self._feature_self_loop = hp.dropout, hp.feature_self_loop
 
     def forward(self, features: Sequence[Mapping[str, Tensor]], messages: Sequence[Messages]) -> Vectors:
         """Return the embedding of every node, (rows, d) per node type."""
         vectors = [self._drop(layer(columns)) for layer, columns in zip(self.inputs, features, strict=True)]
+        themselves: Vectors | None = None
+        if self._feature_self_loop:
+            pairs = zip(self.inputs, features, strict=True)
+            themselves = [layer(columns, embedded=False) for layer, columns in pairs]
         last = len(self.layers) - 1
         for position, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            vectors = layer(vectors, messages)
+            vectors = layer(vectors, messages, None if position else themselves)
             if position < last:
                 vectors = [self._drop(functional.relu(norm(h))) for h in vectors]
         return [self.norms[last](h) for h in vectors]
@@ -132,19 +139,18 @@ class NodeDecoder(nn.Module):
 class EdgeDecoder(nn.Module):
     """`Manifest`'s formula for edge tasks: a hidden layer over [u, v, u*v], a dot product, and node biases."""
 
-    def __init__(self, width: int, outputs: int, counts: tuple[int, int], dropout: float) -> None:
+    def __init__(self, width: int, outputs: int, counts: tuple[int, int]) -> None:
         super().__init__()
         self.hidden = nn.Linear(3 * width, width)
         self.output = nn.Linear(width, outputs)
         self.dot_weight = nn.Parameter(torch.ones(outputs))
         self.source_bias = nn.Parameter(torch.zeros(counts[0], outputs))
         self.target_bias = nn.Parameter(torch.zeros(counts[1], outputs))
-        self._dropout = dropout
 
     def forward(self, sources: Tensor, targets: Tensor, rows: tuple[Tensor, Tensor]) -> Tensor:
         """Map the vectors of both ends, each (edges, d), and their rows to (edges, outputs)."""
         joined = torch.cat([sources, targets, sources * targets], 1)
-        hidden = functional.dropout(functional.relu(self.hidden(joined)), self._dropout, self.training)
+        hidden = functional.relu(self.hidden(joined))
         dot = (sources * targets).sum(1, keepdim=True) / math.sqrt(sources.shape[1])
         biases = self.source_bias[rows[0]] + self.target_bias[rows[1]]
         output: Tensor = self.output(hidden) + dot * self.dot_weight + biases
@@ -186,13 +192,18 @@ class Model(nn.Module):
 
     def __init__(self, data: TrainingData, hyperparameters: Hyperparameters, outputs: int) -> None:
         super().__init__()
-        hp = hyperparameters
-        self.encoder = Encoder(data, hp)
+        self._hp = hp = hyperparameters
+        self.encoder = Encoder(data, hp, outputs if _says_labels(data, hp) else 0)
         self.decoder = _decoder(data, hp, outputs)
         #: Mean and standard deviation of the training labels: regressions learn standardised values.
         self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
         #: Name of each parameter with a row per node -> position of the node type.
         self.node_tables = self._node_tables(data)
+
+    def graph(self, data: TrainingData) -> MessageGraph:
+        """Return the graph whose messages the encoder takes."""
+        labels = label_columns(data, self.scale) if _says_labels(data, self._hp) else None
+        return MessageGraph(data, symmetric=self._hp.symmetric_norm, labels=labels)
 
     def outputs(self, vectors: Vectors, data: TrainingData, chosen: Tensor) -> Tensor:
         """Return the outputs of node and edge tasks for the chosen samples: (chosen, outputs)."""
@@ -226,6 +237,10 @@ class Model(nn.Module):
         return tables
 
 
+def _says_labels(data: TrainingData, hp: Hyperparameters) -> bool:
+    return hp.use_edge_labels and data.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
+
+
 def _decoder(data: TrainingData, hp: Hyperparameters, outputs: int) -> NodeDecoder | EdgeDecoder | LinkDecoder:
     if data.task.on_nodes:
         return NodeDecoder(hp.num_hidden, outputs, hp.dropout)
@@ -235,4 +250,4 @@ def _decoder(data: TrainingData, hp: Hyperparameters, outputs: int) -> NodeDecod
     ]
     if data.task is Task.LINK_PREDICTION:
         return LinkDecoder(hp.num_hidden, counts)
-    return EdgeDecoder(hp.num_hidden, outputs, counts[0], hp.dropout)
+    return EdgeDecoder(hp.num_hidden, outputs, counts[0])

@@ -109,6 +109,21 @@ def label_scale(data: TrainingData) -> Tensor:
     return torch.tensor([float(labels.mean()), deviation], dtype=torch.float64)
 
 
+def label_columns(data: TrainingData, scale: Tensor) -> Tensor:
+    """Return the labels of an edge task as finite columns: (edges, 1) standardised values, or (edges, classes).
+
+    An edge without a label has zeros.
+    """
+    labels = data.samples[0].labels
+    if labels is None:
+        raise ValueError("link prediction has no labels")
+    if answer_of(data.task, data.processed.target) is Answer.CLASS:
+        classes = torch.arange(len(data.processed.target.classes), device=labels.device)
+        return (labels[:, None] == classes).float()
+    columns = (labels.reshape(len(labels), -1) - scale[0]) / scale[1]
+    return columns.nan_to_num(0.0).float()
+
+
 def class_weights(data: TrainingData) -> Tensor:
     """Return weights that make the classes count alike: (c,) for the loss of the answer's kind."""
     labels = training_labels(data)

@@ -112,7 +112,10 @@ def _summary(record: TrainingRecord, warnings: tuple[str, ...], target: Path, wa
 def _own_warnings(record: TrainingRecord) -> list[str]:
     """Say what had no effect, and which trivial competitors are as good as the model."""
     unused = hyperparameters.build(record.best.hyperparameters).without_effect()
-    warnings = [f"hyperparameter '{name}' has no effect: training ran on full neighbourhoods" for name in unused]
+    warnings = []
+    if unused:
+        names = f"hyperparameters {', '.join(unused)} have" if unused[1:] else f"hyperparameter {unused[0]} has"
+        warnings.append(f"{names} no effect: training ran on full neighbourhoods")
     goal, split = Goal(record.metric), record.baselines_split
     own = record.best.metrics[split].get(record.metric)
     if "valid" not in record.best.metrics:

@@ -41,7 +41,6 @@ from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, predict, training_edges
 from neptuneml_plugin.training.links import EdgeIndex
-from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model, Vectors
 from neptuneml_plugin.training.tasks import output_count
 
@@ -83,7 +82,7 @@ def write_artifact(folder: Path, training: Path, source: Path, data: TrainingDat
         shutil.copyfile(source / ENCODERS, folder / ENCODERS)
     for position in range(len(data.counts)):
         shutil.copytree(source / IDS / str(position), folder / "nodes" / str(position))
-    vectors = Evaluator(data, MessageGraph(data)).embed(model)
+    vectors = Evaluator(data, model.graph(data)).embed(model)
     for position, embeddings in enumerate(vectors):
         _save(folder / "nodes" / str(position) / "embeddings.npy", embeddings)
     with torch.no_grad():

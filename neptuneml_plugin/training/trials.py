@@ -19,7 +19,6 @@ from neptuneml_plugin.training.data import SPLITS, TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, calibrate, tune_threshold
 from neptuneml_plugin.training.hpo import Search, SearchSpace
 from neptuneml_plugin.training.loop import Goal, Trainer
-from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.tasks import Answer
 
 
@@ -73,7 +72,7 @@ def run_trial(
     moved = data.to(device)
     with (folder / METRICS_LOG).open("w", encoding="utf-8") as log:
         fit = Trainer(moved, chosen, goal, seed=seed, log=log).fit(progress)
-    evaluator = Evaluator(moved, MessageGraph(moved), goal.topk)
+    evaluator = Evaluator(moved, fit.model.graph(moved), goal.topk)
     is_ranking = evaluator.answer is Answer.RANKING
     record = TrialRecord(
         number=number,

@@ -3,10 +3,6 @@
 A query is a list of steps `[name, argument, …]`; an argument `{"child": [step, …]}` is an anonymous traversal.
 """
 
-import functools
-import json
-import keyword
-import re
 from typing import Any
 
 from neptuneml_plugin.testing import FakeEndpoint, edge_endpoint, link_endpoint, node_endpoint
@@ -87,25 +83,6 @@ QUERIES: dict[str, tuple[Steps, list[Any]]] = {
 }  # fmt: skip
 
 
-def ask_python(source: Any, steps: Steps) -> list[Any]:
-    """Return the answers that gremlin-python gives."""
-    found: list[Any] = functools.reduce(_python_step, steps, source).to_list()
-    return found
-
-
-def _python_step(traversal: Any, step: list[Any]) -> Any:
-    from gremlin_python.process.graph_traversal import __
-
-    name = step[0] if step[0] == "V" else re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", step[0])
-    name += "_" if keyword.iskeyword(name) else ""
-    arguments = [_python_child(__, value) if isinstance(value, dict) else value for value in step[1:]]
-    return getattr(traversal, name)(*arguments)
-
-
-def _python_child(anonymous: Any, value: dict[str, Any]) -> Any:
-    return functools.reduce(_python_step, value["child"], anonymous)
-
-
 def to_groovy(steps: Steps, start: str = "g") -> str:
     """Return the query's text for a Gremlin Console."""
     return start + "".join(f".{name}({', '.join(map(_groovy_value, values))})" for name, *values in steps)
@@ -115,8 +92,3 @@ def _groovy_value(value: Any) -> str:
     if isinstance(value, dict):
         return to_groovy(value["child"], "__")
     return f"'{value}'" if isinstance(value, str) else f"{value}d" if isinstance(value, float) else str(value)
-
-
-def to_json() -> str:
-    """Return the queries for a client in another language."""
-    return json.dumps({name: steps for name, (steps, _) in QUERIES.items()})

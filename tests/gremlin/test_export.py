@@ -20,7 +20,8 @@ from neptuneml_plugin.export.export import export_graph, run
 from neptuneml_plugin.export.gremlin_source import GremlinSource
 from neptuneml_plugin.export.request import read_request
 from neptuneml_plugin.export.source import Element, MemoryGraph
-from neptuneml_plugin.gremlin_server import GremlinServer, GremlinServerConfig, running_server
+from neptuneml_plugin.gremlin_server import GremlinServer, running_server
+from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from tests.export.graphs import PEOPLE
 
 

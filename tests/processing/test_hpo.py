@@ -64,7 +64,7 @@ def test_metric(given: Answers, metric: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "size"), [(1, 128), (1280, 128), (3000, 256), (20_480, 2048), (10_000_000, 4096)]
+    ("rows", "size"), [(1, 128), (1280, 128), (3000, 256), (20_480, 2048), (10_000_000, 8192)]
 )
 def test_batches_make_about_ten_steps(rows: int, size: int) -> None:
     assert parameter(model(answers(Task.LINK_PREDICTION, rows=rows)), "batch-size")["default"] == size

@@ -29,6 +29,10 @@ def create(**body: Any) -> CreateEndpoint:
     [
         ({"artifactLocation": "/a"}, CreateEndpoint("/a")),
         ({"artifactLocation": "/a", "id": ""}, CreateEndpoint("/a")),
+        (
+            {"artifactLocation": "/a", "id": "A unique identifier for the new inference endpoint."},
+            CreateEndpoint("/a"),
+        ),
         ({"artifactLocation": "/a", "id": "x-1", "mlModelTrainingJobId": ""}, CreateEndpoint("/a", "x-1")),
         ({"artifactLocation": "/a", "id": "x", "update": "true"}, CreateEndpoint("/a", "x", update=True)),
         ({"artifactLocation": "/a", "id": "x", "update": "TRUE"}, CreateEndpoint("/a", "x", update=True)),

@@ -1,6 +1,7 @@
 """Exactness of the ranking, and that the same item gets the same answer in any batch (decision 31)."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.serving import links
 from neptuneml_plugin.serving.predict import Answers, Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Answer, Invocation, Items, Mode
-from tests.made_artifacts import Made, make_artifact
+from tests.made_artifacts import KNOWS, Made, make_artifact
 
 MOVIES = tuple(str(number) for number in range(60))
 USERS = tuple(f"u{number}" for number in range(9))
@@ -94,6 +95,22 @@ def test_exclusions(tmp_path: Path) -> None:
 
 
 MADE = ("a", "b", "c", "d", "e")
+
+
+@pytest.mark.parametrize("ask_for", [tails, heads])
+@pytest.mark.parametrize(("training_edges", "own"), [([(0, 1), (3, 2)], False), ([(0, 1), (3, 3)], True)])
+def test_an_element_is_its_own_partner_only_where_the_graph_has_a_self_loop(
+    tmp_path: Path,
+    ask_for: Callable[..., Invocation],
+    training_edges: list[tuple[int, int]],
+    own: bool,  # noqa: FBT001
+) -> None:
+    predictor = opened(tmp_path, users=USERS, edge=KNOWS, training_edges=training_edges)
+    together = names(ask(predictor, ask_for(*USERS, topk=20)))
+    for user, partners in zip(USERS, together, strict=True):
+        assert set(partners) == set(USERS) - (set() if own else {user})
+        assert names(ask(predictor, ask_for(user, topk=20))) == [partners]
+        assert names(ask(predictor, ask_for(user, topk=1))) == [partners[:1]]
 
 
 def test_threshold_and_its_tuned_value(tmp_path: Path) -> None:

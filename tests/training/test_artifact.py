@@ -16,7 +16,6 @@ from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, link_scorers, predict
-from neptuneml_plugin.training.message_passing import MessageGraph
 from tests.training.graphs import processed, trained
 
 CASES = [(task, False) for task in Task] + [(Task.NODE_CLASS, True)]
@@ -35,7 +34,7 @@ class Trained:
         self.data: TrainingData = load_data(self.source)
         record = read_record(self.output / "training.json", TrainingRecord)
         self.model, self.unseen = transform.load_model(record, self.output, self.source, self.data)
-        self.vectors = Evaluator(self.data, MessageGraph(self.data)).embed(self.model)
+        self.vectors = Evaluator(self.data, self.model.graph(self.data)).embed(self.model)
 
     def array(self, name: str) -> Floats:
         return np.asarray(np.load(self.artifact / name, allow_pickle=False), dtype=np.float64)

@@ -116,7 +116,7 @@ def test_a_model_that_learned_nothing_says_so(tmp_path: Path) -> None:
     )
     summary = trained(source, tmp_path / "training")
     assert any("does not beat the trivial competitor 'neighbours'" in warning for warning in summary.warnings)
-    assert any("'low-mem' has no effect" in warning for warning in summary.warnings)
+    assert any("hyperparameters fanout, low-mem have no effect" in warning for warning in summary.warnings)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,9 @@ def test_a_model_that_is_not_built_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "training").exists()
 
 
-@pytest.mark.parametrize("name", ["graph.bin", "processed.json", "model-HPO-configuration.json"])
+@pytest.mark.parametrize(
+    "name", ["graph.bin", "processed.json", "model-HPO-configuration.json", "ids/0/ids.npy", "ids/1/id_hashes.npy"]
+)
 @pytest.mark.parametrize("damage", ["missing", "truncated"])
 def test_a_damaged_source_is_refused_and_leaves_nothing(tmp_path: Path, name: str, damage: str) -> None:
     source = processed(tmp_path, Task.NODE_CLASS, nodes=60)
@@ -201,15 +203,18 @@ def test_a_damaged_source_is_refused_and_leaves_nothing(tmp_path: Path, name: st
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(InvalidData, match=name):
+    with pytest.raises(InvalidData, match=name if damage == "missing" else str(Path(name).parent)):
         trained(source, tmp_path / "training")
     assert not (tmp_path / "training").exists()
 
 
 def test_a_failure_during_training_leaves_nothing(tmp_path: Path) -> None:
     source = processed(tmp_path, Task.NODE_CLASS, nodes=60, values={"num-epochs": 1})
-    shutil.rmtree(source / "ids")
-    with pytest.raises(FileNotFoundError):
+    # What comes last is the artifact, which takes the encoders along.
+    (source / "encoders.json").unlink()
+    (source / "encoders.json").symlink_to(source / "model-HPO-configuration.json" / "nothing")
+    (source / "ids" / "0" / "extra").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(shutil.Error):
         trained(source, tmp_path / "training")
     assert [path.name for path in tmp_path.iterdir() if "training" in path.name] == []
 

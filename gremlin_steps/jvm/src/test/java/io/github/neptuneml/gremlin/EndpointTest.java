@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.neptuneml.gremlin.failure.NeptuneMLException.BadRequestException;
+import io.github.neptuneml.gremlin.failure.NeptuneMLException.ConstraintViolationException;
 import io.github.neptuneml.gremlin.failure.NeptuneMLException.InvalidParameterException;
 import java.util.List;
 import java.util.stream.Collectors;
@@ -41,6 +42,38 @@ class EndpointTest extends PredictionTest {
         versioned.update("versioned-2");
         assertEquals(List.of("versioned-1", "versioned-1"), query.toList());
         assertEquals(List.of("versioned-2", "versioned-2", "versioned-2"), ask(g("versioned")).toList());
+    }
+
+    /** The old version's worker is left: the service passes on to it while the new one answers already. */
+    @Test
+    void aPinnedVersionIsAnsweredThroughTheService() {
+        final Traversal<?, Object> query = ask(g(settings().pinReuseMillis(0).create()).with(ENDPOINT, "versioned"));
+        assertEquals("versioned-1", query.next());
+        versioned.update("versioned-2");
+        service.workersSay(FakeService.Canned.error(409, "ConstraintViolationException", "versioned-2 is here"));
+        assertEquals(List.of("versioned-1", "versioned-1"), query.toList());
+        assertEquals("/endpoints/versioned/invocations", service.requests.get(service.requests.size() - 1).path);
+    }
+
+    @Test
+    void aVersionThatIsGoneFailsTheQuery() {
+        final Traversal<?, Object> query = ask(g("versioned"));
+        query.next();
+        service.workersSay(FakeService.Canned.error(409, "ConstraintViolationException", "versioned-2 is here"));
+        service.serviceSays(FakeService.Canned.error(409, "ConstraintViolationException", "no worker has it"));
+        assertTrue(assertThrows(ConstraintViolationException.class, query::toList).getMessage().contains("run the query again"));
+    }
+
+    /** A clone of a compiled traversal is a query of its own, with a pin and a time of its own. */
+    @Test
+    void aCloneAsksTheEndpointAsItIsThen() {
+        final Traversal.Admin<?, Object> compiled = ask(g(settings().pinReuseMillis(0).create()).with(ENDPOINT, "versioned")).asAdmin();
+        compiled.applyStrategies();
+        final Traversal<?, Object> first = compiled.clone();
+        assertEquals("versioned-1", first.next());
+        versioned.update("versioned-2");
+        assertEquals(List.of("versioned-2", "versioned-2", "versioned-2"), compiled.clone().toList());
+        assertEquals(List.of("versioned-1", "versioned-1"), first.toList());
     }
 
     @Test

@@ -17,6 +17,7 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -137,6 +138,31 @@ class FailureTest extends PredictionTest {
         assertEquals("TimeLimitExceededException", failure.code());
         final int deadline = service.requests.get(0).parameters().path("deadlineMs").asInt();
         assertTrue(deadline > 0 && deadline <= 200, "deadlineMs is " + deadline);
+    }
+
+    @Test
+    void theQuerysTimeoutEndsAHangingDescription() {
+        service.holdDescriptions();
+        final NeptuneMLException failure = assertThrows(NeptuneMLException.class, () -> g("country").with("evaluationTimeout", 200L)
+                .V(1).values("country").with(CLASSIFICATION).iterate());
+        assertEquals("TimeLimitExceededException", failure.code());
+        assertEquals(0, service.requests.size());
+    }
+
+    /** One answer is out already: the rest must not be a shorter result that looks complete. */
+    @Test
+    void aServiceThatDiesInMidQueryFailsTheQuery() {
+        final Traversal<?, ?> query = g("country").V(1, 2, 4).values("country").with(CLASSIFICATION);
+        assertEquals("US", query.next());
+        service.close();
+        assertEquals("FailureByQueryException", assertThrows(NeptuneMLException.class, query::hasNext).code());
+    }
+
+    @Test
+    void anOverloadedWorkerIsNotAskedTwice() {
+        service.workersSay(Canned.error(429, "TooManyRequestsException", "queue full"));
+        assertEquals("TooManyRequestsException", failure().code());
+        assertEquals(1, service.requests.size());
     }
 
     @Test

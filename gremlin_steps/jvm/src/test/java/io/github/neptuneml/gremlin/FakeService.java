@@ -71,6 +71,7 @@ public final class FakeService implements AutoCloseable {
     private volatile Canned workerSays;
     private volatile Canned serviceSays;
     private volatile CountDownLatch hold;
+    private volatile CountDownLatch holdDescriptions;
     private final CountDownLatch asked = new CountDownLatch(1);
 
     public FakeService() {
@@ -113,6 +114,11 @@ public final class FakeService implements AutoCloseable {
         hold = new CountDownLatch(1);
     }
 
+    /** Nobody is told what an endpoint is until {@link #close}. */
+    public void holdDescriptions() {
+        holdDescriptions = new CountDownLatch(1);
+    }
+
     public void awaitRequest() throws InterruptedException {
         asked.await();
     }
@@ -125,6 +131,7 @@ public final class FakeService implements AutoCloseable {
             return;
         }
         descriptions.add(new Request(path, authorization(exchange), null));
+        await(holdDescriptions);
         final FakeEndpoint endpoint = endpoints.get(parts[2]);
         if (endpoint == null) {
             send(exchange, Canned.error(404, "MLResourceNotFoundException", "no endpoint " + parts[2]));
@@ -141,13 +148,13 @@ public final class FakeService implements AutoCloseable {
         final Request request = new Request(exchange.getRequestURI().getPath(), authorization(exchange), body);
         requests.add(request);
         asked.countDown();
-        awaitRelease();
+        await(hold);
         send(exchange, canned != null ? canned : answer(request));
     }
 
-    private void awaitRelease() {
+    private static void await(final CountDownLatch latch) {
         try {
-            if (hold != null) hold.await();
+            if (latch != null) latch.await();
         } catch (final InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -178,6 +185,7 @@ public final class FakeService implements AutoCloseable {
     @Override
     public void close() {
         if (hold != null) hold.countDown();
+        if (holdDescriptions != null) holdDescriptions.countDown();
         server.stop(0);
         executor.shutdownNow();
     }

@@ -28,6 +28,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.Scope;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.GraphTraversalSource;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
 import org.apache.tinkerpop.gremlin.structure.Column;
 import org.apache.tinkerpop.gremlin.structure.Property;
 import org.apache.tinkerpop.gremlin.structure.T;
@@ -153,6 +154,30 @@ class PredictedPropertiesTest extends PredictionTest {
         assertEquals(4L, g("country").V(1, 1, 1, 1).barrier().values("country").with(CLASSIFICATION).count().next());
         assertEquals(1, service.requests.size());
         assertEquals(1, service.requests.get(0).items().size());
+    }
+
+    @Test
+    void theStepsLimitAndThresholdWin() {
+        assertEquals(List.of("US", "DE"), g("country").with(LIMIT, 1).with(THRESHOLD, 0.5).V(1)
+                .values("country").with(CLASSIFICATION).with(LIMIT, 2).with(THRESHOLD, 0.01).toList());
+        assertEquals(List.of("US"), g("country").with(LIMIT, 2).V(1).values("country").with(CLASSIFICATION).with(LIMIT, 1).toList());
+    }
+
+    /** A worker refuses them, and a query may hold a classification beside the regression. */
+    @Test
+    void aRegressionIsNotSentTheSourcesLimitAndThreshold() {
+        assertEquals(List.of(29.5), g("age").with(LIMIT, 5).with(THRESHOLD, 0.9).V(1).values("age").with(REGRESSION).toList());
+        for (final String parameter : List.of("topk", "threshold", "score"))
+            assertEquals(false, service.requests.get(0).parameters().has(parameter), parameter);
+    }
+
+    @Test
+    void aCriterionOnVertexPropertiesHoldsForPredictedOnes() {
+        final GraphTraversalSource g = g("country").withStrategies(SubgraphStrategy.build().vertexProperties(__.not(__.hasValue("US"))).create());
+        assertEquals(List.of("FR", "DE"), g.V().values("country").with(CLASSIFICATION).toList());
+        assertEquals(List.of("FR", "DE"), g.V().local(properties("country").with(CLASSIFICATION).value()).toList());
+        final GraphTraversalSource edges = g("mood").withStrategies(SubgraphStrategy.build().vertexProperties(__.not(__.hasValue("calm"))).create());
+        assertEquals(List.of("calm"), edges.E(9).values("mood").with(CLASSIFICATION).toList(), "an edge has no vertex properties");
     }
 
     @Test

@@ -36,10 +36,10 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
      * @param withScores whether each prediction is followed by its score
      * @param oneByOne whether pulling ahead could change the query's effects
      */
-    public PredictedPropertiesStep(final Traversal.Admin<?, ?> traversal, final Query query, final StepOptions options,
+    public PredictedPropertiesStep(final Traversal.Admin<?, ?> traversal, final Runs runs, final StepOptions options,
                                    final String predicate, final String key, final boolean asValues,
                                    final boolean withScores, final boolean oneByOne) {
-        super(traversal, query, options, predicate, oneByOne);
+        super(traversal, runs, options, predicate, oneByOne);
         this.key = key;
         this.asValues = asValues;
         this.withScores = withScores;

@@ -23,6 +23,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
     private final Direction direction;
     private final String edgeLabel;
     private final String vertexLabel;
+    private final Traversal.Admin<Object, Vertex> uncompiled;
     private Traversal.Admin<Object, Vertex> candidates;
     private Traversal.Admin<Object, Vertex> neighbours;
 
@@ -34,14 +35,15 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
      * @param criteria what they must fulfil before the limit counts, their label among it
      * @param oneByOne whether pulling ahead could change the query's effects
      */
-    public PredictedVerticesStep(final Traversal.Admin<?, ?> traversal, final Query query, final StepOptions options,
+    public PredictedVerticesStep(final Traversal.Admin<?, ?> traversal, final Runs runs, final StepOptions options,
                                  final Direction direction, final String edgeLabel, final String vertexLabel,
                                  final List<HasContainer> criteria, final boolean oneByOne) {
-        super(traversal, query, options, NeptuneML.PREDICTION, oneByOne);
+        super(traversal, runs, options, NeptuneML.PREDICTION, oneByOne);
         this.direction = direction;
         this.edgeLabel = edgeLabel;
         this.vertexLabel = vertexLabel;
-        this.candidates = adopt(VertexLookup.candidates(criteria));
+        this.uncompiled = VertexLookup.candidates(criteria);
+        this.candidates = adopt(uncompiled.clone());
         this.neighbours = options.filterExistingEdges ? adopt(VertexLookup.neighbours(direction, edgeLabel)) : null;
     }
 
@@ -98,7 +100,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
     @Override
     public PredictedVerticesStep clone() {
         final PredictedVerticesStep clone = (PredictedVerticesStep) super.clone();
-        clone.candidates = candidates.clone();
+        clone.candidates = candidates.isLocked() ? VertexLookup.compiled(uncompiled.clone(), candidates) : candidates.clone();
         clone.neighbours = neighbours == null ? null : neighbours.clone();
         return clone;
     }

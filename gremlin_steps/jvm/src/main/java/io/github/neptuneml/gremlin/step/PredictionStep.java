@@ -12,6 +12,8 @@ import java.util.function.Consumer;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
+import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
+import org.apache.tinkerpop.gremlin.process.traversal.step.branch.RepeatStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.filter.RangeGlobalStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.AbstractStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
@@ -30,7 +32,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
 
     private static final int LARGEST_BATCH = 1000;
 
-    private final Query query;
+    private final Runs runs;
     private final StepOptions options;
     private final String predicate;
     private final boolean oneByOne;
@@ -45,10 +47,10 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
      * @param predicate the task's predicate, which must fit the endpoint
      * @param oneByOne whether batches stay at one traverser, because pulling ahead could change the query's effects
      */
-    PredictionStep(final Traversal.Admin<?, ?> traversal, final Query query, final StepOptions options,
+    PredictionStep(final Traversal.Admin<?, ?> traversal, final Runs runs, final StepOptions options,
                    final String predicate, final boolean oneByOne) {
         super(traversal);
-        this.query = query;
+        this.runs = runs;
         this.options = options;
         this.predicate = predicate;
         this.oneByOne = oneByOne;
@@ -71,9 +73,19 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
         return next;
     }
 
-    /** What a following limit() lets through; it would ask for one more before it ends, which may cost a request. */
+    /**
+     * What a following limit() lets through; it would ask for one more before it ends, which may cost a request. Not so
+     * where its asking has effects, nor in repeat(), where it counts each loop on its own.
+     */
     private long wanted() {
-        return nextStep instanceof RangeGlobalStep ? FollowingLimit.of((RangeGlobalStep<?>) (Step) nextStep) : Long.MAX_VALUE;
+        if (oneByOne || !(nextStep instanceof RangeGlobalStep) || isRepeated()) return Long.MAX_VALUE;
+        return FollowingLimit.of((RangeGlobalStep<?>) (Step) nextStep);
+    }
+
+    private boolean isRepeated() {
+        TraversalParent parent = traversal.getParent();
+        while (!(parent instanceof EmptyStep) && !(parent instanceof RepeatStep)) parent = parent.asStep().getTraversal().getParent();
+        return parent instanceof RepeatStep;
     }
 
     private List<Traverser.Admin<S>> nextBatch() {
@@ -87,8 +99,8 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     /** At first execution, not before: explain() applies strategies one at a time, without the source's options. */
     private Resolved resolved() {
         if (resolved == null) {
-            final SourceOptions source = SourceOptions.of(TraversalHelper.getRootTraversal(traversal).getStrategies());
-            final Resolved fresh = Resolved.of(query, options, source, predicate);
+            final Traversal.Admin<?, ?> root = TraversalHelper.getRootTraversal(traversal);
+            final Resolved fresh = Resolved.of(runs.of(root), options, SourceOptions.of(root.getStrategies()), predicate);
             check(fresh);
             resolved = fresh;
         }
@@ -123,6 +135,14 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     public Set<TraverserRequirement> getRequirements() {
         return options.scoreLabel == null ? EnumSet.of(TraverserRequirement.OBJECT)
                 : EnumSet.of(TraverserRequirement.OBJECT, TraverserRequirement.LABELED_PATH);
+    }
+
+    /** A clone is a query of its own: it asks the endpoint as it is when the clone runs. */
+    @Override
+    public PredictionStep<S, E> clone() {
+        final PredictionStep<S, E> clone = (PredictionStep<S, E>) super.clone();
+        clone.resolved = null;
+        return clone;
     }
 
     /** Replaces the queue instead of emptying it: cloning resets the clone while it still shares the original's. */

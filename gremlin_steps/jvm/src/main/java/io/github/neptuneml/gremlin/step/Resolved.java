@@ -26,7 +26,8 @@ final class Resolved {
     }
 
     static Resolved of(final Query query, final StepOptions step, final SourceOptions source, final String predicate) {
-        final EndpointDescription endpoint = query.pin(step.endpoint != null ? step.endpoint : source.endpoint);
+        final EndpointDescription endpoint = query.pin(
+                step.endpoint != null ? step.endpoint : source.endpoint, source.evaluationTimeoutMillis);
         if (!endpoint.task().predicate().equals(predicate))
             throw Failure.WRONG_TASK.with(predicate, endpoint.name(), endpoint);
         if (endpoint.task().isRegression())

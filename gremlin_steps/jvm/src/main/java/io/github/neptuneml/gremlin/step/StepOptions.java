@@ -20,6 +20,8 @@ public final class StepOptions {
                 ? OptionValues.threshold(options.get(NeptuneML.THRESHOLD)) : null;
         scoreLabel = options.containsKey(NeptuneML.SCORE)
                 ? OptionValues.text(NeptuneML.SCORE, options.get(NeptuneML.SCORE)) : null;
+        if (options.containsKey(NeptuneML.IAM_ROLE_ARN))
+            OptionValues.text(NeptuneML.IAM_ROLE_ARN, options.get(NeptuneML.IAM_ROLE_ARN));
         filterExistingEdges = isOn(options, NeptuneML.FILTER_EXISTING_EDGES);
     }
 

@@ -38,6 +38,19 @@ final class VertexLookup {
         return child;
     }
 
+    /**
+     * Compiles a look-up as another one was compiled. A compiled one cannot be cloned: graphs' own V() steps read the ids
+     * of the step that they were made as, not of its clone.
+     */
+    static Traversal.Admin<Object, Vertex> compiled(final Traversal.Admin<Object, Vertex> fresh,
+                                                    final Traversal.Admin<Object, Vertex> as) {
+        fresh.setStrategies(as.getStrategies());
+        fresh.setSideEffects(as.getSideEffects());
+        as.getGraph().ifPresent(fresh::setGraph);
+        fresh.applyStrategies();
+        return fresh;
+    }
+
     /** {@code out(label)} or {@code in(label)}. */
     static Traversal.Admin<Object, Vertex> neighbours(final Direction direction, final String edgeLabel) {
         final Traversal.Admin<Object, Vertex> child = anonymous();

@@ -3,7 +3,7 @@ package io.github.neptuneml.gremlin.strategy;
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.step.PredictedVerticesStep;
-import io.github.neptuneml.gremlin.step.Query;
+import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.StepOptions;
 import java.util.LinkedHashSet;
 import java.util.Locale;
@@ -18,11 +18,11 @@ import org.apache.tinkerpop.gremlin.structure.Direction;
 /** Replaces {@code out(l)} and {@code in(l)} that carry a prediction, together with the label filter after them. */
 final class LinkRewrite {
 
-    private final Query query;
+    private final Runs runs;
     private final boolean oneByOne;
 
-    LinkRewrite(final Query query, final boolean oneByOne) {
-        this.query = query;
+    LinkRewrite(final Runs runs, final boolean oneByOne) {
+        this.runs = runs;
         this.oneByOne = oneByOne;
     }
 
@@ -32,7 +32,7 @@ final class LinkRewrite {
         final String edgeLabel = onlyEdgeLabel(step, predicates.get(NeptuneML.PREDICTION), where);
         final FollowingFilters filters = FollowingFilters.of(
                 step, traversal, StepOptions.isOn(predicates, NeptuneML.FILTER_BEFORE_LIMIT));
-        final Step<?, ?> predicted = new PredictedVerticesStep(traversal, query, StepOptions.of(predicates),
+        final Step<?, ?> predicted = new PredictedVerticesStep(traversal, runs, StepOptions.of(predicates),
                 step.getDirection(), edgeLabel, filters.vertexLabel(), filters.criteria(), oneByOne);
         TraversalHelper.copyLabels(step, predicted, false);
         filters.labels().forEach(predicted::addLabel);

@@ -2,7 +2,7 @@ package io.github.neptuneml.gremlin.strategy;
 
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
-import io.github.neptuneml.gremlin.step.Query;
+import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.SourceOptions;
 import io.github.neptuneml.gremlin.wire.PredictionClient;
 import java.util.Arrays;
@@ -15,6 +15,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategies;
 import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.lambda.ValueTraversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.HasContainerHolder;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.ElementMapStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertiesStep;
@@ -64,10 +65,11 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     }
 
     private void rewrite(final List<Traversal.Admin<?, ?>> tree) {
-        final Query query = new Query(client);
+        final Runs runs = new Runs(client);
         final boolean oneByOne = Effects.in(tree);
-        final PropertiesRewrite properties = new PropertiesRewrite(query, oneByOne);
-        final LinkRewrite links = new LinkRewrite(query, oneByOne);
+        final PropertiesRewrite properties = new PropertiesRewrite(runs, oneByOne, PropertyCriterion.of(tree.get(0).getStrategies()));
+        final LinkRewrite links = new LinkRewrite(runs, oneByOne);
+        tree.forEach(NeptuneMLStrategy::refuseModulator);
         for (final Traversal.Admin<?, ?> part : tree)
             for (final Step<?, ?> step : List.copyOf(part.getSteps()))
                 if (isMarked(step)) rewrite(step, part, properties, links);
@@ -90,8 +92,17 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
         Predicates.refuse(key, Traversals.name(step));
     }
 
+    private static void refuseModulator(final Traversal.Admin<?, ?> traversal) {
+        if (isModulator(traversal)) Predicates.refuse(((ValueTraversal<?, ?>) traversal).getPropertyKey(), "by()");
+    }
+
+    /** {@code by('Neptune#ml.score')}, which would read a stored property of that name. */
+    private static boolean isModulator(final Traversal.Admin<?, ?> traversal) {
+        return traversal instanceof ValueTraversal && NeptuneML.isPredicate(((ValueTraversal<?, ?>) traversal).getPropertyKey());
+    }
+
     private static boolean isMarked(final Traversal.Admin<?, ?> traversal) {
-        return traversal.getSteps().stream().anyMatch(NeptuneMLStrategy::isMarked);
+        return isModulator(traversal) || traversal.getSteps().stream().anyMatch(NeptuneMLStrategy::isMarked);
     }
 
     private static boolean isMarked(final Step<?, ?> step) {

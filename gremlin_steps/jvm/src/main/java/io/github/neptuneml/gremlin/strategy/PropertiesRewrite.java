@@ -3,7 +3,7 @@ package io.github.neptuneml.gremlin.strategy;
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.step.PredictedPropertiesStep;
-import io.github.neptuneml.gremlin.step.Query;
+import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.StepOptions;
 import java.util.Arrays;
 import java.util.List;
@@ -18,12 +18,14 @@ import org.apache.tinkerpop.gremlin.structure.PropertyType;
 /** Replaces {@code properties(k)} and {@code values(k)} that carry a classification or regression. */
 final class PropertiesRewrite {
 
-    private final Query query;
+    private final Runs runs;
     private final boolean oneByOne;
+    private final PropertyCriterion criterion;
 
-    PropertiesRewrite(final Query query, final boolean oneByOne) {
-        this.query = query;
+    PropertiesRewrite(final Runs runs, final boolean oneByOne, final PropertyCriterion criterion) {
+        this.runs = runs;
         this.oneByOne = oneByOne;
+        this.criterion = criterion;
     }
 
     void apply(final PropertiesStep<?> step, final Map<String, Object> predicates, final Traversal.Admin<?, ?> traversal) {
@@ -34,10 +36,10 @@ final class PropertiesRewrite {
         final boolean withScores = keys.size() < step.getPropertyKeys().length;
         final String key = onlyKey(keys, withScores, task);
         if (task.equals(NeptuneML.REGRESSION)) refuseForRegression(predicates, withScores);
-        final Step<?, ?> predicted = new PredictedPropertiesStep<>(
-                traversal, query, StepOptions.of(predicates), task, key, asValues, withScores, oneByOne);
-        TraversalHelper.copyLabels(step, predicted, false);
+        final Step<?, ?> predicted = new PredictedPropertiesStep<>(traversal, runs, StepOptions.of(predicates), task, key,
+                asValues && criterion.isAbsent(), withScores, oneByOne);
         TraversalHelper.replaceStep((Step) step, (Step) predicted, traversal);
+        TraversalHelper.copyLabels(step, criterion.insertAfter(predicted, asValues, traversal), false);
     }
 
     private static String task(final Map<String, Object> predicates, final String where) {

@@ -3,8 +3,10 @@ package io.github.neptuneml.gremlin.wire;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import java.io.IOException;
+import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.net.http.HttpTimeoutException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -15,7 +17,7 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 final class EndpointDirectory {
 
-    private static final Duration TIMEOUT = Duration.ofSeconds(10);
+    private static final long LONGEST_WAIT_MILLIS = 10_000;
 
     private static final class Entry {
         final EndpointDescription description;
@@ -39,12 +41,12 @@ final class EndpointDirectory {
         this.reuseNanos = reuseMillis * 1_000_000L;
     }
 
-    EndpointDescription describe(final EndpointReference reference) {
+    EndpointDescription describe(final EndpointReference reference, final long budgetMillis) {
         final Entry known = entries.get(reference);
         final long now = System.nanoTime();
         if (known != null && now - known.checkedNanos < reuseNanos) return known.description;
         try {
-            final Entry current = ask(reference, known, now);
+            final Entry current = ask(reference, known, now, Math.min(budgetMillis, LONGEST_WAIT_MILLIS));
             entries.put(reference, current);
             return current.description;
         } catch (final NeptuneMLException e) {
@@ -57,8 +59,8 @@ final class EndpointDirectory {
         entries.remove(reference);
     }
 
-    private Entry ask(final EndpointReference reference, final Entry known, final long now) {
-        final HttpResponse<byte[]> response = get(reference, known);
+    private Entry ask(final EndpointReference reference, final Entry known, final long now, final long waitMillis) {
+        final HttpResponse<byte[]> response = get(reference, known, waitMillis);
         switch (response.statusCode()) {
             case 200:
                 return new Entry(reader.read(response.body(), reference),
@@ -71,12 +73,17 @@ final class EndpointDirectory {
         }
     }
 
-    private HttpResponse<byte[]> get(final EndpointReference reference, final Entry known) {
-        final HttpRequest.Builder request = HttpRequest.newBuilder(reference.description()).timeout(TIMEOUT).GET();
+    private HttpResponse<byte[]> get(final EndpointReference reference, final Entry known, final long waitMillis) {
+        final HttpRequest.Builder request = HttpRequest.newBuilder(reference.description())
+                .timeout(Duration.ofMillis(waitMillis)).GET();
         reference.token().ifPresent(token -> request.header("Authorization", "Bearer " + token));
         if (known != null && known.etag != null) request.header("If-None-Match", known.etag);
         try {
             return http.send(request.build());
+        } catch (final HttpConnectTimeoutException e) {
+            throw Failure.SERVICE_UNREACHABLE.with(reference.service(), ErrorBody.reason(e));
+        } catch (final HttpTimeoutException e) {
+            throw Failure.TOO_LATE.with(reference.name(), waitMillis);
         } catch (final IOException e) {
             throw Failure.SERVICE_UNREACHABLE.with(reference.service(), ErrorBody.reason(e));
         }

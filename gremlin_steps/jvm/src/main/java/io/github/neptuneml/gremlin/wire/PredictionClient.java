@@ -28,9 +28,13 @@ public final class PredictionClient {
         return EndpointReference.parse(text, settings);
     }
 
-    /** The endpoint as it is now, or was at most {@code pinReuseMillis} ago. */
-    public EndpointDescription describe(final EndpointReference reference) {
-        return directory.describe(reference);
+    /**
+     * The endpoint as it is now, or was at most {@code pinReuseMillis} ago.
+     *
+     * @param budgetMillis how long the caller waits
+     */
+    public EndpointDescription describe(final EndpointReference reference, final long budgetMillis) {
+        return directory.describe(reference, budgetMillis);
     }
 
     /**

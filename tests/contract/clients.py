@@ -1,0 +1,79 @@
+"""TinkerPop's own clients, unmodified: each asks a server queries (`queries.py`) and returns name -> answers."""
+
+import functools
+import json
+import keyword
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gremlin_python.process.graph_traversal import __
+
+from neptuneml_plugin.gremlin_server import console_command
+from tests.contract.queries import Steps, to_groovy
+
+JAVASCRIPT = Path(__file__).parent / "javascript"
+REMOTE_YAML = """\
+hosts: [127.0.0.1]
+port: {port}
+serializer:
+  className: org.apache.tinkerpop.gremlin.util.ser.GraphBinaryMessageSerializerV1
+  config: {{serializeResultToString: true}}
+"""
+
+Queries = Mapping[str, Steps]
+
+
+def ask_python(source: Any, steps: Steps) -> list[Any]:
+    """Return the answers that a traversal source of gremlin-python gives to one query."""
+    found: list[Any] = functools.reduce(_python_step, steps, source).to_list()
+    return found
+
+
+def _python_step(traversal: Any, step: list[Any]) -> Any:
+    name = step[0] if step[0] == "V" else re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", step[0])
+    name += "_" if keyword.iskeyword(name) else ""
+    arguments = [_python_child(value) if isinstance(value, dict) else value for value in step[1:]]
+    return getattr(traversal, name)(*arguments)
+
+
+def _python_child(value: dict[str, Any]) -> Any:
+    return functools.reduce(_python_step, value["child"], __)
+
+
+def ask_console(port: int, data_root: Path, folder: Path, queries: Queries) -> dict[str, list[str]]:
+    """Return what a Gremlin Console prints in `:remote console` mode; its files are in `folder`."""
+    remote = folder / "remote.yaml"
+    remote.write_text(REMOTE_YAML.format(port=port))
+    lines = [f":remote connect tinkerpop.server {remote}", ":remote console"]
+    for name, steps in queries.items():
+        lines += [f"'query: {name}'", to_groovy(steps)]
+    done = subprocess.run(
+        console_command(data_root),
+        input="\n".join([*lines, ":quit", ""]),
+        capture_output=True, text=True, cwd=folder, check=True,
+    )  # fmt: skip
+    return _console_answers(done.stdout)
+
+
+def _console_answers(output: str) -> dict[str, list[str]]:
+    answers: dict[str, list[str]] = {}
+    for line in re.sub(r"\x1b\[\d*m", "", output).splitlines():
+        if line.startswith("==>query: "):
+            answers[line.removeprefix("==>query: ")] = []
+        elif line.startswith("==>") and answers:
+            answers[list(answers)[-1]].append(line.removeprefix("==>"))
+    return answers
+
+
+def ask_javascript(node: str, url: str, mime_type: str, queries: Queries) -> dict[str, list[Any]]:
+    """Return the answers of JavaScript's `gremlin`, run by the Node at `node`."""
+    done = subprocess.run(
+        [node, "ask.js", url, f"application/vnd.{mime_type}"],
+        input=json.dumps(queries), capture_output=True, text=True, cwd=JAVASCRIPT, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers: dict[str, list[Any]] = json.loads(done.stdout)
+    return answers

@@ -1,0 +1,110 @@
+"""Our models beside every trivial competitor, on real data, through the commands that a user types.
+
+`python -m tests.quality [FOLDER] [NAME]…`: builds everything under the folder (default `run/quality`), some ten
+minutes the first time; exports that are there are kept, everything after them is done anew.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neptuneml_plugin import gremlin_server, quickstart
+from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
+from neptuneml_plugin.stage import write_json
+from tests.quality.movielens import write_u1
+
+MOVIES = Path(__file__).parents[2] / "examples" / "movies"
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One row of the table."""
+
+    name: str
+    #: Graph that the embedded server starts with; `empty` is filled with MovieLens.
+    graph: str
+    request: Mapping[str, Any]
+    metric: str
+    #: Changes the export folder before it is processed.
+    prepare: Callable[[Path, Path], None] | None = None
+
+
+def cases() -> tuple[Quality, ...]:
+    """Return the rows: the quickstart's tasks, and ratings of movies by two splits."""
+    metrics = {"airport-country": "acc", "route-distance": "rmse", "airport-routes": "mrr"}
+    airports = (Quality(c.name, "air-routes", c.request, metrics[c.name]) for c in quickstart.CASES)
+    rating = json.loads((MOVIES / "rating.json").read_text(encoding="utf-8"))
+    return (
+        *airports,
+        Quality("movie-rating", "empty", rating, "rmse"),
+        Quality("movie-rating-u1", "empty", rating, "rmse", write_u1),
+    )
+
+
+def main(folder: Path, names: list[str]) -> int:
+    """Print one line per row: ours, and each competitor."""
+    rows = [case for case in cases() if not names or case.name in names]
+    if unknown := set(names) - {case.name for case in cases()}:
+        sys.stderr.write(f"no row {', '.join(sorted(unknown))}\n")
+        return 2
+    for graph in dict.fromkeys(case.graph for case in rows):
+        export(folder, graph, [case for case in rows if case.graph == graph])
+    for case in rows:
+        sys.stdout.write(line(case, train(folder / case.name, case)) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def export(folder: Path, graph: str, rows: list[Quality]) -> None:
+    """Export what is not there yet."""
+    missing = [case for case in rows if not (folder / case.name / "export").is_dir()]
+    if not missing:
+        return
+    config = GremlinServerConfig(folder, graph, gremlin_server.free_port(8182))
+    with gremlin_server.running_server(config, say) as server:
+        if graph == "empty":
+            load = [sys.executable, str(MOVIES / "load.py"), server.url, str(folder / "data")]
+            subprocess.run(load, check=True, stdout=sys.stderr)
+        for case in missing:
+            target = folder / case.name
+            target.mkdir(exist_ok=True)
+            write_json(target / "request.json", case.request)
+            arguments = ("--request", str(target / "request.json"), "--output", str(target / "export"))
+            run("export", "--gremlin", server.url, *arguments)
+            if case.prepare is not None:
+                case.prepare(target / "export", folder / "data")
+
+
+def train(folder: Path, case: Quality) -> dict[str, Any]:
+    """Process and train; return the training's summary."""
+    run("process", "--input", str(folder / "export"), "--output", str(folder / "processed"), "--overwrite")
+    return run("train", "--input", str(folder / "processed"), "--output", str(folder / "training"), "--overwrite")
+
+
+def run(stage: str, *arguments: str) -> dict[str, Any]:
+    """Run a stage as a command and return its summary."""
+    command = [*quickstart.COMMAND, stage, "--json", *arguments]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    summary: dict[str, Any] = json.loads(output)
+    return summary
+
+
+def line(case: Quality, summary: Mapping[str, Any]) -> str:
+    """Return the row as text: the model first, then the competitors."""
+    values = {"ours": summary["metrics"][summary["baselines_split"]], **summary["baselines"]}
+    figures = "  ".join(f"{name} {value[case.metric]:.4g}" for name, value in values.items())
+    effort = f"({summary['counts']['epochs']} epochs, {summary['seconds']:.0f} s)"
+    return f"{case.name:<16} {case.metric:<5} {figures}  {effort}"
+
+
+def say(message: str, fraction: float | None = None) -> None:
+    """Write a line of progress."""
+    sys.stderr.write(message + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if sys.argv[1:] else "run/quality").absolute(), sys.argv[2:]))
