@@ -8,6 +8,7 @@ import csv
 import subprocess
 import sys
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,7 +18,7 @@ from typing import Any
 from gremlin_python.driver.driver_remote_connection import DriverRemoteConnection
 from gremlin_python.process.anonymous_traversal import traversal
 from gremlin_python.process.graph_traversal import GraphTraversalSource, __
-from gremlin_python.process.traversal import Cardinality, Direction, T
+from gremlin_python.process.traversal import Cardinality, T
 
 SCALE = {1: "Hate", 2: "Dislike", 3: "Neutral", 4: "Like", 5: "Love"}
 BLOCK = 500
@@ -55,25 +56,31 @@ def vertices(data: zipfile.Path) -> Iterator[dict[Any, Any]]:
 def set_genres(g: GraphTraversalSource, data: zipfile.Path) -> None:
     """Give each movie its genres as one property of several values."""
     for movie, _title, _year, classes in rows(data, "item"):
-        update = g.V(f"movie_{movie}").sideEffect(__.properties("genre").drop())
+        update = g.V(f"movie_{movie}").side_effect(__.properties("genre").drop())
         for genre in classes.split():
             update = update.property(Cardinality.list_, "genre", genre)
         update.iterate()
 
 
-def edges(data: zipfile.Path) -> Iterator[dict[Any, Any]]:
-    """Yield who rated what, and which genre a movie is included in."""
+def edges(data: zipfile.Path) -> dict[tuple[str, str], list[tuple[str, dict[str, Any]]]]:
+    """Return (source, label) -> its edges as (target, properties): genres of movies, ratings of users."""
+    found: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for movie, _title, _year, classes in rows(data, "item"):
-        for genre in classes.split():
-            yield edge("included_in", f"movie_{movie}", f"genre_{genre}")
+        found[f"movie_{movie}", "included_in"] += [(f"genre_{genre}", {}) for genre in classes.split()]
     for user, movie, rating, _timestamp in rows(data, "inter"):
         score = int(float(rating))
-        yield edge("rated", f"user_{user}", f"movie_{movie}") | {"score": score, "scale": SCALE[score]}
+        found[f"user_{user}", "rated"].append((f"movie_{movie}", {"score": score, "scale": SCALE[score]}))
+    return found
 
 
-def edge(label: str, source: str, target: str) -> dict[Any, Any]:
-    """Return an edge as `mergeE()` takes it."""
-    return {T.label: label, Direction.OUT: source, Direction.IN: target}
+def add_edges(g: GraphTraversalSource, source: str, label: str, targets: list[tuple[str, dict[str, Any]]]) -> None:
+    """Add a vertex's edges in one request, unless it has such edges."""
+    adding = g.V(source).not_(__.out_e(label)).as_("source")
+    for target, properties in targets:
+        adding = adding.V(target).add_e(label).from_("source")
+        for key, value in properties.items():
+            adding = adding.property(key, value)
+    adding.iterate()
 
 
 def blocks(items: Iterable[dict[Any, Any]]) -> Iterator[list[dict[Any, Any]]]:
@@ -91,8 +98,8 @@ def main(address: str, folder: Path) -> None:
     for block in blocks(vertices(data)):
         g.inject(block).unfold().merge_v().iterate()
     set_genres(g, data)
-    for block in blocks(edges(data)):
-        g.inject(block).unfold().merge_e().iterate()
+    for (source, label), targets in edges(data).items():
+        add_edges(g, source, label, targets)
     print("vertices:", g.V().group_count().by(T.label).next(), "edges:", g.E().group_count().by(T.label).next())
     connection.close()
 

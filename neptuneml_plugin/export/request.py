@@ -47,7 +47,7 @@ _RECORDED_PARAMS = frozenset(
         """cloneCluster cloneClusterInstanceType cloneClusterReplicaCount cloneClusterEnableAuditLogs
         cloneClusterCorrelationId clusterId endpoint endpoints port useIamAuth useSsl disableSsl nlbEndpoint
         albEndpoint lbPort serializer maxContentLength batchSize logLevel region exportId mergeFiles
-        edgeLabelStrategy excludeTypeDefinitions includeTypeDefinitions"""
+        edgeLabelStrategy excludeTypeDefinitions includeTypeDefinitions concurrency"""
     )
 )
 #: Parameter -> the values that mean "not used".
@@ -67,7 +67,6 @@ _UNUSED_ONLY: Mapping[str, tuple[Any, ...]] = {
         ),
         (None, False),
     ),
-    "concurrency": (None, 1),
     "tokensOnly": (None, "off"),
     "multiValueSeparator": (None, ";"),
 }

@@ -26,7 +26,7 @@ MOST_EPOCHS = 200
 #: Defaults that differ by task, each measured on air-routes and MovieLens (tests/quality/LOG.md): normalised
 #: vectors hide lengths from regressions of edges; one step of link prediction scores every candidate.
 DEFAULTS: Mapping[Task, Mapping[str, Any]] = {
-    Task.EDGE_REGRESSION: {"dropout": 0.5, "layer-norm": False, "num-layer": 1, "num-epochs": 60},
+    Task.EDGE_REGRESSION: {"dropout": 0.5, "layer-norm": False, "num-layer": 1, "num-epochs": 40},
     Task.LINK_PREDICTION: {"num-epochs": 25},
 }
 

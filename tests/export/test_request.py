@@ -82,7 +82,7 @@ def test_cluster_fields_are_recorded() -> None:
             "command": "export-pg",
             "outputS3Path": "s3://bucket/x",
             "jobSize": "small",
-            "params": {"endpoint": "db.example", "profile": "neptune_ml", "cloneCluster": False, "concurrency": 1},
+            "params": {"endpoint": "db.example", "profile": "neptune_ml", "cloneCluster": False, "concurrency": 4},
         }
     )
     assert request.recorded == {
@@ -90,6 +90,7 @@ def test_cluster_fields_are_recorded() -> None:
         "jobSize": "small",
         "params.endpoint": "db.example",
         "params.cloneCluster": False,
+        "params.concurrency": 4,
     }
 
 
@@ -108,7 +109,6 @@ def test_cluster_fields_are_recorded() -> None:
         ({"params": {"sample": True}}, "params.sample"),
         ({"params": {"format": "csvNoHeaders"}}, "params.format"),
         ({"params": {"format": "json"}}, "params.format"),
-        ({"params": {"concurrency": 4}}, "params.concurrency"),
         ({"params": {"profile": "incremental_export"}}, "params.profile"),
         ({"params": {"includeLastEventId": True}}, "params.includeLastEventId"),
         ({"params": {"tokensOnly": "both"}}, "params.tokensOnly"),
