@@ -243,15 +243,21 @@ def nearly_no_file() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, resource.RLIM_INFINITY))
 
 
-def test_a_terminated_training_leaves_nothing(processed: Path, tmp_path: Path) -> None:
-    command = [*PROGRAM, "train", "--input", str(processed), "--output", str(tmp_path / "out")]
+@pytest.mark.parametrize(
+    ("arguments", "last_line"), [([], "epoch 1:"), (["--trials", "4", "--parallel", "2"], "trial 1 took")]
+)
+def test_a_terminated_training_leaves_nothing(
+    arguments: list[str], last_line: str, processed: Path, tmp_path: Path
+) -> None:
+    command = [*PROGRAM, "train", "--input", str(processed), "--output", str(tmp_path / "out"), *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        next(line for line in process.stderr if "epoch 1:" in line)
+        next(line for line in process.stderr if last_line in line)
         process.terminate()
         rest = process.stderr.read()
     assert process.returncode == 130, rest
     assert rest.endswith("interrupted\n")
+    assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
 
 

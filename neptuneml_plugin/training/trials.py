@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -109,10 +110,16 @@ def _run_round(
         return
     # Torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(numbers), mp_context=context) as pool:
-        for record in pool.map(_run_in_process, [plan] * len(numbers), numbers, values):
-            progress(f"trial {record.number} took {record.seconds:.0f} s", (record.number + 1) / plan.trials)
-            yield record
+    ignore_interrupts = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; this process decides
+    with ProcessPoolExecutor(len(numbers), context, signal.signal, ignore_interrupts) as pool:
+        try:
+            for record in pool.map(_run_in_process, [plan] * len(numbers), numbers, values):
+                progress(f"trial {record.number} took {record.seconds:.0f} s", (record.number + 1) / plan.trials)
+                yield record
+        except BaseException:  # the pool would wait until the trials end
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def _run_in_process(plan: Plan, number: int, values: Mapping[str, Any]) -> TrialRecord:
