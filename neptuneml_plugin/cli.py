@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -162,15 +162,11 @@ def transform_command(
     source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any
 ) -> None:
     """Apply a trained model to a processed graph: embeddings and predictions, ready to serve."""
-    settings = config.load_settings(config.TransformConfig, config_file, _as_text(flags))
+    settings = config.load_settings(config.TransformConfig, config_file, flags)
 
     from neptuneml_plugin.training import transform
 
     _run_stage(lambda progress: transform.run(settings, source, output, progress), as_json=as_json)
-
-
-def _as_text(flags: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in flags.items()}
 
 
 def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
@@ -342,17 +338,23 @@ def gremlin_server_commands() -> None:
     """Start and stop an embedded Gremlin Server with the plugin, for trying things out."""
 
 
-def _data_root_option(command: Command) -> Command:
-    return click.option("--data-root", type=FOLDER, help="Where everything is kept; else NEPTUNEML_DATA_ROOT.")(
-        command
-    )
+_data_root_option = click.option(
+    "--data-root", type=FOLDER, help="Where everything is kept; else NEPTUNEML_DATA_ROOT."
+)
+_plugin_service_option = click.option(
+    "--service",
+    "service_url",
+    default=config.DEFAULT_SERVICE_URL,
+    show_default=True,
+    envvar=config.SERVICE_URL_VARIABLE,
+    help="Where the plugin finds the service.",
+)
 
 
 @gremlin_server_commands.command("start")
 @click.option("--graph", default="air-routes", show_default=True, help="air-routes, modern or empty.")
 @click.option("--port", type=PORT, default=8182, show_default=True)
-@click.option("--service", "service_url", default=config.DEFAULT_SERVICE_URL, show_default=True,
-              envvar=config.SERVICE_URL_VARIABLE, help="Where the plugin finds the service.")  # fmt: skip
+@_plugin_service_option
 @click.option("--id-manager", help="How the graph treats ids: ANY, INTEGER, LONG, STRING or UUID.")
 @click.option("--foreground", is_flag=True, help="Stay, and stop the server on Ctrl-C.")
 @_data_root_option
@@ -400,8 +402,7 @@ def fetch_gremlin_server(data_root: Path | None) -> None:
 
 @commands.command("plugin")
 @click.option("--copy-to", type=FOLDER, help="Copy the jar into this folder, such as a Gremlin Server's lib.")
-@click.option("--service", "service_url", default=config.DEFAULT_SERVICE_URL, show_default=True,
-              envvar=config.SERVICE_URL_VARIABLE, help="Where the plugin finds the service.")  # fmt: skip
+@_plugin_service_option
 def plugin_command(copy_to: Path | None, service_url: str) -> None:
     """Print where the plugin's jar is, and the lines for a Gremlin Server and Console."""
     from neptuneml_plugin import gremlin_server, jars
