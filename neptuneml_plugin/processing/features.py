@@ -28,7 +28,7 @@ class Features:
     @property
     def schema(self) -> tuple[FeatureSchema, ...]:
         """Name, type and width of each."""
-        return tuple(FeatureSchema(e.name, e.type, e.width) for e in self.encoders)
+        return tuple(FeatureSchema(e.name, e.type, e.width, e.column) for e in self.encoders)
 
 
 def encode_features(table: NodeTable | EdgeTable, learnable: npt.NDArray[np.bool_]) -> Features:
