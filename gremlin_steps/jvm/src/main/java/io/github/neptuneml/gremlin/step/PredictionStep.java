@@ -1,6 +1,7 @@
 package io.github.neptuneml.gremlin.step;
 
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.wire.Counters;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -22,7 +23,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.FastNoSuchElementExce
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 
 /**
- * A step that answers its incoming traversers in batches of 1, 2, 4 … 1000, so that a first answer is quick,
+ * A step that answers its incoming traversers in batches of 1, 8, 64 … 4096, so that a first answer is quick,
  * {@code limit(1)} stays lazy, and a long stream costs few requests.
  *
  * @param <S> what comes in
@@ -30,7 +31,8 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
  */
 abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
 
-    private static final int LARGEST_BATCH = 1000;
+    private static final int LARGEST_BATCH = 4096;
+    private static final int GROWTH = 8;
 
     private final Runs runs;
     private final StepOptions options;
@@ -40,6 +42,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     private int batchSize = 1;
     private long passedOn;
     private Resolved resolved;
+    private Counters counters = new Counters();
 
     /**
      * Makes a step.
@@ -92,7 +95,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
         final List<Traverser.Admin<S>> batch = new ArrayList<>();
         batch.add(starts.next());
         while (batch.size() < batchSize && starts.hasNext()) batch.add(starts.next());
-        if (!oneByOne) batchSize = Math.min(2 * batchSize, LARGEST_BATCH);
+        if (!oneByOne) batchSize = Math.min(GROWTH * batchSize, LARGEST_BATCH);
         return batch;
     }
 
@@ -100,7 +103,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     private Resolved resolved() {
         if (resolved == null) {
             final Traversal.Admin<?, ?> root = TraversalHelper.getRootTraversal(traversal);
-            final Resolved fresh = Resolved.of(runs.of(root), options, SourceOptions.of(root.getStrategies()), predicate);
+            final Resolved fresh = Resolved.of(runs.of(root), options, SourceOptions.of(root.getStrategies()), predicate, counters);
             check(fresh);
             resolved = fresh;
         }
@@ -142,6 +145,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     public PredictionStep<S, E> clone() {
         final PredictionStep<S, E> clone = (PredictionStep<S, E>) super.clone();
         clone.resolved = null;
+        clone.counters = new Counters();
         return clone;
     }
 

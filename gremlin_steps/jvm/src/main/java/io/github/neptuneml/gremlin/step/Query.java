@@ -2,6 +2,7 @@ package io.github.neptuneml.gremlin.step;
 
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.wire.Answer;
+import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
 import io.github.neptuneml.gremlin.wire.EndpointReference;
 import io.github.neptuneml.gremlin.wire.Invocation;
@@ -44,8 +45,9 @@ final class Query {
                 reference -> client.describe(reference, budgetMillis(reference.name(), timeoutMillis)));
     }
 
-    List<List<Answer>> ask(final EndpointDescription endpoint, final Invocation invocation, final long timeoutMillis) {
-        return client.invoke(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis));
+    List<List<Answer>> ask(final EndpointDescription endpoint, final Invocation invocation, final long timeoutMillis,
+                           final Counters counters) {
+        return client.invoke(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis), counters);
     }
 
     private long budgetMillis(final String endpoint, final long timeoutMillis) {

@@ -3,6 +3,7 @@ package io.github.neptuneml.gremlin.step;
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.wire.Answer;
+import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
 import io.github.neptuneml.gremlin.wire.Invocation;
 import java.util.List;
@@ -15,31 +16,34 @@ final class Resolved {
     final Object threshold;
     private final Query query;
     private final long timeoutMillis;
+    private final Counters counters;
 
     private Resolved(final Query query, final EndpointDescription endpoint, final int limit, final Object threshold,
-                     final long timeoutMillis) {
+                     final long timeoutMillis, final Counters counters) {
         this.query = query;
         this.endpoint = endpoint;
         this.limit = limit;
         this.threshold = threshold;
         this.timeoutMillis = timeoutMillis;
+        this.counters = counters;
     }
 
-    static Resolved of(final Query query, final StepOptions step, final SourceOptions source, final String predicate) {
+    static Resolved of(final Query query, final StepOptions step, final SourceOptions source, final String predicate,
+                       final Counters counters) {
         final EndpointDescription endpoint = query.pin(
                 step.endpoint != null ? step.endpoint : source.endpoint, source.evaluationTimeoutMillis);
         if (!endpoint.task().predicate().equals(predicate))
             throw Failure.WRONG_TASK.with(predicate, endpoint.name(), endpoint);
         if (endpoint.task().isRegression())
-            return new Resolved(query, endpoint, 1, null, source.evaluationTimeoutMillis);
+            return new Resolved(query, endpoint, 1, null, source.evaluationTimeoutMillis, counters);
         final Integer limit = step.limit != null ? step.limit : source.limit;
         final Object threshold = step.threshold != null ? step.threshold : source.threshold;
         if (NeptuneML.TUNED.equals(threshold) && endpoint.threshold().isEmpty())
             throw Failure.NO_TUNED_THRESHOLD.with(endpoint.name());
-        return new Resolved(query, endpoint, limit == null ? 1 : limit, threshold, source.evaluationTimeoutMillis);
+        return new Resolved(query, endpoint, limit == null ? 1 : limit, threshold, source.evaluationTimeoutMillis, counters);
     }
 
     List<List<Answer>> ask(final Invocation invocation) {
-        return query.ask(endpoint, invocation.threshold(threshold), timeoutMillis);
+        return query.ask(endpoint, invocation.threshold(threshold), timeoutMillis, counters);
     }
 }

@@ -41,9 +41,11 @@ public final class PredictionClient {
      * Asks once for all items.
      *
      * @param budgetMillis how long the caller waits
+     * @param counters what the call costs is added to these
      * @return one list per item, best first
      */
-    public List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation invocation, final long budgetMillis) {
-        return invocation.size() == 0 ? List.of() : workers.invoke(endpoint, invocation, budgetMillis);
+    public List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation invocation, final long budgetMillis,
+                                     final Counters counters) {
+        return invocation.size() == 0 ? List.of() : workers.invoke(endpoint, invocation, budgetMillis, counters);
     }
 }

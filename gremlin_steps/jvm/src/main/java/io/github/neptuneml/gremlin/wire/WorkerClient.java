@@ -29,23 +29,25 @@ final class WorkerClient {
         this.directory = directory;
     }
 
-    List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis) {
+    List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis,
+                              final Counters counters) {
         final Deadline deadline = new Deadline(endpoint.name(), budgetMillis);
+        counters.items += asked.size();
         for (final WorkerPool.Worker worker : endpoint.workers.leastBusyFirst()) {
-            final HttpResponse<byte[]> response = tryWorker(worker, endpoint, asked, deadline);
+            final HttpResponse<byte[]> response = tryWorker(worker, endpoint, asked, deadline, counters);
             if (response == null) continue;
             if (ASK_THE_SERVICE.contains(response.statusCode())) break;
             return answers(response, endpoint, asked);
         }
-        return answers(askService(endpoint, asked, deadline), endpoint, asked);
+        return answers(askService(endpoint, asked, deadline, counters), endpoint, asked);
     }
 
     private HttpResponse<byte[]> tryWorker(final WorkerPool.Worker worker, final EndpointDescription endpoint,
-                                           final Invocation asked, final Deadline deadline) {
+                                           final Invocation asked, final Deadline deadline, final Counters counters) {
         worker.inFlight.incrementAndGet();
         try {
             final URI url = worker.address.resolve("/invocations");
-            return post(url, endpoint.token, endpoint, asked, deadline);
+            return post(url, endpoint.token, endpoint, asked, deadline, counters);
         } catch (final IOException e) {
             worker.rest();
             return null;
@@ -54,28 +56,36 @@ final class WorkerClient {
         }
     }
 
-    private HttpResponse<byte[]> askService(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline) {
+    private HttpResponse<byte[]> askService(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
+                                            final Counters counters) {
         try {
-            return post(endpoint.reference.invocations(), endpoint.reference.token().orElse(""), endpoint, asked, deadline);
+            return post(endpoint.reference.invocations(), endpoint.reference.token().orElse(""), endpoint, asked, deadline, counters);
         } catch (final IOException e) {
             throw Failure.WORKER_UNREACHABLE.with(endpoint.name(), ErrorBody.reason(e));
         }
     }
 
     private HttpResponse<byte[]> post(final URI url, final String token, final EndpointDescription endpoint,
-                                      final Invocation asked, final Deadline deadline) throws IOException {
+                                      final Invocation asked, final Deadline deadline, final Counters counters) throws IOException {
         final long left = deadline.leftMillis();
+        final byte[] body = asked.toJson(endpoint.version, left);
         final HttpRequest.Builder request = HttpRequest.newBuilder(url)
                 .timeout(Duration.ofMillis(left + GRACE_MILLIS))
                 .header("Content-Type", "application/json")
-                .POST(HttpRequest.BodyPublishers.ofByteArray(asked.toJson(endpoint.version, left)));
+                .POST(HttpRequest.BodyPublishers.ofByteArray(body));
         if (!token.isEmpty()) request.header("Authorization", "Bearer " + token);
+        final long start = System.nanoTime();
         try {
-            return http.send(request.build());
+            final HttpResponse<byte[]> response = http.send(request.build());
+            counters.bytes += body.length + response.body().length;
+            return response;
         } catch (final HttpConnectTimeoutException e) {
             throw e;
         } catch (final HttpTimeoutException e) {
             throw deadline.exceeded();
+        } finally {
+            counters.calls++;
+            counters.waitNanos += System.nanoTime() - start;
         }
     }
 
