@@ -114,7 +114,7 @@ class LinkRanker:
         }
 
     def rank(self, invocation: Invocation, least: float, check: Callable[[], None]) -> Answers:
-        """Return the candidates of each item with calibrated scores of at least `least` (decision 16), best first."""
+        """Return each item's candidates, best first, with calibrated scores (decision 16) not below `least`."""
         tails = invocation.mode is Mode.PREDICT_TAIL
         ids = invocation.items.heads if tails else invocation.items.tails
         types = invocation.items.head_types if tails else invocation.items.tail_types
