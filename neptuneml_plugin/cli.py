@@ -284,12 +284,20 @@ def _name(_context: click.Context, _option: click.Parameter, given: str) -> str:
 
 def _inductive_options(command: Command) -> Command:
     for option in (
-        click.option("--new-node-vectors", "newNodeVectors", type=click.Choice([choice.value for choice in config.NewNodeVectors]),
-                     help="What a vertex that the model does not know takes in place of a learned vector: the "
-                     "average over its label, or over its neighbours."),
-        click.option("--fanouts", metavar="N,N", help="Neighbours that an inductive answer reads per edge type, "
-                     "for each hop.  [default: those of the training, else 10]"),
-    ):  # fmt: skip
+        click.option(
+            "--new-node-vectors",
+            "newNodeVectors",
+            type=click.Choice([choice.value for choice in config.NewNodeVectors]),
+            help="What a vertex that the model does not know takes in place of a learned vector: the average over "
+            "its label, or over its neighbours.  [default: type]",
+        ),
+        click.option(
+            "--fanouts",
+            metavar="N,N",
+            help="Edges that an inductive answer reads per edge type, for each hop.  "
+            "[default: those of the training, else 10]",
+        ),
+    ):
         command = option(command)
     return command
 

@@ -149,7 +149,7 @@ def _version(served: Served | None, config: ServiceConfig) -> wire.Version | Non
     return wire.Version(manifest, worker.artifact, inductive(manifest, worker.options, config), access)
 
 
-@routes.get("/endpoints/{name}/tables/{label}")
+@routes.get("/endpoints/{name}/tables/{label:(?s:.+)}")  # a label may hold anything
 async def table(request: web.Request) -> web.FileResponse:
     """Send the table of a vertex label, or a range of it."""
     name, label = request.match_info["name"], request.match_info["label"]
