@@ -251,8 +251,8 @@ class Manifest:
     * `nodes/<i>/ids.npy, id_offsets.npy, id_hashes.npy, id_rows.npy`: see `ids`; every node type.
     * `nodes/<i>/embeddings.npy` float32 (n, d): every node type; `nodes/<i>/candidates.npy` float32 (n, d): the
       vectors in the candidate's role where they differ.
-    * `nodes/<i>/table.bin`: the predictions or known ids for the plugin, see `docs/wire.md`, section 5; node tasks:
-      target type; link prediction: types of candidates.
+    * `nodes/<i>/table.bin`: the predictions or known ids for the plugin, see `docs/wire.md`, section 5; node
+      tasks: target type; link prediction: types of candidates.
     * `model.safetensors`: the model, its rows per node in the order of `ids`.
     * node tasks, target type only: `nodes/<i>/predictions.npy`: class probabilities float32 (n, c); regression
       float64 (n, 1), in the property's own unit.
@@ -362,6 +362,11 @@ def open_artifact(folder: Path, *, verify: bool = True) -> Manifest:
         if verify and _describe(path).sha256 != recorded.sha256:
             raise InvalidData(f"artifact {folder}: {name} has changed since it was written; run `transform` again")
     return manifest
+
+
+def table_name(position: int) -> str:
+    """Return the name, within an artifact, of the table of the node type at `position`."""
+    return f"nodes/{position}/table.bin"
 
 
 def join_labels(labels: Iterable[str]) -> str:
