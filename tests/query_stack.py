@@ -4,15 +4,12 @@ Movies have a `genre` (8 classes) and a `price` (distinct doubles), edges `rated
 names predict them, from real artifacts through a real service and its workers.
 """
 
-import importlib
-import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from gremlin_python.driver.client import Client
 from gremlin_python.driver.driver_remote_connection import DriverRemoteConnection
 from gremlin_python.process.anonymous_traversal import traversal
@@ -21,7 +18,6 @@ from neptuneml_plugin import gremlin_server
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
-from neptuneml_plugin.ids import IdColumn
 from tests.counting_service import CountingService
 from tests.made_artifacts import Made, make_artifact
 from tests.running_service import RunningService, running_service
@@ -59,8 +55,8 @@ class Served:
     def deploy(self, endpoint: str, task: Task, seed: int) -> None:
         """Make an artifact and an endpoint that serves it."""
         folder = self.service_root / endpoint
-        make_table(folder, self._made(task, seed))
-        make_artifact(folder, self._made(task, seed))
+        users = [str(user) for user in self.users]
+        make_artifact(folder, Made(task, users, self.movies, classes=CLASSES, seed=seed))
         self.service.client.create_endpoint(endpoint, str(folder))
 
     def ask_all(self, endpoint: str, key: str) -> list[Any]:
@@ -76,22 +72,6 @@ class Served:
     @property
     def service_root(self) -> Path:
         return self.folder / "service"
-
-    def _made(self, task: Task, seed: int) -> Made:
-        return Made(task, [str(user) for user in self.users], self.movies, classes=CLASSES, seed=seed)
-
-
-def make_table(folder: Path, made: Made) -> None:
-    """Write the table of an artifact that `make_artifact` is going to describe, as `transform` does."""
-    if not made.task.on_nodes or not importlib.util.find_spec("neptuneml_plugin.table"):
-        return
-    table, nodes = importlib.import_module("neptuneml_plugin.table"), folder / "nodes/1"
-    make_artifact(folder, made)  # the predictions that it writes are the table's
-    column, predictions = IdColumn(nodes), np.load(nodes / "predictions.npy")
-    if made.task.is_class:
-        table.write_class_table(nodes / "table.bin", column, made.classes, predictions)
-    else:
-        table.write_value_table(nodes / "table.bin", column, predictions[:, 0])
 
 
 @contextmanager
