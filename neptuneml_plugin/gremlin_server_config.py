@@ -29,6 +29,8 @@ class GremlinServerConfig:
     port: int = DEFAULT_PORT
     #: Where the plugin finds the service; None: the plugin's own default.
     service_url: str | None = None
+    #: The largest prediction table, in MiB, that the plugin keeps; 0: none; None: the plugin's own default.
+    table_limit_mib: int | None = None
     #: How TinkerGraph treats element ids, one of `ID_MANAGERS`; None: as the graph's own sample does.
     id_manager: str | None = None
     heap_mib: int = 1024
@@ -66,7 +68,8 @@ def server_settings(config: GremlinServerConfig, port: int, folder: Path) -> dic
     }
     jar = plugin_jar_if_built()
     if jar:
-        plugins[jars.plugin_class(jar)] = {"serviceUrl": config.service_url} if config.service_url else {}
+        settings = {"serviceUrl": config.service_url, "tableLimitMib": config.table_limit_mib}
+        plugins[jars.plugin_class(jar)] = {name: value for name, value in settings.items() if value is not None}
     return {
         "host": HOST,
         "port": port,

@@ -12,9 +12,12 @@ import yaml
 from gremlin_python.driver.client import Client
 
 from neptuneml_plugin import jars
+from neptuneml_plugin.gremlin_server import GremlinServer
+from neptuneml_plugin.testing import FakeService, node_endpoint
 from tests import stock_server
 from tests.quickstart_stack import LONGEST_SECONDS, QuickstartStack
 from tests.readme import GREMLIN_PORT, ROOT, SERVICE_PORT, Shell, blocks, languages, shell
+from tests.servers import Connect
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OWN_SERVER = README.partition("## On your own Gremlin Server")[2].partition("\n## ")[0]
@@ -22,7 +25,7 @@ TREE = next(block for block in blocks(README, "") if "neptuneml_plugin/" in bloc
 
 
 def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
-    assert languages(README) == {"", "bash", "groovy", "json", "text", "yaml"}
+    assert languages(README) == {"", "bash", "groovy", "json", "python", "text", "yaml"}
     assert [block for block in blocks(README, "") if block != TREE] == []
     commands = [block.strip() for block in blocks(README, "bash")]
     assert commands[:2] == ["make quickstart", "make test"]
@@ -103,6 +106,18 @@ def test_the_first_query_is_answered(quickstart_stack: QuickstartStack) -> None:
     answers = submit(quickstart_stack.gremlin_url, blocks(README, "groovy")[0])
     assert len(answers) == 1
     assert re.fullmatch("[A-Z]{2}", answers[0])
+
+
+def test_the_dsl_is_answered(gremlin_server: GremlinServer, fake_service: FakeService, connect: Connect) -> None:
+    (block,) = blocks(README, "python")
+    lines, query = block.rstrip("\n").rsplit("\n", 1)
+    names = {"g": connect(gremlin_server)}
+    london = names["g"].V().has("airport", "code", "LHR").id_().next()
+    ranked = [{"value": "UK", "score": 0.75}, {"value": "IE", "score": 0.25}]
+    countries = node_endpoint("airport", "country", "String", "Integer", {str(london): ranked})
+    fake_service.endpoints["airport-country"] = countries
+    exec(lines, names)
+    assert eval(query, names) == ["UK", "IE"]
 
 
 # --- on your own Gremlin Server --------------------------------------------------------------------------------

@@ -1,0 +1,67 @@
+"""docs/queries.md as written: each block is asked and answers what stands below it."""
+
+import doctest
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gremlin_python.driver.client import Client
+
+from neptuneml_plugin.gremlin_server import GremlinServer
+from neptuneml_plugin.testing import FakeService
+from tests.library import PAGE, definitions, library
+from tests.readme import blocks, languages
+from tests.servers import Connect
+from tests.test_readme import submit
+
+FORMS = blocks(PAGE, "groovy")[2:]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def graph(gremlin_server_any_ids: GremlinServer, fake_service: FakeService) -> Iterator[None]:
+    with library(gremlin_server_any_ids, fake_service):
+        yield
+
+
+def split(block: str) -> tuple[str, list[str]]:
+    query, *answers = block.rstrip("\n").split("\n==>")
+    return query, answers
+
+
+def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
+    assert languages(PAGE) == {"groovy", "gremlin", "python"}
+    assert len(FORMS) >= 20
+
+
+@pytest.mark.parametrize("block", FORMS, ids=lambda block: split(block)[0].replace("\n", "")[:80])
+def test_groovy(gremlin_server_any_ids: GremlinServer, block: str) -> None:
+    query, answers = split(block)
+    assert answers
+    shown = submit(gremlin_server_any_ids.url, f"{definitions()}\n({query}).toList().collect {{ it.toString() }}")
+    assert shown == answers
+
+
+@pytest.mark.parametrize("block", blocks(PAGE, "gremlin"))
+def test_gremlin_lang(gremlin_server_any_ids: GremlinServer, block: str) -> None:
+    query, answers = split(block)
+    client = Client(gremlin_server_any_ids.url, "g")
+    try:
+        assert client.submit(query, request_options={"language": "gremlin-lang"}).all().result() == answers
+    finally:
+        client.close()
+
+
+def test_python(gremlin_server_any_ids: GremlinServer, connect: Connect) -> None:
+    names: dict[str, Any] = {"g": connect(gremlin_server_any_ids)}
+    page = doctest.DocTestParser().get_doctest("\n".join(blocks(PAGE, "python")), names, "queries.md", None, 0)
+    report: list[str] = []
+    results = doctest.DocTestRunner(verbose=False).run(page, out=report.append)
+    assert not results.failed, "".join(report)
+    assert results.attempted >= 8
+
+
+@pytest.mark.parametrize("block", [*FORMS, *blocks(PAGE, "gremlin")])
+def test_no_answer_is_a_stored_one(block: str) -> None:
+    """What the library stores as a genre shows only beside predictions."""
+    query, answers = split(block)
+    assert ("vp[genre->poem]" in answers) == ("union" in query)

@@ -1,0 +1,163 @@
+"""The benchmarks of queries: what they compare is right, on a small graph with real artifacts and servers."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neptuneml_plugin.artifacts import HPO_CONFIGURATION
+from neptuneml_plugin.client import ServiceClient
+from neptuneml_plugin.errors import ResourceNotFound
+from neptuneml_plugin.gremlin_server import GremlinServer
+from neptuneml_plugin.gremlin_server_config import GremlinServerConfig, server_settings
+from neptuneml_plugin.testing import FakeService, node_endpoint
+from tests.benchmarks.concurrency import compare, load
+from tests.benchmarks.inductive import measure, set_defaults
+from tests.benchmarks.queries import FORMS, Pair, Read, at_the_client, calls_of, comparable, in_the_server, medians
+from tests.counting_service import Call, CountingService, count_items
+from tests.query_stack import TASKS, Served, connected, graph_server, served, submit
+from tests.servers import Connect
+
+MOVIES = 40
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("queries"), MOVIES) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def server(found: Served) -> Iterator[GremlinServer]:
+    with graph_server(found, tables=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def g(server: GremlinServer) -> Iterator[Any]:
+    with connected(server) as source:
+        yield source
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("key", TASKS)
+def test_both_sides_answer_the_same_and_are_measured(g: Any, server: GremlinServer, key: str, form: str) -> None:
+    client = at_the_client(g, FORMS[form], key, pairs=1, seconds=60)
+    inside = in_the_server(server, FORMS[form], key, pairs=1, seconds=60)
+    assert min(client.predicted, client.stored, inside.predicted, inside.stored) > 0
+
+
+def test_a_form_whose_answers_differ_is_no_benchmark(g: Any) -> None:
+    with pytest.raises(AssertionError, match="is not what is stored"):
+        at_the_client(g, lambda t, r: r.values(t).limit(2 if r.predicted else 1), "genre", pairs=1, seconds=60)
+
+
+def test_the_stored_values_are_spread_as_they_should_be(server: GremlinServer) -> None:
+    assert submit(server, "g.V().hasLabel('movie').values('genre').dedup().count()")[0] == 8
+    assert submit(server, "g.V().hasLabel('movie').values('price').dedup().count()") == [MOVIES]
+    assert submit(server, "g.E().hasLabel('rated').values('score').count()") == [MOVIES]
+
+
+def test_calls_are_counted(g: Any, found: Served) -> None:
+    calls, items = calls_of(g, found, FORMS["values"], "genre")
+    assert 1 <= calls <= 10
+    assert items == MOVIES
+    assert all(call.body_bytes > 50 for call in found.counting.calls)
+    assert calls_of(g, found, lambda t, r: t.limit(0), "genre") == (0, 0)
+
+
+def test_clients_that_ask_at_once_leave_nothing(
+    found: Served, server: GremlinServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare(found, server, clients=3, seconds=0.5)
+    said = capsys.readouterr().out
+    assert said.count("errors 0") == 2
+    assert said.count("after:") == 2
+
+
+def test_errors_are_counted_beside_the_answers() -> None:
+    answers = iter([None, "a fault", None])
+    measured = load([lambda: next(answers, "ended")], seconds=0.05)
+    assert len(measured.milliseconds) == 2
+    assert measured.errors["a fault"] == 1
+    assert measured.errors["ended"] >= 1
+    assert f"errors {measured.errors.total()}\n" in str(measured)
+
+
+def test_medians() -> None:
+    assert medians([(1.0, 4.0), (3.0, 5.0), (9.0, 5.0)]) == Pair(3.0, 5.0)
+    assert Pair(3.0, 2.0).ratio == 1.5
+
+
+def test_ids_of_properties_do_not_count() -> None:
+    from gremlin_python.structure.graph import VertexProperty
+
+    assert comparable([VertexProperty(1, "k", "v", None), 3]) == [("k", "v"), 3]
+    assert Read("genre", predicted=True).some != Read("price", predicted=True).some
+
+
+# --- the counting service --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "items"),
+    [
+        ({"nodes": [{"nodeId": "1"}, {"nodeId": "2"}]}, 2),
+        ({"edges": [{"headNodeId": "1"}]}, 1),
+        ({"items": {"nodeId": ["1", "2", "3"]}}, 3),
+        ({"items": {"headNodeId": ["1", "2"], "tailNodeId": ["3", "4"]}}, 2),
+        ({}, 0),
+    ],
+)
+def test_items_in_either_spelling(data: dict[str, Any], items: int) -> None:
+    assert count_items({"data": data}) == items
+
+
+def test_the_counting_service_passes_answers_and_errors_on() -> None:
+    genre = node_endpoint("movie", "genre", "String", "String", {"a": [{"value": "drama", "score": 0.5}]})
+    with FakeService({"genre": genre}) as fake, CountingService(fake.url) as counting:
+        client = ServiceClient(counting.url)
+        description = client.describe_endpoint("genre")
+        assert description == ServiceClient(fake.url).describe_endpoint("genre") | {"addresses": [counting.url]}
+        body = {"data": {"nodes": [{"nodeId": "a"}, {"nodeId": "b"}]}}
+        assert client.invoke("genre", body)["answers"] == [[{"value": "drama"}], []]
+        worker = ServiceClient(counting.url, description["token"])
+        assert worker._call("POST", "/invocations", body)["answers"] == [[{"value": "drama"}], []]
+        with pytest.raises(ResourceNotFound, match="no endpoint 'other'"):
+            client.describe_endpoint("other")
+        assert [call.items for call in counting.calls] == [2, 2]
+        assert Counter(map(type, counting.calls)) == {Call: 2}
+
+
+# --- settings --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(None, {}), (0, {"tableLimitMib": 0}), (64, {"tableLimitMib": 64})]
+)
+def test_the_table_limit_reaches_the_plugin(tmp_path: Path, limit: int | None, expected: dict[str, int]) -> None:
+    settings = server_settings(GremlinServerConfig(tmp_path, table_limit_mib=limit), 8182, tmp_path)
+    plugins = settings["scriptEngines"]["gremlin-groovy"]["plugins"]
+    assert plugins["io.github.neptuneml.gremlin.NeptuneMLGremlinPlugin"] == expected
+
+
+def test_one_airport_and_many(gremlin_server: GremlinServer, connect: Connect) -> None:
+    g = connect(gremlin_server)
+    figures = measure(lambda airports: g.V(*airports).values("country"), [1, 2, 3, 4], repeats=2)
+    assert figures["same_answers"] == 1
+    assert min(figures.values()) > 0
+    assert figures["times_faster"] == figures["one_by_one_ms"] / figures["all_at_once_ms"]
+    differing = measure(lambda airports: g.V(*airports).limit(1).values("country"), [1, 4], repeats=1)
+    assert differing["same_answers"] < 1
+
+
+def test_defaults_of_hyperparameters(tmp_path: Path) -> None:
+    parameters = [{"param": "num-epochs", "default": 100}, {"param": "lr", "default": 0.01}]
+    document = {"models": [{"model": "rgcn", "1-tier-param": parameters}]}
+    (tmp_path / HPO_CONFIGURATION).write_text(json.dumps(document))
+    set_defaults(tmp_path, {"num-epochs": 5})
+    (model,) = json.loads((tmp_path / HPO_CONFIGURATION).read_text())["models"]
+    assert [parameter["default"] for parameter in model["1-tier-param"]] == [5, 0.01]
