@@ -57,6 +57,7 @@ class PredictedVerticesTest extends PredictionTest {
                 row("score bound", g -> g.with(LIMIT, 2).V(2).out("created").with(PREDICTION).with(SCORE, "s").hasLabel("software").as("t").select("t", "s").by(T.id).by(), Map.of("t", 5, "s", 0.7), Map.of("t", 3, "s", 0.6)),
                 row("ordered by score", g -> g.with(LIMIT, 2).V(2).out("created").with(PREDICTION).with(SCORE, "s").hasLabel("software").order().by(__.select("s"), Order.asc).id(), 3, 5),
                 row("further steps", g -> g.V(2).out("created").with(PREDICTION).hasLabel("software").in("created").values("name"), "josh"),
+                row("a criterion on ids before the limit", g -> g.V(2).out("created").with(PREDICTION).with(FILTER_BEFORE_LIMIT).hasLabel("software").hasId(3).id(), 3),
                 row("filter after the limit", g -> g.V(2).out("created").with(PREDICTION).hasLabel("software").has("name", "lop").id()),
                 row("filter before the limit", g -> g.V(2).out("created").with(PREDICTION).with(FILTER_BEFORE_LIMIT).hasLabel("software").has("name", "lop").id(), 3),
                 row("existing edges", g -> g.with(LIMIT, 2).V(4).out("created").with(PREDICTION).with(FILTER_EXISTING_EDGES).hasLabel("software").id()),
@@ -107,6 +108,12 @@ class PredictedVerticesTest extends PredictionTest {
                 .vertices(__.or(__.hasLabel("person"), __.has("tenant", "a"))).create());
         assertEquals(List.of(1299), g.V(1).out("created").with(PREDICTION).hasLabel("software").id().toList());
         assertEquals(List.of(1299), g.V(1).flatMap(__.out("created").with(PREDICTION).hasLabel("software")).id().toList());
+    }
+
+    @Test
+    void aSubgraphOfIdsHidesPredictedVertices() {
+        final GraphTraversalSource g = g("links").withStrategies(SubgraphStrategy.build().vertices(__.hasId(2, 3)).create());
+        assertEquals(List.of(3), g.with(LIMIT, 5).V(2).out("created").with(PREDICTION).hasLabel("software").id().toList());
     }
 
     @Test

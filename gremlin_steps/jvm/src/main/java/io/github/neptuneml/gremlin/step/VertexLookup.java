@@ -27,13 +27,19 @@ import org.apache.tinkerpop.gremlin.structure.Vertex;
  */
 final class VertexLookup {
 
+    /**
+     * Stands in for the ids until they are known: a V() without ids would swallow a criterion on ids ({@code hasId}),
+     * which would then be lost with the ids that it was taken for.
+     */
+    private static final String ID_TO_COME = "";
+
     private VertexLookup() {
     }
 
     /** {@code V(…).has(criteria)}, the ids to be filled in by {@link #visible}. */
     static Traversal.Admin<Object, Vertex> candidates(final List<HasContainer> criteria) {
         final Traversal.Admin<Object, Vertex> child = anonymous();
-        child.addStep((Step) new GraphStep<>(child, Vertex.class, false));
+        child.addStep((Step) new GraphStep<>(child, Vertex.class, false, ID_TO_COME));
         child.addStep((Step) new HasStep<>(child, criteria.toArray(new HasContainer[0])));
         return child;
     }
