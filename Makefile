@@ -15,7 +15,7 @@ MAVEN_FLAGS := -B -q -ntp -Dstyle.color=never
 
 JVM_SOURCES := gremlin_steps/jvm/pom.xml $(shell find gremlin_steps/jvm/src/main -type f)
 
-.PHONY: help setup quickstart test test-clients check lint bench lock clean
+.PHONY: help setup quickstart test test-clients test-gherkin check lint bench lock clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -25,12 +25,15 @@ setup: $(VENV)/.installed $(JAR) ## install into .venv, build the jar, fetch the
 quickstart: setup ## the whole loop on the embedded server, on air-routes
 	$(BIN)/neptuneml quickstart
 
-test: setup ## everything but clients that need Node
+test: setup ## everything but what the next two run
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) test
-	$(BIN)/pytest -m "not clients"
+	$(BIN)/pytest -m "not clients and not gherkin"
 
 test-clients: setup ## clients in other languages (JavaScript)
 	$(BIN)/pytest -m clients
+
+test-gherkin: setup ## TinkerPop's own feature suite, with and without the plugin
+	$(BIN)/pytest -m gherkin
 
 check: setup ## lint, types, layers
 	$(BIN)/ruff check .

@@ -5,7 +5,6 @@ import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.SourceOptions;
 import io.github.neptuneml.gremlin.wire.PredictionClient;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -58,10 +57,9 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     public void apply(final Traversal.Admin<?, ?> traversal) {
         if (!traversal.isRoot()) return;
         checkSource(traversal.getStrategies());
-        final List<Traversal.Admin<?, ?>> tree = Traversals.tree(traversal);
-        if (tree.stream().noneMatch(NeptuneMLStrategy::isMarked)) return;
+        if (!Traversals.any(traversal, NeptuneMLStrategy::isMarked)) return;
         if (traversal.getStrategies().getStrategy(VertexProgramStrategy.class).isPresent()) throw Failure.OLAP.with();
-        rewrite(tree);
+        rewrite(Traversals.tree(traversal));
     }
 
     private void rewrite(final List<Traversal.Admin<?, ?>> tree) {
@@ -86,7 +84,7 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     }
 
     private static void refuseKeys(final Step<?, ?> step) {
-        final String key = keys(step).filter(NeptuneML::isPredicate).findFirst().orElseThrow();
+        final String key = predicateKey(step);
         if (key.equals(NeptuneML.SCORE) && step instanceof PropertiesStep)
             throw Failure.SCORE_WITHOUT_TASK.with("properties() or values()");
         Predicates.refuse(key, Traversals.name(step));
@@ -102,30 +100,43 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     }
 
     private static boolean isMarked(final Traversal.Admin<?, ?> traversal) {
-        return isModulator(traversal) || traversal.getSteps().stream().anyMatch(NeptuneMLStrategy::isMarked);
+        final List<Step> steps = traversal.getSteps();
+        for (int i = 0; i < steps.size(); i++) if (isMarked(steps.get(i))) return true;
+        return isModulator(traversal);
     }
 
     private static boolean isMarked(final Step<?, ?> step) {
-        return !Traversals.predicates(step).isEmpty() || keys(step).anyMatch(NeptuneML::isPredicate);
+        return !Traversals.predicates(step).isEmpty() || predicateKey(step) != null;
     }
 
-    /** The property keys that a step reads. */
-    private static Stream<String> keys(final Step<?, ?> step) {
-        if (step instanceof PropertiesStep) return Arrays.stream(((PropertiesStep<?>) step).getPropertyKeys());
-        if (step instanceof PropertyMapStep) return Arrays.stream(((PropertyMapStep<?, ?>) step).getPropertyKeys());
-        if (step instanceof ElementMapStep) return Arrays.stream(((ElementMapStep<?, ?>) step).getPropertyKeys());
-        if (!(step instanceof HasContainerHolder)) return Stream.empty();
+    /** The first predicate among the property keys that a step reads, or null; plain loops, as every query pays for them. */
+    private static String predicateKey(final Step<?, ?> step) {
+        if (step instanceof PropertiesStep) return firstPredicate(((PropertiesStep<?>) step).getPropertyKeys());
+        if (step instanceof PropertyMapStep) return firstPredicate(((PropertyMapStep<?, ?>) step).getPropertyKeys());
+        if (step instanceof ElementMapStep) return firstPredicate(((ElementMapStep<?, ?>) step).getPropertyKeys());
+        if (!(step instanceof HasContainerHolder)) return null;
         final List<HasContainer> containers = ((HasContainerHolder) step).getHasContainers();
-        return containers.stream().map(HasContainer::getKey);
+        for (final HasContainer container : containers)
+            if (NeptuneML.isPredicate(container.getKey())) return container.getKey();
+        return null;
+    }
+
+    private static String firstPredicate(final String[] keys) {
+        for (final String key : keys) if (NeptuneML.isPredicate(key)) return key;
+        return null;
     }
 
     private static void checkSource(final TraversalStrategies strategies) {
         final Map<String, Object> options = SourceOptions.raw(strategies);
+        if (!options.isEmpty()) checkOptions(options, strategies);
+        strategies.getStrategy(SubgraphStrategy.class).ifPresent(NeptuneMLStrategy::checkCriteria);
+    }
+
+    private static void checkOptions(final Map<String, Object> options, final TraversalStrategies strategies) {
         options.keySet().stream().filter(NeptuneML::isPredicate)
                 .forEach(predicate -> Predicates.require(predicate, Place.SOURCE, "g"));
         refuseInductive(options);
         SourceOptions.of(strategies);
-        strategies.getStrategy(SubgraphStrategy.class).ifPresent(NeptuneMLStrategy::checkCriteria);
     }
 
     /** Criteria join the traversal after our turn, so predictions in them would silently read stored data. */

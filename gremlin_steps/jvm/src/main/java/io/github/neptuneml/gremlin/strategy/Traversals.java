@@ -6,9 +6,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Predicate;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Configuring;
+import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 
 /** Reading a traversal: all its children, and the predicates on its steps. */
@@ -27,6 +29,19 @@ final class Traversals {
         final List<Traversal.Admin<?, ?>> tree = new ArrayList<>();
         TraversalHelper.applyTraversalRecursively(tree::add, root);
         return tree;
+    }
+
+    /** Whether a test holds for a traversal or anything nested in it, parents first; every query pays for this walk. */
+    static boolean any(final Traversal.Admin<?, ?> traversal, final Predicate<Traversal.Admin<?, ?>> test) {
+        if (test.test(traversal)) return true;
+        final List<Step> steps = traversal.getSteps();
+        for (int i = 0; i < steps.size(); i++) {
+            if (!(steps.get(i) instanceof TraversalParent)) continue;
+            final TraversalParent parent = (TraversalParent) steps.get(i);
+            for (final Traversal.Admin<?, ?> child : parent.getLocalChildren()) if (any(child, test)) return true;
+            for (final Traversal.Admin<?, ?> child : parent.getGlobalChildren()) if (any(child, test)) return true;
+        }
+        return false;
     }
 
     /** The predicates that {@code with(...)} gave to a step; where one was given twice, the last value. */
