@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gremlin_python.process.graph_traversal import __
+from gremlin_python.process.traversal import Order, P, T
 
 from neptuneml_plugin.gremlin_server import console_command
-from tests.contract.queries import Steps, to_groovy
+from tests.contract.queries import Step, Steps, to_text
 
 JAVASCRIPT = Path(__file__).parent / "javascript"
 REMOTE_YAML = """\
@@ -32,15 +33,23 @@ def ask_python(source: Any, steps: Steps) -> list[Any]:
     return found
 
 
-def _python_step(traversal: Any, step: list[Any]) -> Any:
-    name = step[0] if step[0] == "V" else re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", step[0])
+def _python_step(traversal: Any, step: Step) -> Any:
+    name = step[0] if step[0] in "VE" else re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", step[0])
     name += "_" if keyword.iskeyword(name) else ""
-    arguments = [_python_child(value) if isinstance(value, dict) else value for value in step[1:]]
-    return getattr(traversal, name)(*arguments)
+    return getattr(traversal, name)(*map(_python_argument, step[1:]))
 
 
-def _python_child(value: dict[str, Any]) -> Any:
-    return functools.reduce(_python_step, value["child"], __)
+def _python_argument(value: Any) -> Any:
+    match value:
+        case {"child": steps}:
+            return functools.reduce(_python_step, steps, __)
+        case {"P": [name, *values]}:
+            return getattr(P, name)(*values)
+        case {"Order": name}:
+            return Order[name]
+        case {"T": name}:
+            return T[name]
+    return value
 
 
 def ask_console(port: int, data_root: Path, folder: Path, queries: Queries) -> dict[str, list[str]]:
@@ -49,7 +58,7 @@ def ask_console(port: int, data_root: Path, folder: Path, queries: Queries) -> d
     remote.write_text(REMOTE_YAML.format(port=port))
     lines = [f":remote connect tinkerpop.server {remote}", ":remote console"]
     for name, steps in queries.items():
-        lines += [f"'query: {name}'", to_groovy(steps)]
+        lines += [f"'query: {name}'", to_text(steps)]
     done = subprocess.run(
         console_command(data_root),
         input="\n".join([*lines, ":quit", ""]),
