@@ -1,4 +1,4 @@
-"""Gremlin Servers of several TinkerPop releases and graph databases, each with the plugin and a service of its own."""
+"""Gremlin Servers of several TinkerPop releases and graphs, each with the plugin and a service of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,9 +36,7 @@ PLATFORMS: dict[str, dict[str, Any]] = {
     f"TinkerTransactionGraph {NEWEST}": {"graph_settings": _TRANSACTIONS},
     "JanusGraph 1.1.0": {"jar_set": JANUSGRAPH_JARS, "graph_settings": _JANUSGRAPH},
 }
-#: Those of two releases that clients of every language ask.
-TINKERGRAPHS = [name for name in PLATFORMS if name.startswith("TinkerGraph")]
-TRANSACTIONAL = [name for name in PLATFORMS if name not in TINKERGRAPHS]
+TRANSACTIONAL = [name for name in PLATFORMS if not name.startswith("TinkerGraph")]
 
 
 @dataclass(frozen=True)

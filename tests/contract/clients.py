@@ -13,9 +13,10 @@ from gremlin_python.process.graph_traversal import __
 from gremlin_python.process.traversal import Order, P, T
 
 from neptuneml_plugin.gremlin_server import console_command
+from neptuneml_plugin.jars import JarSet, find_java
 from tests.contract.queries import Step, Steps, to_text
 
-JAVASCRIPT = Path(__file__).parent / "javascript"
+JAVA, JAVASCRIPT, GO = (Path(__file__).parent / language for language in ("java", "javascript", "go"))
 REMOTE_YAML = """\
 hosts: [127.0.0.1]
 port: {port}
@@ -79,10 +80,31 @@ def _console_answers(output: str) -> dict[str, list[str]]:
 
 def ask_javascript(node: str, url: str, mime_type: str, queries: Queries) -> dict[str, list[Any]]:
     """Return the answers of JavaScript's `gremlin`, run by the Node at `node`."""
+    return _ask([node, "ask.js", url, f"application/vnd.{mime_type}"], queries, JAVASCRIPT)
+
+
+def java_driver(version: str) -> JarSet:
+    """Return a release of the Java driver, and the script engine that `Ask.java` reads queries with."""
+    tinkerpop = [f"org.apache.tinkerpop:{name}:{version}" for name in ("gremlin-driver", "gremlin-groovy")]
+    return JarSet(f"gremlin-driver-{version}", (*tinkerpop, "org.slf4j:slf4j-nop:1.7.36"))
+
+
+def ask_java(library: Path, port: int, serializer: str, queries: Queries) -> dict[str, list[Any]]:
+    """Return the answers of the Java driver in the folder `library`; `serializer` is one of its `Serializers`."""
+    options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{library}/*"]
+    texts = {name: to_text(steps) for name, steps in queries.items()}
+    return _ask([str(find_java().executable), *options, "Ask.java", str(port), serializer], texts, JAVA)
+
+
+def ask_go(program: Path, url: str, queries: Queries) -> dict[str, list[Any]]:
+    """Return the answers of gremlin-go, which `program` was built with."""
+    return _ask([str(program), url], queries, GO)
+
+
+def _ask(command: list[str], queries: Mapping[str, Any], folder: Path) -> dict[str, list[Any]]:
     done = subprocess.run(
-        [node, "ask.js", url, f"application/vnd.{mime_type}"],
-        input=json.dumps(queries), capture_output=True, text=True, cwd=JAVASCRIPT, check=False, timeout=120,
-    )  # fmt: skip
+        command, input=json.dumps(queries), capture_output=True, text=True, cwd=folder, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr
-    answers: dict[str, list[Any]] = json.loads(done.stdout)
+    answers: dict[str, list[Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers

@@ -44,6 +44,21 @@ def read_ids(source: Any) -> Ids:
     )
 
 
+def to_groovy(ids: Ids) -> str:
+    """Return a script's line that adds the graph with given ids."""
+    added = [
+        f"addV('{'person' if name in PEOPLE else 'movie'}').property(T.id, {ids.vertices[name]}).property('name', '{name}')"
+        f".as('{name}')"
+        for name in (*PEOPLE, *MOVIES)
+    ]
+    for edge, stars in RATINGS.items():
+        person, movie = edge.split("->")
+        added.append(
+            f"addE('rated').from('{person}').to('{movie}').property(T.id, {ids.edges[edge]}).property('stars', {stars})"
+        )
+    return f"g.{'.'.join(added)}.iterate()"
+
+
 def endpoints(ids: Ids, id_type: str = "Long") -> dict[str, FakeEndpoint]:
     """Return an endpoint per task."""
     return {

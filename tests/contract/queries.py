@@ -23,7 +23,7 @@ _COUNTRY_OF: Steps = [*_CLASS, ["value"]]
 _AGE_OF: Steps = [["values", "age"], ["with", "Neptune#ml.regression"]]
 #: Understood everywhere; gremlin-lang of TinkerPop 3.8 cannot parse options after `out('rated')` (decision 28).
 _WOULD_RATE: Steps = [["out"], ["with", "Neptune#ml.prediction", "rated"], ["hasLabel", "movie"]]
-LABEL_AS_ARGUMENT = "links, with the label as the step's argument"
+LABEL_AS_ARGUMENT = "links, the label as an argument"
 
 #: Name -> steps and the answers, in order.
 QUERIES: dict[str, tuple[Steps, list[Any]]] = {
@@ -63,8 +63,8 @@ QUERIES: dict[str, tuple[Steps, list[Any]]] = {
         ["cy", "ann"],
     ),
     "scores of links": (
-        [_LINKS, _TWO, *_ANN, ["out"], ["with", "Neptune#ml.prediction", "rated"], ["with", "Neptune#ml.score", "s"],
-         ["hasLabel", "movie"], ["select", "s"]],
+        [_LINKS, _TWO, *_ANN, ["out"], ["with", "Neptune#ml.prediction", "rated"],
+         ["with", "Neptune#ml.score", "s"], ["hasLabel", "movie"], ["select", "s"]],
         [0.875, 0.75],
     ),
     "links that are no edges yet": (
