@@ -46,16 +46,16 @@ def read_ids(source: Any) -> Ids:
 
 def to_groovy(ids: Ids) -> str:
     """Return a script's line that adds the graph with given ids."""
-    added = [
-        f"addV('{'person' if name in PEOPLE else 'movie'}').property(T.id, {ids.vertices[name]}).property('name', '{name}')"
-        f".as('{name}')"
-        for name in (*PEOPLE, *MOVIES)
-    ]
+    added = []
+    for name in (*PEOPLE, *MOVIES):
+        label = "person" if name in PEOPLE else "movie"
+        added.append(
+            f"addV('{label}').property(T.id, {ids.vertices[name]}).property('name', '{name}').as('{name}')"
+        )
     for edge, stars in RATINGS.items():
         person, movie = edge.split("->")
-        added.append(
-            f"addE('rated').from('{person}').to('{movie}').property(T.id, {ids.edges[edge]}).property('stars', {stars})"
-        )
+        added.append(f"addE('rated').from('{person}').to('{movie}')")
+        added.append(f"property(T.id, {ids.edges[edge]}).property('stars', {stars})")
     return f"g.{'.'.join(added)}.iterate()"
 
 

@@ -58,8 +58,8 @@ QUERIES: dict[str, tuple[Steps, list[Any]]] = {
         ["alien", "up"],
     ),
     "links from their other end": (
-        [_LINKS, _TWO, ["V"], ["has", "movie", "name", "alien"], ["in"], ["with", "Neptune#ml.prediction", "rated"],
-         ["hasLabel", "person"], ["values", "name"]],
+        [_LINKS, _TWO, ["V"], ["has", "movie", "name", "alien"], ["in"],
+         ["with", "Neptune#ml.prediction", "rated"], ["hasLabel", "person"], ["values", "name"]],
         ["cy", "ann"],
     ),
     "scores of links": (

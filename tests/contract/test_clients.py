@@ -33,7 +33,7 @@ def test_a_script_in_the_gremlin_console(platform: Platform, server_data_root: P
         import org.apache.tinkerpop.gremlin.driver.remote.DriverRemoteConnection
         connection = DriverRemoteConnection.using('127.0.0.1', {platform.server.port}, 'g')
         g = traversal().withRemote(connection)
-        println {to_text(platform.queries["where"])}.toList()
+        println String.valueOf({to_text(platform.queries["where"])}.toList())
         connection.close()
         """,
     )
@@ -59,7 +59,7 @@ def test_a_graph_in_the_gremlin_console(
             settings.setProperty('gremlin.tinkergraph.edgeIdManager', 'LONG')
             g = traversal().withEmbedded(TinkerGraph.open(settings))
             {to_groovy(ids)}
-            {"; ".join(f"println {query}.toList()" for query in queries)}
+            {"; ".join(f"println String.valueOf({query}.toList())" for query in queries)}
             """,
         )
     assert printed == [java_text(answers) for answers in EXPECTED.values()]

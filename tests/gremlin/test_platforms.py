@@ -1,4 +1,4 @@
-"""One table of queries on every platform: as bytecode and scripts, in every format, in sessions, in transactions."""
+"""One table of queries on every platform: bytecode and scripts, in every format, sessions and transactions."""
 
 import json
 import urllib.request
@@ -71,9 +71,9 @@ def test_bytecode_in_graphson(platform: Platform, connect: Connect) -> None:
 
 
 @pytest.mark.parametrize(
-    "serializer", [GraphBinarySerializersV1, GraphSONSerializersV3d0], ids=lambda s: s.__name__
+    ("language", "serializer"),
+    [("gremlin-groovy", GraphBinarySerializersV1), ("gremlin-lang", GraphSONSerializersV3d0)],
 )
-@pytest.mark.parametrize("language", ["gremlin-groovy", "gremlin-lang"])
 def test_scripts(platform: Platform, submit: Submit, language: str, serializer: Any) -> None:
     asked = scripts(platform, language)
     found = {name: submit(text, language, serializer=serializer) for name, text in asked.items()}
