@@ -13,6 +13,9 @@ TORCH ?=
 
 MAVEN_FLAGS := -B -q -ntp -Dstyle.color=never
 
+# The jar's tests are compiled once, against the oldest release, and run on both: one jar for the two.
+NEWEST_TINKERPOP := 3.8.1
+
 JVM_SOURCES := gremlin_steps/jvm/pom.xml $(shell find gremlin_steps/jvm/src/main -type f)
 
 .PHONY: help setup quickstart test test-clients test-gherkin check lint bench lock clean
@@ -27,9 +30,10 @@ quickstart: setup ## the whole loop on the embedded server, on air-routes
 
 test: setup ## everything but what the next two run
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) test
+	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) surefire:test -Dtinkerpop.version=$(NEWEST_TINKERPOP)
 	$(BIN)/pytest -m "not clients and not gherkin"
 
-test-clients: setup ## clients in other languages (JavaScript)
+test-clients: setup ## clients in other languages (Java, JavaScript, Go)
 	$(BIN)/pytest -m clients
 
 test-gherkin: setup ## TinkerPop's own feature suite, with and without the plugin

@@ -125,7 +125,7 @@ def start(config: GremlinServerConfig, *, foreground: bool = False, progress: Pr
         raise PreconditionsFailed(_port_taken(config.port, config.data_root))
     port = config.port or free_port()
     java = jars.find_java()
-    library = fetch(config.data_root, progress)
+    library = jars.resolve(config.jar_set, config.data_root, progress)
     folder = _folder(config.data_root, port)
     write_configuration(config, port, folder)
     progress(f"starting a Gremlin Server with the graph '{config.graph}' on port {port}")

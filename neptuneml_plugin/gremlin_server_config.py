@@ -1,6 +1,6 @@
 """What the embedded Gremlin Server is told: settings, and the files that it is started with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ class GremlinServerConfig:
     jvm_options: tuple[str, ...] = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
     #: How long a query may take unless it says otherwise.
     evaluation_timeout_ms: int = 30_000
+    #: The server's class path: TinkerPop's release, and another graph's jars.
+    jar_set: jars.JarSet = jars.SERVER_JARS
+    #: What stands in `graph.properties`; None: TinkerGraph's settings, with the sample and id manager of above.
+    graph_settings: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.graph not in GRAPHS:
@@ -95,17 +99,22 @@ def _serializers() -> Iterator[dict[str, Any]]:
 
 
 def graph_properties(config: GremlinServerConfig) -> str:
-    """Return TinkerGraph's settings, and the sample that the start script loads."""
+    """Return the graph's settings; those of TinkerGraph name the sample that the start script loads."""
+    settings = _tinkergraph(config) if config.graph_settings is None else config.graph_settings
+    return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _tinkergraph(config: GremlinServerConfig) -> dict[str, str]:
     sample, own_id_manager = GRAPHS[config.graph]
     id_manager = config.id_manager or own_id_manager
-    # Vertex properties get ids from a counter, which is a Long whatever the elements have.
-    return (
-        "gremlin.graph=org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerGraph\n"
-        f"gremlin.tinkergraph.vertexIdManager={id_manager}\n"
-        f"gremlin.tinkergraph.edgeIdManager={id_manager}\n"
-        "gremlin.tinkergraph.vertexPropertyIdManager=LONG\n"
-        f"neptuneml.sample={sample}\n"
-    )
+    return {
+        "gremlin.graph": "org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerGraph",
+        "gremlin.tinkergraph.vertexIdManager": id_manager,
+        "gremlin.tinkergraph.edgeIdManager": id_manager,
+        # Vertex properties get ids from a counter, which is a Long whatever the elements have.
+        "gremlin.tinkergraph.vertexPropertyIdManager": "LONG",
+        "neptuneml.sample": sample,
+    }
 
 
 _LOGBACK = """\

@@ -52,15 +52,24 @@ class JarSet:
     coordinates: tuple[str, ...]
 
 
-SERVER_JARS = JarSet(
-    f"gremlin-server-{TINKERPOP_VERSION}",
-    (
-        f"org.apache.tinkerpop:gremlin-server:{TINKERPOP_VERSION}",
-        f"org.apache.tinkerpop:tinkergraph-gremlin:{TINKERPOP_VERSION}",
-        "org.slf4j:slf4j-api:1.7.36",
-        "ch.qos.logback:logback-classic:1.2.13",
-    ),
-)
+def server_jars(version: str, *further: str) -> JarSet:
+    """Return what a Gremlin Server of a TinkerPop release needs: TinkerGraph, and what `further` coordinates name.
+
+    `further` come last, so that Maven takes TinkerPop's release from here where they depend on another one.
+    """
+    return JarSet(
+        "-".join([f"gremlin-server-{version}", *(coordinate.split(":")[1] for coordinate in further)]),
+        (
+            f"org.apache.tinkerpop:gremlin-server:{version}",
+            f"org.apache.tinkerpop:tinkergraph-gremlin:{version}",
+            "org.slf4j:slf4j-api:1.7.36",
+            "ch.qos.logback:logback-classic:1.2.13",
+            *further,
+        ),
+    )
+
+
+SERVER_JARS = server_jars(TINKERPOP_VERSION)
 CONSOLE_JARS = JarSet(
     f"gremlin-console-{CONSOLE_VERSION}",
     (

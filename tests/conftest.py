@@ -1,5 +1,6 @@
 """Real servers, started once per session and only where a test asks for them."""
 
+import contextlib
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from neptuneml_plugin import gremlin_server
 from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from neptuneml_plugin.testing import FakeService
+from tests import platforms
+from tests.platforms import Platform
 from tests.quickstart_stack import UP, QuickstartStack, quickstart_process
 from tests.servers import Connect, make_data_root
 
@@ -41,6 +44,26 @@ def gremlin_server_any_ids(server_data_root: Path, fake_service: FakeService) ->
     settings = GremlinServerConfig(server_data_root, "empty", port=0, service_url=fake_service.url, heap_mib=512)
     with gremlin_server.running_server(settings) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def platform_named(server_data_root: Path) -> Iterator[Callable[[str], Platform]]:
+    """Return a function that gives one of `PLATFORMS`, started when it is first asked for."""
+    running: dict[str, Platform] = {}
+    with contextlib.ExitStack() as stack:
+
+        def started(name: str) -> Platform:
+            if name not in running:
+                running[name] = stack.enter_context(platforms.running(name, server_data_root))
+            return running[name]
+
+        yield started
+
+
+@pytest.fixture(params=platforms.PLATFORMS)
+def platform(request: pytest.FixtureRequest, platform_named: Callable[[str], Platform]) -> Platform:
+    """Every platform; parametrize it indirectly to choose some."""
+    return platform_named(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -209,6 +209,11 @@ def test_ids_are_treated_as_asked(tmp_path: Path, id_manager: str | None, graph:
     assert properties["gremlin.tinkergraph.edgeIdManager"] == written
 
 
+def test_another_graphs_settings_stand_alone(tmp_path: Path) -> None:
+    settings = GremlinServerConfig(tmp_path, graph_settings={"gremlin.graph": "org.example.Graph", "a.b": "1"})
+    assert graph_properties(settings) == "gremlin.graph=org.example.Graph\na.b=1\n"
+
+
 def test_the_plugin_text_is_what_the_embedded_server_uses(tmp_path: Path, fake_jar: Callable[..., Path]) -> None:
     text = embedded.plugin_text(fake_jar(tmp_path / "plugin.jar"), "http://127.0.0.1:8183")
     start = text.index("  scriptEngines:")

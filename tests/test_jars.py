@@ -11,6 +11,7 @@ import gremlin_steps
 from neptuneml_plugin import jars
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.jars import JarSet
+from tests.platforms import NEWEST, OLDEST
 
 TINY = JarSet("tiny", ("javax.inject:javax.inject:1",))
 Bin = Callable[[str, str], Path]
@@ -103,6 +104,21 @@ def test_jars_are_fetched_once_and_again_when_one_is_missing(tmp_path: Path) -> 
     fetch()
     assert len(said) == 2
     assert jar.stat().st_size > 4
+
+
+def test_the_jars_of_another_release_have_a_folder_of_their_own() -> None:
+    older = jars.server_jars("3.7.5", "org.example:graph:1.0")
+    assert older.name == "gremlin-server-3.7.5-graph"
+    assert "org.apache.tinkerpop:gremlin-server:3.7.5" in older.coordinates
+    assert older.coordinates[-1] == "org.example:graph:1.0"
+    assert jars.server_jars(jars.TINKERPOP_VERSION) == jars.SERVER_JARS
+
+
+def test_the_java_tests_run_on_the_releases_that_the_servers_are_of() -> None:
+    root = Path(__file__).parents[1]
+    assert f"NEWEST_TINKERPOP := {NEWEST}\n" in (root / "Makefile").read_text()
+    pom = (root / "gremlin_steps" / "jvm" / "pom.xml").read_text()
+    assert f"<tinkerpop.version>{OLDEST}</tinkerpop.version>" in pom
 
 
 @pytest.mark.usefixtures("bin_folder")

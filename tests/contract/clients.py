@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from gremlin_python.process.graph_traversal import __
+from gremlin_python.process.traversal import Order, P, T
 
 from neptuneml_plugin.gremlin_server import console_command
-from tests.contract.queries import Steps, to_groovy
+from neptuneml_plugin.jars import JarSet, find_java
+from tests.contract.queries import Step, Steps, to_text
 
-JAVASCRIPT = Path(__file__).parent / "javascript"
+JAVA, JAVASCRIPT, GO = (Path(__file__).parent / language for language in ("java", "javascript", "go"))
 REMOTE_YAML = """\
 hosts: [127.0.0.1]
 port: {port}
@@ -32,15 +34,23 @@ def ask_python(source: Any, steps: Steps) -> list[Any]:
     return found
 
 
-def _python_step(traversal: Any, step: list[Any]) -> Any:
-    name = step[0] if step[0] == "V" else re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", step[0])
+def _python_step(traversal: Any, step: Step) -> Any:
+    name = step[0] if step[0] in "VE" else re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", step[0])
     name += "_" if keyword.iskeyword(name) else ""
-    arguments = [_python_child(value) if isinstance(value, dict) else value for value in step[1:]]
-    return getattr(traversal, name)(*arguments)
+    return getattr(traversal, name)(*map(_python_argument, step[1:]))
 
 
-def _python_child(value: dict[str, Any]) -> Any:
-    return functools.reduce(_python_step, value["child"], __)
+def _python_argument(value: Any) -> Any:
+    match value:
+        case {"child": steps}:
+            return functools.reduce(_python_step, steps, __)
+        case {"P": [name, *values]}:
+            return getattr(P, name)(*values)
+        case {"Order": name}:
+            return Order[name]
+        case {"T": name}:
+            return T[name]
+    return value
 
 
 def ask_console(port: int, data_root: Path, folder: Path, queries: Queries) -> dict[str, list[str]]:
@@ -49,7 +59,7 @@ def ask_console(port: int, data_root: Path, folder: Path, queries: Queries) -> d
     remote.write_text(REMOTE_YAML.format(port=port))
     lines = [f":remote connect tinkerpop.server {remote}", ":remote console"]
     for name, steps in queries.items():
-        lines += [f"'query: {name}'", to_groovy(steps)]
+        lines += [f"'query: {name}'", to_text(steps)]
     done = subprocess.run(
         console_command(data_root),
         input="\n".join([*lines, ":quit", ""]),
@@ -70,10 +80,31 @@ def _console_answers(output: str) -> dict[str, list[str]]:
 
 def ask_javascript(node: str, url: str, mime_type: str, queries: Queries) -> dict[str, list[Any]]:
     """Return the answers of JavaScript's `gremlin`, run by the Node at `node`."""
+    return _ask([node, "ask.js", url, f"application/vnd.{mime_type}"], queries, JAVASCRIPT)
+
+
+def java_driver(version: str) -> JarSet:
+    """Return a release of the Java driver, and the script engine that `Ask.java` reads queries with."""
+    tinkerpop = [f"org.apache.tinkerpop:{name}:{version}" for name in ("gremlin-driver", "gremlin-groovy")]
+    return JarSet(f"gremlin-driver-{version}", (*tinkerpop, "org.slf4j:slf4j-nop:1.7.36"))
+
+
+def ask_java(library: Path, port: int, serializer: str, queries: Queries) -> dict[str, list[Any]]:
+    """Return the answers of the Java driver in the folder `library`; `serializer` is one of its `Serializers`."""
+    options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{library}/*"]
+    texts = {name: to_text(steps) for name, steps in queries.items()}
+    return _ask([str(find_java().executable), *options, "Ask.java", str(port), serializer], texts, JAVA)
+
+
+def ask_go(program: Path, url: str, queries: Queries) -> dict[str, list[Any]]:
+    """Return the answers of gremlin-go, which `program` was built with."""
+    return _ask([str(program), url], queries, GO)
+
+
+def _ask(command: list[str], queries: Mapping[str, Any], folder: Path) -> dict[str, list[Any]]:
     done = subprocess.run(
-        [node, "ask.js", url, f"application/vnd.{mime_type}"],
-        input=json.dumps(queries), capture_output=True, text=True, cwd=JAVASCRIPT, check=False, timeout=120,
-    )  # fmt: skip
+        command, input=json.dumps(queries), capture_output=True, text=True, cwd=folder, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr
-    answers: dict[str, list[Any]] = json.loads(done.stdout)
+    answers: dict[str, list[Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers

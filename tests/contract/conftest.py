@@ -1,11 +1,12 @@
-"""Node, where a test asks for it."""
+"""Node and Go, where a test asks for them."""
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.contract.clients import JAVASCRIPT
+from tests.contract.clients import GO, JAVASCRIPT
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,16 @@ def node() -> str:
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=JAVASCRIPT, check=True, capture_output=True)
     return node
+
+
+@pytest.fixture(scope="session")
+def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Go client, built with the modules that go.sum names."""
+    go = shutil.which("go")
+    assert go, "these tests need Go 1.19 or later: install it, or run `make test` without them"
+    program = tmp_path_factory.mktemp("go") / "ask"
+    built = subprocess.run(
+        [go, "build", "-mod=readonly", "-o", program, "."], cwd=GO, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    return program
