@@ -234,6 +234,8 @@ class Model(nn.Module):
         self.says_labels = hp.use_edge_labels and described.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
         #: Whether messages are weighed by both ends' degrees.
         self.symmetric = hp.symmetric_norm
+        #: Of an embedding.
+        self.width = hp.num_hidden
         self.encoder = Encoder(described, hp, outputs if self.says_labels else 0)
         self.decoder = _decoder(described, hp, outputs)
         #: Mean and standard deviation of the training labels: regressions learn standardised values.

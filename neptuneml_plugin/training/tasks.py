@@ -129,7 +129,7 @@ def columns_of(labels: Tensor, answer: Answer, classes: int, scale: Tensor) -> T
     """
     if answer is Answer.CLASS:
         return (labels[:, None] == torch.arange(classes, device=labels.device)).float()
-    columns = (labels.reshape(len(labels), -1) - scale[0]) / scale[1]
+    columns = ((labels if labels.dim() > 1 else labels[:, None]) - scale[0]) / scale[1]
     return columns.nan_to_num(0.0).float()
 
 
