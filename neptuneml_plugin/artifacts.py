@@ -368,6 +368,11 @@ def open_artifact(folder: Path, *, verify: bool = True) -> Manifest:
     return manifest
 
 
+def table_name(position: int) -> str:
+    """Return the name, within an artifact, of the table of the node type at `position`."""
+    return f"nodes/{position}/table.bin"
+
+
 def join_labels(labels: Iterable[str]) -> str:
     """Return the name of a vertex type of one or more labels: sorted, joined by `;`."""
     return MULTI_LABEL_SEPARATOR.join(sorted(labels))

@@ -42,6 +42,10 @@ class IdColumn:
         blob, offsets = self._text.tobytes(), self._offsets.tolist()
         return [blob[a:b].decode() for a, b in itertools.pairwise(offsets)]
 
+    def by_hash(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+        """Return the ids' hashes, ascending, and the row of each."""
+        return self._hashes, self._rows
+
     def rows(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the row of each id, -1 for an unknown one; shape (len(ids),)."""
         if not len(self) or not ids:

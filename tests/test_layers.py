@@ -14,6 +14,7 @@ LAYERS = (
     ("errors",),
     ("config", "stage"),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "learn"),
+    ("table",),
     ("export", "processing", "training", "serving", "service"),
     ("jars", "testing"),
     ("gremlin_server_config",),

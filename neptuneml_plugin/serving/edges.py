@@ -1,4 +1,8 @@
-"""The decoder of edge properties, one edge at a time in float64 (`artifacts.Manifest` has the formula)."""
+"""The decoder of edge properties, in float64 (`artifacts.Manifest` has the formula).
+
+An edge gets the same bits in any batch (decision 31): a product of matrices rounds by the shapes that it is given, so
+every edge is a product of its own, with shapes that do not depend on the batch, stacked into one call of numpy.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +13,7 @@ import numpy.typing as npt
 from neptuneml_plugin.artifacts import Manifest
 
 Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 
 
 class EdgeDecoder:
@@ -41,17 +46,24 @@ class EdgeDecoder:
         """Number of classes; 1 for a regression."""
         return len(self._output_bias)
 
-    def decode(self, head: int, tail: int) -> Floats:
-        """Return class probabilities, or the value in the property's unit; shape (width,)."""
-        u, v = self._heads[head].astype(np.float64), self._tails[tail].astype(np.float64)
+    def decode(self, heads: Rows, tails: Rows) -> Floats:
+        """Return class probabilities, or the value in the property's unit; shape (edges, width)."""
+        u, v = self._heads[heads].astype(np.float64), self._tails[tails].astype(np.float64)
         product = u * v
-        hidden = np.maximum(np.concatenate([u, v, product]) @ self._hidden_weight + self._hidden_bias, 0.0)
-        output: Floats = hidden @ self._output_weight + self._output_bias
-        output = output + product.sum() / np.sqrt(len(u)) * self._dot_weight
-        output = output + self._source_bias[head] + self._target_bias[tail]
+        hidden = _each_times(np.concatenate([u, v, product], axis=1), self._hidden_weight) + self._hidden_bias
+        output = _each_times(np.maximum(hidden, 0.0), self._output_weight) + self._output_bias
+        output += product.sum(axis=1, keepdims=True) / np.sqrt(u.shape[1]) * self._dot_weight
+        output += self._source_bias[heads]
+        output += self._target_bias[tails]
         if not self._is_class:
             return output * self._std + self._mean
         return logistic(output) if self._multi_label else _softmax(output)
+
+
+def _each_times(rows: Floats, matrix: Floats) -> Floats:
+    """Return `rows @ matrix`, each row a product of its own."""
+    products: Floats = np.matmul(rows[:, None, :], matrix)
+    return products[:, 0, :]
 
 
 def logistic(x: Floats) -> Floats:
@@ -61,8 +73,8 @@ def logistic(x: Floats) -> Floats:
 
 
 def _softmax(x: Floats) -> Floats:
-    powers: Floats = np.exp(x - x.max())
-    shares: Floats = powers / powers.sum()
+    powers: Floats = np.exp(x - x.max(axis=1, keepdims=True))
+    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
     return shares
 
 

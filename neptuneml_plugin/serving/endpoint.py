@@ -96,8 +96,9 @@ class Endpoint:
 
         check()
         answers = self._predictor.answer(invocation, check)
-        reply = Reply(self.config.endpoint, self.manifest.version, invocation.request_id or request_id, answers)
-        return render_reply(reply)
+        asked = invocation.request_id or request_id
+        version = self.manifest.version
+        return render_reply(Reply(self.config.endpoint, version, asked, answers, columns=invocation.columns))
 
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from neptuneml_plugin.artifacts import EdgeType, Manifest
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.serving.wire import Answer, Invocation, Mode
+from neptuneml_plugin.serving.answers import Answers
+from neptuneml_plugin.serving.wire import Invocation, Mode
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -112,8 +113,8 @@ class LinkRanker:
             for mode in (Mode.PREDICT_TAIL, Mode.PREDICT_HEAD)
         }
 
-    def rank(self, invocation: Invocation, check: Callable[[], None]) -> list[list[Answer]]:
-        """Return the candidates of each item with calibrated scores (decision 16), best first."""
+    def rank(self, invocation: Invocation, least: float, check: Callable[[], None]) -> Answers:
+        """Return the candidates of each item with calibrated scores of at least `least` (decision 16), best first."""
         tails = invocation.mode is Mode.PREDICT_TAIL
         ids = invocation.items.heads if tails else invocation.items.tails
         types = invocation.items.head_types if tails else invocation.items.tail_types
@@ -124,11 +125,16 @@ class LinkRanker:
             choice = _choose(offered, label or default, invocation.mode)
             if choice is not None:
                 groups.setdefault(choice, []).append(position)
-        answers: list[list[Answer]] = [[] for _ in ids]
+        ranked: list[list[tuple[str, float]]] = [[] for _ in ids]
         for choice, positions in groups.items():
             for position, best in self._group(offered[choice][1], positions, ids, invocation, check):
-                answers[position] = [Answer(id=name, score=self._calibrate(score)) for score, name in best]
-        return answers
+                calibrated = [(name, self._calibrate(score)) for score, name in best]
+                ranked[position] = [(name, score) for name, score in calibrated if score >= least]
+        return Answers(
+            counts=np.array([len(best) for best in ranked], np.int64),
+            ids=[name for best in ranked for name, _ in best],
+            scores=np.array([score for best in ranked for _, score in best], np.float64),
+        )
 
     def _offered(self, invocation: Invocation) -> list[tuple[EdgeType, Direction]]:
         """Return the directions that the request's edge label and candidate label leave."""

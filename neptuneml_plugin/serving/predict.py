@@ -1,7 +1,8 @@
 """Artifact + invocation -> answers. Pure: numpy only, no clock, no network.
 
 The same item gets the same answer, bit for bit, alone or in any batch (decision 31): stored predictions are looked
-up; edges are decoded one at a time in float64; candidates of a link are re-scored in float64, summed in one order.
+up; edges are decoded by operations that see one edge each, in float64; candidates of a link are re-scored in
+float64, summed in one order.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,23 +15,24 @@ import numpy.typing as npt
 from neptuneml_plugin.artifacts import Manifest, Target, Task, open_artifact
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.ids import IdColumn
+from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.edges import EdgeDecoder
 from neptuneml_plugin.serving.links import LinkRanker
-from neptuneml_plugin.serving.wire import Answer, Invocation, Items, Mode
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.table import rank_classes
 
 Floats = npt.NDArray[np.float64]
-Answers = list[list[Answer]]
 #: Called now and then; raises when the caller's deadline has passed.
 Check = Callable[[], None]
 
-EDGES_PER_CHECK = 64
+EDGES_PER_BLOCK = 512
 
 
 class Predictor(Protocol):
     """Answers the invocations of one task."""
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
-        """Return one list per item, best first; empty for an item that the artifact does not know."""
+        """Return each item's answers, best first; none for an item that the artifact does not know."""
 
 
 def open_predictor(folder: Path) -> tuple[Manifest, Predictor]:
@@ -66,7 +68,7 @@ class NodePredictor:
         known = np.flatnonzero(rows >= 0)
         check()
         output = np.asarray(self._predictions[rows[known]], dtype=np.float64)
-        return _spread(len(rows), known, _answers(output, invocation, self._manifest))
+        return _answers(output, invocation, self._manifest).spread(len(rows), known)
 
 
 class EdgePredictor:
@@ -89,22 +91,15 @@ class EdgePredictor:
         heads, tails = self._heads.rows(items.heads), self._tails.rows(items.tails)
         known = np.flatnonzero((heads >= 0) & (tails >= 0) & self._of_type(items))
         output = np.empty((len(known), self._decoder.width))
-        for index, position in enumerate(known):
-            if index % EDGES_PER_CHECK == 0:
-                check()
-            output[index] = self._decoder.decode(int(heads[position]), int(tails[position]))
-        return _spread(len(items), known, _answers(output, invocation, self._manifest))
+        for start in range(0, len(known), EDGES_PER_BLOCK):
+            check()
+            block = known[start : start + EDGES_PER_BLOCK]
+            output[start : start + len(block)] = self._decoder.decode(heads[block], tails[block])
+        return _answers(output, invocation, self._manifest).spread(len(items), known)
 
     def _of_type(self, items: Items) -> npt.NDArray[np.bool_]:
         """Return which items do not name another label for one of their ends (decision 20)."""
-        allowed_heads, allowed_tails = (None, self._type.source), (None, self._type.target)
-        return np.array(
-            [
-                head in allowed_heads and tail in allowed_tails
-                for head, tail in zip(items.head_types, items.tail_types, strict=True)
-            ],
-            dtype=np.bool_,
-        )
+        return _names(items.head_types, self._type.source) & _names(items.tail_types, self._type.target)
 
 
 class LinkPredictor:
@@ -125,11 +120,7 @@ class LinkPredictor:
                 f"property is '{invocation.property_name}', but this endpoint predicts no property; "
                 f"{predicts(self._manifest.target)}"
             )
-        threshold = _threshold(invocation, self._manifest)
-        ranked = self._ranker.rank(invocation, check)
-        if threshold is None:
-            return ranked
-        return [[answer for answer in item if (answer.score or 0.0) >= threshold] for item in ranked]
+        return self._ranker.rank(invocation, _threshold(invocation, self._manifest) or 0.0, check)
 
 
 def predicts(target: Target) -> str:
@@ -168,45 +159,24 @@ def _threshold(invocation: Invocation, manifest: Manifest) -> float | None:
 def _answers(output: Floats, invocation: Invocation, manifest: Manifest) -> Answers:
     """Turn outputs, shape (items, classes or 1), into answers."""
     if manifest.task.is_class:
-        threshold = _threshold(invocation, manifest)
-        return _class_answers(output, manifest.target.classes, invocation, threshold)
-    return [[Answer(value=value)] if np.isfinite(value) else [] for value in output[:, 0].tolist()]
+        best, scores = rank_classes(output, invocation.topk)
+        kept = scores >= (_threshold(invocation, manifest) or 0.0)
+        return Answers(
+            counts=kept.sum(axis=1),
+            indices=best[kept],
+            classes=manifest.target.classes,
+            scores=scores[kept] if invocation.score else None,
+        )
+    values = output[:, 0]
+    finite = np.isfinite(values)
+    return Answers(counts=finite.astype(np.int64), values=values[finite])
 
 
-def _class_answers(
-    probabilities: Floats,
-    classes: Sequence[str | int | float | bool],
-    invocation: Invocation,
-    threshold: float | None,
-) -> Answers:
-    """Return the best classes of each row; ties by class index."""
-    ranked = np.where(np.isfinite(probabilities), probabilities, -1.0)
-    least = threshold or 0.0
-    plain = [Answer(value=value) for value in classes]
-    if invocation.topk == 1 and not invocation.score:
-        enough = (ranked.max(axis=1, initial=-1.0) >= least).tolist()
-        return [
-            [plain[index]] if kept else []
-            for index, kept in zip(ranked.argmax(axis=1).tolist(), enough, strict=True)
-        ]
-    best = np.argsort(-ranked, axis=1, kind="stable")[:, : invocation.topk]
-    scores = np.take_along_axis(ranked, best, axis=1)
-    return [
-        [
-            Answer(value=classes[index], score=score) if invocation.score else plain[index]
-            for index, score in zip(indices, row, strict=True)
-            if score >= least
-        ]
-        for indices, row in zip(best.tolist(), scores.tolist(), strict=True)
-    ]
-
-
-def _spread(count: int, known: npt.NDArray[np.int64], found: Answers) -> Answers:
-    """Return `count` lists, those at `known` filled."""
-    answers: Answers = [[] for _ in range(count)]
-    for position, answer in zip(known.tolist(), found, strict=True):
-        answers[position] = answer
-    return answers
+def _names(labels: Sequence[str | None], allowed: str) -> npt.NDArray[np.bool_]:
+    """Return which items name the allowed label, or none."""
+    if set(labels) <= {None, allowed}:  # nearly always
+        return np.ones(len(labels), np.bool_)
+    return np.array([label in (None, allowed) for label in labels], np.bool_)
 
 
 _PREDICTORS: dict[Task, Callable[[Path, Manifest], Predictor]] = {

@@ -31,12 +31,14 @@ from neptuneml_plugin.artifacts import (
     content_version,
     describe_files,
     read_record,
+    table_name,
     write_record,
 )
 from neptuneml_plugin.config import TransformConfig
 from neptuneml_plugin.errors import ConstraintViolation, InvalidData
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent
+from neptuneml_plugin.table import write_class_table, write_id_table, write_value_table
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, predict, training_edges
@@ -115,8 +117,13 @@ def _write_answers(folder: Path, model: Model, vectors: Vectors, data: TrainingD
         return {"mean": float(model.scale[0]), "std": float(model.scale[1])}
     position = data.samples[0].position
     predictions = predict(model, vectors, data, torch.arange(data.counts[position]))
-    kind = np.float32 if data.task.is_class else np.float64
-    np.save(folder / "nodes" / str(position) / "predictions.npy", predictions.astype(kind))
+    stored = predictions.astype(np.float32 if data.task.is_class else np.float64)
+    np.save(folder / "nodes" / str(position) / "predictions.npy", stored)
+    ids, table = IdColumn(folder / "nodes" / str(position)), folder / table_name(position)
+    if data.task.is_class:
+        write_class_table(table, ids, data.processed.target.classes, stored)
+    else:
+        write_value_table(table, ids, stored[:, 0])
     return {}
 
 
@@ -147,6 +154,8 @@ def _write_links(folder: Path, decoder: LinkDecoder, vectors: Vectors, data: Tra
         tails, heads = training_edges(data, samples)
         _save_index(edge, "tails", tails)
         _save_index(edge, "heads", heads)
+    for kind in sorted({end for samples in data.samples for end in data.ends_of(samples.position)}):
+        write_id_table(folder / table_name(kind), IdColumn(folder / "nodes" / str(kind)))
 
 
 def _write_manifest(

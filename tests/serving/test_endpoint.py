@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.artifacts import Manifest
 from neptuneml_plugin.config import WorkerConfig
+from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.endpoint import Endpoint, create_app
-from neptuneml_plugin.serving.predict import Answers, Check, open_predictor
-from neptuneml_plugin.serving.wire import Answer, Invocation
+from neptuneml_plugin.serving.predict import Check, open_predictor
+from neptuneml_plugin.serving.wire import Invocation
 from tests.made_artifacts import make_artifact
 
 TOKEN = {"Authorization": "Bearer secret-token"}
@@ -40,7 +42,7 @@ class HeldPredictor:
         self.go.wait(30)
         check()
         self.answered += 1
-        return [[Answer(value=1)] for _ in invocation.items.nodes]
+        return Answers(np.ones(len(invocation.items), np.int64), values=np.ones(len(invocation.items)))
 
 
 @contextlib.asynccontextmanager

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.serving import links
-from neptuneml_plugin.serving.predict import Answers, Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Answer, Invocation, Items, Mode
+from neptuneml_plugin.serving.predict import Predictor, open_predictor
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from tests.listed_answers import Answer, Listed, listed
 from tests.made_artifacts import KNOWS, Made, make_artifact
 
 MOVIES = tuple(str(number) for number in range(60))
@@ -38,11 +39,11 @@ def heads(*tails: str, **parameters: Any) -> Invocation:
     return Invocation(Mode.PREDICT_HEAD, items, **parameters)
 
 
-def ask(predictor: Predictor, invocation: Invocation) -> Answers:
-    return predictor.answer(invocation, lambda: None)
+def ask(predictor: Predictor, invocation: Invocation) -> Listed:
+    return listed(predictor.answer(invocation, lambda: None))
 
 
-def names(answers: Answers) -> list[list[str | None]]:
+def names(answers: Listed) -> list[list[str | None]]:
     return [[answer.id for answer in item] for item in answers]
 
 
@@ -207,7 +208,7 @@ def test_the_same_item_gets_the_same_bits_alone_or_in_any_batch(
     topk = data.draw(st.integers(1, 12))
     predictor = every_task[task]
 
-    def some(chosen: list[int]) -> Answers:
+    def some(chosen: list[int]) -> Listed:
         if task.on_nodes:
             mode, items = Mode.PREDICT, Items(nodes=tuple(movies[i] for i in chosen))
         else:

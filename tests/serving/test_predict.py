@@ -8,8 +8,9 @@ import pytest
 
 from neptuneml_plugin.artifacts import MANIFEST, Task
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, TimeLimitExceeded
-from neptuneml_plugin.serving.predict import Answers, Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Answer, Invocation, Items, Mode
+from neptuneml_plugin.serving.predict import Predictor, open_predictor
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from tests.listed_answers import Answer, Listed, listed
 from tests.made_artifacts import Made, make_artifact
 
 NODES = {Task.NODE_CLASS, Task.NODE_REGRESSION}
@@ -20,8 +21,8 @@ def opened(folder: Path, **made: Any) -> Predictor:
     return open_predictor(folder)[1]
 
 
-def ask(predictor: Predictor, invocation: Invocation) -> Answers:
-    return predictor.answer(invocation, lambda: None)
+def ask(predictor: Predictor, invocation: Invocation) -> Listed:
+    return listed(predictor.answer(invocation, lambda: None))
 
 
 def of_nodes(*ids: str, **parameters: Any) -> Invocation:

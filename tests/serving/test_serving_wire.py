@@ -12,7 +12,7 @@ from neptuneml_plugin.errors import (
     NeptuneMLError,
     UnsupportedOperation,
 )
-from neptuneml_plugin.serving.wire import Answer, Invocation, Items, Mode, Reply, parse_invocation, render_reply
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode, parse_invocation
 
 
 def parse(document: Any) -> Invocation:
@@ -184,16 +184,84 @@ def test_round_trip(ids: tuple[str, ...], topk: int, threshold: Any) -> None:
     assert read == Invocation(Mode.PREDICT, Items(nodes=ids), topk=topk, threshold=threshold)
 
 
-def test_the_reply() -> None:
-    answers = [[Answer(value="é", score=0.5), Answer(value=True)], [], [Answer(id="7", score=0.25)]]
-    assert json.loads(render_reply(Reply("e", "v", "r", answers))) == {
-        "endpoint": "e",
-        "artifactVersion": "v",
-        "requestId": "r",
-        "answers": [[{"value": "é", "score": 0.5}, {"value": True}], [], [{"id": "7", "score": 0.25}]],
-    }
+# --- columns ---------------------------------------------------------------------------------------------------
 
 
-def test_numbers_that_are_not_finite_are_never_written() -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        render_reply(Reply("e", "v", "r", [[Answer(value=float("nan"))]]))
+def items(mode: str | None = None, **columns: Any) -> dict[str, Any]:
+    return {"mode": mode, "data": {"globalParameters": {"columns": True}, "items": columns}}
+
+
+LISTS: list[tuple[str | None, str, list[dict[str, Any]]]] = [
+    (None, "nodes", [{"nodeId": "1"}, {"nodeId": "é"}]),
+    (None, "nodes", []),
+    (None, "edges", [{"headNodeId": "1", "tailNodeId": "a"}, {"headNodeId": "2", "tailNodeId": "b"}]),
+    (
+        "predict",
+        "edges",
+        [
+            {"headNodeId": "1", "tailNodeId": "a", "edgeId": "7", "headNodeType": "user"},
+            {"headNodeId": "2", "tailNodeId": "b", "tailNodeType": "é", "properties": {"since": 3}},
+        ],
+    ),
+    ("predict_tail", "edges", [{"headNodeId": "1", "exclude": ["a"]}, {"headNodeId": "2"}]),
+    ("predict_head", "edges", [{"tailNodeId": "a"}, {"tailNodeId": "b", "tailNodeType": "movie"}]),
+    ("predict_tail", "edges", []),
+]
+
+
+@pytest.mark.parametrize(("mode", "member", "listed"), LISTS)
+def test_columns_say_the_same_as_a_list_of_items(
+    mode: str | None, member: str, listed: list[dict[str, Any]]
+) -> None:
+    members = {key for item in listed for key in item}
+    columns = {key: [item.get(key) for item in listed] for key in members}
+    expected = parse({"mode": mode, "data": {member: listed}})
+    read = parse(items(mode, **columns))
+    assert read.items == expected.items
+    assert len(read.items) == len(listed)
+    assert (read.columns, expected.columns) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("document", "kind", "says"),
+    [
+        ({"data": {"items": []}}, InvalidParameter, "data.items must be a JSON object"),
+        ({"data": {"items": {}, "nodes": []}}, InvalidParameter, "both nodes and items"),
+        (items(nodeId="a"), InvalidParameter, "data.items.nodeId must be a list, not 'a'"),
+        (items(nodeId=None), InvalidParameter, "data.items.nodeId must be a list, not None"),
+        (items(nodeID=["a"]), InvalidParameter, "'nodeID' in data.items .did you mean 'nodeId'"),
+        (items(nodeId=[1]), InvalidParameter, "nodeId must be a text, not 1"),
+        (items(nodeId=["\ud800"]), InvalidParameter, "surrogate"),
+        (items(nodeId=["a", None]), MissingParameter, "an item of data.items lacks 'nodeId'"),
+        (items(nodeId=["a"], headNodeId=["a"]), InvalidParameter, "both nodeId and members of edges"),
+        (items("predict_tail", nodeId=["a"]), InvalidParameter, "'nodeId' in data.items"),
+        (items(headNodeId=["a"]), MissingParameter, "lacks 'tailNodeId'"),
+        (items(headNodeId=["a"], tailNodeId=[]), InvalidParameter, "equally long, not .*'tailNodeId': 0"),
+        (items(headNodeId=["a"], tailNodeId=["b"], exclude=[["c"]]), InvalidParameter, "'exclude' in data.items"),
+        (items(headNodeId=["a"], tailNodeId=["b"], headNodeType=[1]), InvalidParameter, "headNodeType must be"),
+        (items(headNodeId=["a"], tailNodeId=["b"], edgeId=[1]), InvalidParameter, "edgeId must be a text"),
+        (items(headNodeId=["a"], tailNodeId=["b"], properties=[1]), InvalidParameter, "properties must be a JSON"),
+        (items("predict_tail", headNodeId=["a"], exclude=["c"]), InvalidParameter, "exclude must be a list"),
+        (nodes("a", columns="yes"), InvalidParameter, "columns must be true or false"),
+    ],
+)
+def test_refusals_of_columns(document: Any, kind: type[NeptuneMLError], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        parse(document)
+
+
+COLUMNS = st.dictionaries(
+    st.sampled_from(["nodeId", "headNodeId", "tailNodeId", "edgeId", "headNodeType", "properties", "exclude"]),
+    JSON | st.lists(st.none() | st.text(max_size=2) | JSON, max_size=3),
+    max_size=4,
+)
+
+
+@given(columns=COLUMNS, mode=st.none() | st.sampled_from(list(Mode)))
+def test_garbage_in_columns_is_refused_as_the_callers_fault_or_read(columns: Any, mode: str | None) -> None:
+    try:
+        read = parse(items(mode, **columns)).items
+    except NeptuneMLError as error:
+        assert error.http_status == 400  # noqa: PT017 - the point is that nothing else is raised
+    else:
+        assert {len(column) for column in vars(read).values()} <= {0, len(read)}

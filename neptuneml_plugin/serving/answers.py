@@ -1,0 +1,103 @@
+"""The answers to an invocation in columns, and as the JSON that callers get (`docs/wire.md`, section 2)."""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers to all items, one after the other: no Python object per answer.
+
+    One of `indices`, `values` and `ids` is there, and is as long as the sum of `counts`.
+    """
+
+    #: How many answers each item has; shape (items,).
+    counts: Integers
+    #: Classification: positions in `classes`, best first.
+    indices: Integers | None = None
+    classes: Sequence[str | int | float | bool] = ()
+    #: Regression.
+    values: Floats | None = None
+    #: Link prediction: ids of candidates, best first.
+    ids: Sequence[str] | None = None
+    #: None where they are not asked for.
+    scores: Floats | None = None
+
+    def spread(self, count: int, known: Integers) -> "Answers":
+        """Return the answers to `count` items, of which those at `known`, ascending, have these."""
+        counts = np.zeros(count, np.int64)
+        counts[known] = self.counts
+        return dataclasses.replace(self, counts=counts)
+
+
+def columns(answers: Answers) -> dict[str, Any]:
+    """Return the member `columns` of a reply.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    rendered: dict[str, Any] = {}
+    if answers.indices is not None:
+        used, indices = np.unique(answers.indices, return_inverse=True)
+        rendered["classes"] = [answers.classes[index] for index in used.tolist()]
+        rendered["indices"] = indices.tolist()
+    elif answers.values is not None:
+        rendered["values"] = _finite(answers.values)
+    else:
+        rendered["ids"] = list(answers.ids or ())
+    if not (answers.counts == 1).all():
+        rendered["counts"] = answers.counts.tolist()
+    if answers.scores is not None:
+        rendered["scores"] = _finite(answers.scores)
+    return rendered
+
+
+def objects(answers: Answers) -> str:
+    """Return the member `answers` of a reply as JSON: one list of objects per item.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    texts = _objects(answers)
+    if (answers.counts == 1).all():
+        lists = texts
+    else:
+        ends = [0, *np.cumsum(answers.counts).tolist()]
+        lists = [",".join(texts[start:end]) for start, end in itertools.pairwise(ends)]
+    return f"[[{'],['.join(lists)}]]" if lists else "[]"
+
+
+def _objects(answers: Answers) -> list[str]:
+    """Return one JSON object per answer."""
+    if answers.indices is not None:
+        names = [f'{{"value":{_json(value)}' for value in answers.classes]
+        begun = [names[index] for index in answers.indices.tolist()]
+    elif answers.values is not None:
+        begun = [f'{{"value":{value!r}' for value in _finite(answers.values)]
+    else:
+        begun = [f'{{"id":{_json(name)}' for name in answers.ids or ()]
+    if answers.scores is None:
+        return [text + "}" for text in begun]
+    return [f'{text},"score":{score!r}}}' for text, score in zip(begun, _finite(answers.scores), strict=True)]
+
+
+def _finite(numbers: Floats) -> list[float]:
+    """Return the numbers, whose `repr` is their JSON."""
+    if not np.isfinite(numbers).all():
+        raise ValueError("numbers that are not finite have no place in a reply")
+    listed: list[float] = numbers.tolist()
+    return listed
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
