@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from neptuneml_plugin.artifacts import ENCODERS, WEIGHTS, EdgeType, GraphSchema, Manifest
-from neptuneml_plugin.errors import InvalidData, InvalidParameter
+from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing.encoders import FittedEncoders, read_encoders
 from neptuneml_plugin.serving.edge_labels import read_labels
@@ -147,6 +147,10 @@ class InductiveModel:
             vectors.append(embedded.vectors[label][torch.from_numpy(at)].double())
             biases.append(self._tables[f"decoder.{name}"].of(embedded.rows[label][at]))
         return self._predictions(self._model.decoder(vectors[0], vectors[1], biases[0] + biases[1]))
+
+    def rows(self, label: str, ids: Sequence[str]) -> Ints:
+        """Return the rows of vertices in the artifact, -1 where it has none."""
+        return self._ids[self._types[label]].rows(ids)
 
     def embeddings(self, embedded: Embedded, label: str, at: Ints) -> Vectors:
         """Return the embeddings of the vertices at these positions."""
@@ -306,16 +310,3 @@ def _seen_degrees(channel: _Channel, opposite: _Channel, count: int) -> Floats:
     if opposite.edges is not None:
         degrees[opposite.receivers] = opposite.edges.drawn_from
     return degrees
-
-
-def check_width(vectors: Vectors, width: int) -> Vectors:
-    """Return embeddings that a caller gave.
-
-    Raises:
-        InvalidParameter: not of this model's width.
-    """
-    if vectors.shape[1] != width:
-        raise InvalidParameter(
-            f"data.newCandidates.embeddings are {vectors.shape[1]} wide, this model's are {width}; embed them anew"
-        )
-    return vectors
