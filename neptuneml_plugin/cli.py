@@ -272,10 +272,34 @@ def _location(_context: click.Context, _option: click.Parameter, given: str) -> 
     return given if "://" in given else str(Path(given).absolute())
 
 
+def _given(options: dict[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def _name(_context: click.Context, _option: click.Parameter, given: str) -> str:
     if not given:
         raise click.BadParameter("an endpoint's name has 1 to 48 letters, digits and hyphens")
     return given
+
+
+def _inductive_options(command: Command) -> Command:
+    for option in (
+        click.option(
+            "--new-node-vectors",
+            "newNodeVectors",
+            type=click.Choice([choice.value for choice in config.NewNodeVectors]),
+            help="What a vertex that the model does not know takes in place of a learned vector: the average over "
+            "its label, or over its neighbours.  [default: type]",
+        ),
+        click.option(
+            "--fanouts",
+            metavar="N,N",
+            help="Edges that an inductive answer reads per edge type, for each hop.  "
+            "[default: those of the training, else 10]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @endpoint_commands.command("create")
@@ -283,26 +307,31 @@ def _name(_context: click.Context, _option: click.Parameter, given: str) -> str:
 @click.option("--artifact", required=True, callback=_location,
               help="TRAIN_OUTPUT/artifact or a transform's output, under the service's data root or one of its "
               "--allow-path folders.")  # fmt: skip
+@_inductive_options
 @_service_options
-def create_endpoint(name: str, artifact: str, url: str, token: str | None) -> None:
+def create_endpoint(name: str, artifact: str, url: str, token: str | None, **options: str | None) -> None:
     """Create the endpoint NAME; return when it is in service, or failed."""
     from neptuneml_plugin.client import ServiceClient
 
     client = ServiceClient(url, token)
     client.wait_until_healthy(timeout_seconds=15)  # the line before may have been `neptuneml serve &`
-    version = client.create_endpoint(name, artifact)
+    version = client.create_endpoint(name, artifact, _given(options))
     click.echo(f"{name} InService {version}")
 
 
 @endpoint_commands.command("update")
 @click.argument("name", callback=_name)
 @click.option("--artifact", required=True, callback=_location, help="The new version's artifact.")
+@_inductive_options
 @_service_options
-def update_endpoint(name: str, artifact: str, url: str, token: str | None) -> None:
-    """Give the endpoint NAME a new artifact; the old one answers until the new one is ready."""
+def update_endpoint(name: str, artifact: str, url: str, token: str | None, **options: str | None) -> None:
+    """Give the endpoint NAME a new artifact; the old one answers until the new one is ready.
+
+    Options that are not given stay as they are.
+    """
     from neptuneml_plugin.client import ServiceClient
 
-    version = ServiceClient(url, token).update_endpoint(name, artifact)
+    version = ServiceClient(url, token).update_endpoint(name, artifact, _given(options))
     click.echo(f"{name} InService {version}")
 
 

@@ -67,21 +67,34 @@ class ServiceClient:
             else:
                 return
 
-    def create_endpoint(self, name: str, artifact: str, timeout_seconds: float = 600.0) -> str:
+    def create_endpoint(
+        self,
+        name: str,
+        artifact: str,
+        options: Mapping[str, Any] | None = None,
+        timeout_seconds: float = 600.0,
+    ) -> str:
         """Create an endpoint and return its version once it is in service.
 
         Args:
             name: its id.
             artifact: where the artifact lies, as the service sees it.
+            options: `newNodeVectors`, `fanouts`.
             timeout_seconds: how long that may take.
 
         Raises:
             FailureByQuery: it failed; the message is the service's reason.
         """
-        self._call("POST", "/ml/endpoints", {"id": name, "artifactLocation": artifact})
+        self._call("POST", "/ml/endpoints", {"id": name, "artifactLocation": artifact, **(options or {})})
         return self._wait_until_in_service(name, timeout_seconds)
 
-    def update_endpoint(self, name: str, artifact: str, timeout_seconds: float = 600.0) -> str:
+    def update_endpoint(
+        self,
+        name: str,
+        artifact: str,
+        options: Mapping[str, Any] | None = None,
+        timeout_seconds: float = 600.0,
+    ) -> str:
         """Give an endpoint another artifact and return its version once that is in service.
 
         Raises:
@@ -89,7 +102,8 @@ class ServiceClient:
         """
         if name in self.list_endpoints():
             self._wait_until_settled(name, timeout_seconds)
-        self._call("POST", "/ml/endpoints", {"id": name, "artifactLocation": artifact, "update": True})
+        body = {"id": name, "artifactLocation": artifact, "update": True, **(options or {})}
+        self._call("POST", "/ml/endpoints", body)
         return self._wait_until_in_service(name, timeout_seconds)
 
     def get_endpoint(self, name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,8 +101,21 @@ class ServiceConfig:
     #: Required as `Authorization: Bearer …` where set.
     token: str | None = field(default=None, repr=False)
     max_body_mib: int = 64
+    #: Edges that an inductive caller draws per edge type, direction and hop, where the model names no fan-outs.
+    inductive_fanout: int = 10
+    #: Vertices unknown to the model that one inductive link prediction may take as candidates (decision 29).
+    max_new_candidates: int = 1000
     #: How long a replaced or deleted version stays loadable: a server's longest evaluation timeout (decision 21).
     pin_seconds: float = 120.0
+
+
+class NewNodeVectors(StrEnum):
+    """Where an inductive answer takes the learned vector of a vertex from that the model does not know."""
+
+    #: The average over its vertex label.
+    TYPE = "type"
+    #: The average over its neighbours.
+    NEIGHBOURS = "neighbours"
 
 
 @dataclass(frozen=True)
@@ -116,9 +130,12 @@ class WorkerConfig:
     max_body_mib: int = 64
     #: Requests waiting for an answer beyond which a worker answers 429.
     max_queue: int = 256
+    #: What a vertex that the model does not know takes in place of a learned vector.
+    new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
 
 
 AnyConfig = TypeVar("AnyConfig")
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def data_root(flag: Path | None = None) -> Path:
@@ -192,10 +209,22 @@ def _strict(kind: type, value: Any) -> Any:
     return kind(value)
 
 
+def one_of(kind: type[Choice], value: Any) -> Choice:
+    """Return the member of `kind` that is spelled so.
+
+    Raises:
+        ValueError: there is none; the message names the nearest.
+    """
+    if isinstance(value, str) and value in set(kind):
+        return kind(value)
+    raise ValueError(f"must be {' or '.join(kind)}, not {value!r}{nearest(str(value), kind)}")
+
+
 _KIND_NAMES: dict[type, str] = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 for _kind in _KIND_NAMES:
     _CONVERTER.register_structure_hook(_kind, lambda value, kind: _strict(kind, value))
+_CONVERTER.register_structure_hook(NewNodeVectors, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
 _CONVERTER.register_structure_hook_factory(
     dataclasses.is_dataclass,

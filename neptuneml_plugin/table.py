@@ -6,7 +6,7 @@ The plugin keeps it instead of asking, so it must say what the worker says: both
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,19 +22,17 @@ CLASS_ENTRY = np.dtype([("class", "<i4"), ("score", "<f4")])
 NO_ANSWER = -1
 
 
-def rank_classes(
-    probabilities: npt.NDArray[np.floating[Any]], k: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.floating[Any]]]:
+Real = TypeVar("Real", bound=np.floating[Any])
+
+
+def rank_classes(probabilities: npt.NDArray[Real], k: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[Real]]:
     """Return the best classes of each row and their scores, shape (rows, at most k); ties by class index.
 
     What is not finite comes last, with the score -1: no answer.
     """
     ranked = np.where(np.isfinite(probabilities), probabilities, probabilities.dtype.type(-1))
-    if k == 1:
-        best = ranked.argmax(axis=1)[:, None]
-    else:
-        best = np.argsort(-ranked, axis=1, kind="stable")[:, :k]
-    return best.astype(np.int64, copy=False), np.take_along_axis(ranked, best, axis=1)
+    best = ranked.argmax(axis=1)[:, None] if k == 1 else np.argsort(-ranked, axis=1, kind="stable")[:, :k]
+    return best, np.take_along_axis(ranked, best, axis=1)
 
 
 def write_class_table(

@@ -5,11 +5,13 @@ says; `service.requests` holds what was asked.
 """
 
 import json
+import re
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -30,6 +32,8 @@ class FakeEndpoint:
     #: prediction is the one end that was given.
     predictions: Mapping[str, Sequence[Answer]]
     version: str = VERSION
+    #: Vertex label -> its `table.bin`: a file that a caller may map, or bytes that it can only get over HTTP.
+    tables: Mapping[str, Path | bytes] = field(default_factory=dict)
     #: Raised instead of answering.
     failure: NeptuneMLError | None = None
 
@@ -107,8 +111,16 @@ class FakeService:
             ResourceNotFound: no such endpoint.
         """
         endpoint = self._endpoint(name)
-        defaults = {"threshold": None, "modes": ["transductive"], "table": None}
-        own = {"name": name, "status": "InService", "version": endpoint.version}
+        defaults = {"threshold": None, "modes": ["transductive"], "inductive": None}
+        tables = [
+            {
+                "label": label,
+                "bytes": len(_content(table)),
+                "path": str(table) if isinstance(table, Path) else f"/nowhere/{name}/table.bin",
+            }
+            for label, table in endpoint.tables.items()
+        ]
+        own = {"name": name, "status": "InService", "version": endpoint.version, "tables": tables}
         return defaults | dict(endpoint.description) | own | {"addresses": [self.url], "token": _token(name)}
 
     def invoke(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -125,10 +137,27 @@ class FakeService:
         pinned = parameters.get("artifactVersion", endpoint.version)
         if pinned != endpoint.version:
             raise ConstraintViolation(f"endpoint '{name}' has version {endpoint.version}, not {pinned}")
-        items = body["data"].get("nodes", []) + body["data"].get("edges", [])
+        data = body["data"]
+        items = data.get("nodes", []) + data.get("edges", []) + _listed(data.get("items", {}))
         answers = [_answer(endpoint, item, parameters) for item in items]
         own = {"endpoint": name, "artifactVersion": endpoint.version}
-        return own | {"requestId": parameters.get("requestId", "none"), "answers": answers}
+        own["requestId"] = parameters.get("requestId", "none")
+        if parameters.get("columns"):
+            task = endpoint.description["task"]
+            scored = task == "link_prediction" or bool(parameters.get("score"))
+            return own | {"columns": _columns(task, answers, scored=scored)}
+        return own | {"answers": answers}
+
+    def table(self, name: str, label: str) -> bytes:
+        """Return the table of a vertex label.
+
+        Raises:
+            ResourceNotFound: no such endpoint or table.
+        """
+        tables = self._endpoint(name).tables
+        if label not in tables:
+            raise ResourceNotFound(f"endpoint '{name}' has no table of '{label}'")
+        return _content(tables[label])
 
     def _endpoint(self, name: str) -> FakeEndpoint:
         if name not in self.endpoints:
@@ -148,6 +177,34 @@ def _answer(endpoint: FakeEndpoint, item: Mapping[str, Any], parameters: Mapping
     ]
     shown = {"id", "value", "score"} if "id" in (rows or [{}])[0] or parameters.get("score") else {"value"}
     return [{name: row[name] for name in row if name in shown} for row in rows[: parameters.get("topk", 1)]]
+
+
+def _listed(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return the items that `data.items` holds in columns."""
+    rows = zip(*columns.values(), strict=True)
+    return [{key: value for key, value in zip(columns, row, strict=True) if value is not None} for row in rows]
+
+
+def _columns(task: str, answers: Sequence[Sequence[Answer]], *, scored: bool) -> dict[str, Any]:
+    """Return answers as the member `columns`."""
+    flat = [answer for item in answers for answer in item]
+    columns: dict[str, Any] = {}
+    if task == "link_prediction":
+        columns["ids"] = [answer["id"] for answer in flat]
+    elif task.endswith("regression"):
+        columns["values"] = [answer["value"] for answer in flat]
+    else:
+        columns["classes"] = list(dict.fromkeys(answer["value"] for answer in flat))
+        columns["indices"] = [columns["classes"].index(answer["value"]) for answer in flat]
+    if any(len(item) != 1 for item in answers):
+        columns["counts"] = [len(item) for item in answers]
+    if scored:
+        columns["scores"] = [answer["score"] for answer in flat]
+    return columns
+
+
+def _content(table: Path | bytes) -> bytes:
+    return table if isinstance(table, bytes) else table.read_bytes()
 
 
 def _token(name: str) -> str:
@@ -182,7 +239,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, answer: Any) -> None:
         try:
-            status, body = answer([unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")])
+            path = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
+            if self.command == "GET" and len(path) == 4 and path[0::2] == ["endpoints", "tables"]:
+                self._send_table(path[1], path[3])
+                return
+            status, body = answer(path)
         except NeptuneMLError as error:
             status = error.http_status
             body = {"code": error.code, "detailedMessage": str(error), "message": str(error), "requestId": "none"}
@@ -195,18 +256,38 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def _send_table(self, name: str, label: str) -> None:
+        """Send a table, or the one range of it that is asked for."""
+        self._check_version(name)
+        table = self._service.table(name, label)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        first = int(asked[1]) if asked else 0
+        part = table[first : int(asked[2]) + 1] if asked and asked[2] else table[first:]
+        self.send_response(HTTPStatus.PARTIAL_CONTENT if asked else HTTPStatus.OK)
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{first + len(part) - 1}/{len(table)}")
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+    def _check_version(self, name: str) -> str:
+        """Return the version that is asked for."""
+        version = self._service.describe(name)["version"]
+        wanted = parse_qs(urlsplit(self.path).query).get("version", [version])[0]
+        if wanted != version:
+            raise ResourceNotFound(f"endpoint '{name}' has no version {wanted}")
+        return version  # type: ignore[no-any-return] # a text in every description
+
     def _get(self, path: list[str]) -> tuple[int, Any]:
         if path == ["health"]:
             return HTTPStatus.OK, {"status": "healthy"}
         if len(path) != 2 or path[0] != "endpoints":
             raise ResourceNotFound(f"no such path: {self.path}")
-        description = self._service.describe(path[1])
-        wanted = parse_qs(urlsplit(self.path).query).get("version", [description["version"]])[0]
-        if wanted != description["version"]:
-            raise ResourceNotFound(f"endpoint '{path[1]}' has no version {wanted}")
-        if self.headers.get("If-None-Match") == f'"{wanted}"':
+        version = self._check_version(path[1])
+        if self.headers.get("If-None-Match") == f'"{version}"':
             return HTTPStatus.NOT_MODIFIED, None
-        return HTTPStatus.OK, description
+        return HTTPStatus.OK, self._service.describe(path[1])
 
     def _post(self, path: list[str]) -> tuple[int, Any]:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -31,9 +31,7 @@ def listed(answers: Answers | Embeddings) -> Listed:
     elif answers.values is not None:
         values = answers.values.tolist()
     scores = [None] * count if answers.scores is None else answers.scores.tolist()
-    flat = [
-        Answer(value, name, score)
-        for value, name, score in zip(values, answers.ids or [None] * count, scores, strict=True)
-    ]
+    names = [None] * count if answers.ids is None else answers.ids
+    flat = [Answer(value, name, score) for value, name, score in zip(values, names, scores, strict=True)]
     ends = [0, *np.cumsum(answers.counts).tolist()]
     return [flat[start:end] for start, end in itertools.pairwise(ends)]

@@ -12,6 +12,7 @@ from neptuneml_plugin.artifacts import (
     MANIFEST,
     EdgeSchema,
     EdgeType,
+    FeatureSchema,
     GraphSchema,
     Manifest,
     NodeType,
@@ -19,9 +20,11 @@ from neptuneml_plugin.artifacts import (
     Task,
     content_version,
     describe_files,
+    table_name,
     write_record,
 )
-from neptuneml_plugin.ids import write_ids
+from neptuneml_plugin.ids import IdColumn, write_ids
+from neptuneml_plugin.table import write_class_table, write_id_table, write_value_table
 
 RATED = EdgeType("user", "rated", "movie")
 KNOWS = EdgeType("user", "knows", "user")
@@ -49,6 +52,10 @@ class Made:
     #: (source row, target row) of the training graph.
     training_edges: Sequence[tuple[int, int]] = ((0, 0), (0, 1), (1, 2))
     seed: int = 0
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    user_features: tuple[FeatureSchema, ...] = ()
+    edge_features: tuple[FeatureSchema, ...] = ()
+    model: str = "rgcn"
     #: File name -> array, instead of the generated one.
     overrides: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
@@ -69,10 +76,24 @@ def make_artifact(folder: Path, made: Made | None = None) -> Manifest:
     for name, array in (arrays | dict(made.overrides)).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         np.save(folder / name, array)
+    _write_tables(folder, made)
     (folder / "model.safetensors").write_bytes(b"weights that no stored answer needs")
     manifest = _manifest(folder, made)
     write_record(folder / MANIFEST, manifest)
     return manifest
+
+
+def _write_tables(folder: Path, made: Made) -> None:
+    ids = [IdColumn(folder / f"nodes/{position}") for position in (0, 1)]
+    if made.task.on_nodes:
+        table, predictions = folder / table_name(1), np.load(folder / "nodes/1/predictions.npy")
+        if made.task.is_class:
+            write_class_table(table, ids[1], made.classes, predictions)
+        else:
+            write_value_table(table, ids[1], predictions[:, 0])
+    elif made.task is Task.LINK_PREDICTION:
+        for position in {0 if end == "user" else 1 for end in (made.edge.source, made.edge.target)}:
+            write_id_table(folder / table_name(position), ids[position])
 
 
 def _embeddings(made: Made, random: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
@@ -146,13 +167,13 @@ def _manifest(folder: Path, made: Made) -> Manifest:
         ),
         schema=GraphSchema(
             nodes=(
-                NodeType("user", len(made.users), made.user_id_type),
+                NodeType("user", len(made.users), made.user_id_type, made.user_features),
                 NodeType("movie", len(made.movies), made.movie_id_type),
             ),
-            edges=(EdgeSchema(made.edge, len(made.training_edges)),),
+            edges=(EdgeSchema(made.edge, len(made.training_edges), made.edge_features),),
         ),
-        model="rgcn",
-        hyperparameters={},
+        model=made.model,
+        hyperparameters=made.hyperparameters,
         metrics={},
         files=files,
         threshold=made.threshold,

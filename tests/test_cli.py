@@ -34,8 +34,8 @@ FLAGS = {
     "process": {"--input", "--output", "--config-file-name", "--config", "--json"},
     "train": {"--input", "--output", "--trials", "--parallel", "--model", "--seed", "--config", "--json"},
     "transform": {"--input", "--model", "--output", "--config", "--json"},
-    "endpoint create": {"--artifact", "--service", "--token"},
-    "endpoint update": {"--artifact", "--service", "--token"},
+    "endpoint create": {"--artifact", "--new-node-vectors", "--fanouts", "--service", "--token"},
+    "endpoint update": {"--artifact", "--new-node-vectors", "--fanouts", "--service", "--token"},
     "endpoint list": {"--service", "--token"},
     "endpoint delete": {"--service", "--token"},
 }  # fmt: skip
@@ -338,6 +338,9 @@ def test_the_life_of_an_endpoint(service: RunningService) -> None:
     failed = endpoint(service, "update", "life", "--artifact", service.log.parent / "cut")
     assert failed.returncode == 1
     assert f"version {version} goes on answering" in failed.stderr
+    options = ("--fanouts", "7,3", "--new-node-vectors", "neighbours")
+    assert endpoint(service, "update", "life", "--artifact", good, *options).returncode == 0
+    assert service.client.describe_endpoint("life")["inductive"]["fanouts"] == [7, 3]
     assert endpoint(service, "delete", "life").stdout == "life deleted\n"
     assert "life" not in endpoint(service, "list").stdout
 
@@ -353,6 +356,16 @@ BAD_ENDPOINTS = {
     "no S3 folder": (["create", "none", "--artifact", "s3://b/k"], 2, "location 's3://b/k' is not a folder"),
     "not allowed": (["create", "out", "--artifact", "ROOT/../outside"], 2, "`--allow-path "),
     "bad name": (["create", "a_b", "--artifact", "ROOT/good"], 2, "1 to 48 letters, digits and hyphens"),
+    "no fan-outs": (
+        ["create", "fan", "--artifact", "ROOT/good", "--fanouts", "10,none"],
+        2,
+        "fanouts is '10,none'; it must be positive integers",
+    ),
+    "no vectors": (
+        ["create", "new", "--artifact", "ROOT/good", "--new-node-vectors", "types"],
+        2,
+        "'types' is not one of 'type', 'neighbours'",
+    ),
     "unknown to update": (["update", "nobody", "--artifact", "ROOT/good"], 2, "`neptuneml endpoint create`"),
     "unknown to delete": (["delete", "nobody"], 1, "there is no endpoint 'nobody'"),
     "a path as a name": (["delete", "../health"], 1, "there is no endpoint '../health'"),

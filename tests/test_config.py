@@ -29,6 +29,18 @@ def test_all_problems_are_told_at_once_with_their_path(tmp_path: Path) -> None:
     assert raised.value.source == str(file)
 
 
+def test_a_choice_is_spelled_as_it_is() -> None:
+    given = {"endpoint": "e", "artifact": "/a", "new_node_vectors": "neighbours"}
+    settings = config.structure(config.WorkerConfig, given, "stdin")
+    assert settings.new_node_vectors is config.NewNodeVectors.NEIGHBOURS
+    with pytest.raises(
+        InvalidSettings, match=r"new_node_vectors: must be type or neighbours, not 'neighbors' .did"
+    ):
+        config.structure(config.WorkerConfig, given | {"new_node_vectors": "neighbors"}, "stdin")
+    with pytest.raises(InvalidSettings, match="must be type or neighbours, not 3"):
+        config.structure(config.WorkerConfig, given | {"new_node_vectors": 3}, "stdin")
+
+
 def test_a_missing_required_setting_is_named() -> None:
     with pytest.raises(InvalidSettings, match="required setting 'gremlin' is missing"):
         config.structure(config.ExportConfig, {}, "settings")

@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -76,7 +79,8 @@ def test_a_description_is_whole_and_conditional(service: FakeService) -> None:
         "schema": {"nodes": [{"label": "person", "idType": "Long", "count": 1000}], "edges": []},
         "threshold": None,
         "modes": ["transductive"],
-        "table": None,
+        "tables": [],
+        "inductive": None,
         "addresses": [service.url],
         "token": "token-of-city",
     }
@@ -100,6 +104,59 @@ def test_classification(service: FakeService, parameters: dict[str, Any], expect
         expected,
         [],
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "items", "parameters", "expected"),
+    [
+        ("city", {"nodeId": ["1", "1"]}, {}, {"classes": ["Rome"], "indices": [0, 0]}),
+        (
+            "city",
+            {"nodeId": ["1", "unknown"]},
+            {"topk": 2, "score": True},
+            {"classes": ["Rome", "Oslo"], "indices": [0, 1], "counts": [2, 0], "scores": [0.75, 0.25]},
+        ),
+        (
+            "weight",
+            {"headNodeId": ["1", "1"], "tailNodeId": ["2", "4"], "edgeId": ["7", None]},
+            {},
+            {"values": [0.5, 0.75]},
+        ),
+        (
+            "knows",
+            {"headNodeId": ["1", "1"], "exclude": [["2"], None]},
+            {},
+            {"ids": ["4", "2"], "scores": [0.8, 0.9]},
+        ),
+    ],
+)
+def test_columns(
+    service: FakeService, name: str, items: dict[str, Any], parameters: dict[str, Any], expected: Any
+) -> None:
+    body = {"data": {"globalParameters": parameters | {"columns": True}, "items": items}}
+    assert service.invoke(name, body)["columns"] == expected
+    assert "columns" not in service.invoke(name, {"data": {"globalParameters": parameters, "items": items}})
+
+
+def test_tables_whole_and_in_ranges(service: FakeService, tmp_path: Path) -> None:
+    (tmp_path / "table.bin").write_bytes(b"from a file")
+    tables = {"a/b": b"0123456789", "é": tmp_path / "table.bin"}
+    service.endpoints["tabled"] = replace(service.endpoints["city"], tables=tables)
+    described = service.describe("tabled")["tables"]
+    assert [(table["label"], table["bytes"]) for table in described] == [("a/b", 10), ("é", 11)]
+    assert described[1]["path"] == str(tmp_path / "table.bin")
+    url = f"{service.url}/endpoints/tabled/tables/a%2Fb?version={VERSION}"
+    for given, status, content in (
+        (None, 200, b"0123456789"),
+        ("bytes=2-4", 206, b"234"),
+        ("bytes=8-", 206, b"89"),
+    ):
+        asked = urllib.request.Request(url, headers={"Range": given} if given else {})
+        with urllib.request.urlopen(asked) as answer:
+            assert (answer.status, answer.read()) == (status, content)
+            assert (answer.headers["Content-Range"] is None) == (given is None)
+    assert call(service, "GET", "/endpoints/tabled/tables/none")[0] == 404
+    assert call(service, "GET", "/endpoints/tabled/tables/a%2Fb?version=older")[0] == 404
 
 
 def test_edges_are_found_by_id_or_by_their_ends(service: FakeService) -> None:

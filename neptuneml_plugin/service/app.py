@@ -8,11 +8,13 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
 from neptuneml_plugin import __version__
+from neptuneml_plugin.artifacts import table_name
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.error_body import REQUEST_ID, REQUEST_ID_HEADER, answer_errors
 from neptuneml_plugin.errors import (
@@ -26,6 +28,7 @@ from neptuneml_plugin.errors import (
 from neptuneml_plugin.service import wire
 from neptuneml_plugin.service.endpoints import Status
 from neptuneml_plugin.service.guards import CONFIG, check_host_and_origin, check_token
+from neptuneml_plugin.service.inductive import inductive
 from neptuneml_plugin.service.registry import Registry, Served
 from neptuneml_plugin.service.store import Store
 
@@ -94,9 +97,9 @@ async def create_endpoint(request: web.Request) -> web.Response:
     asked = wire.parse_create_endpoint(await _body(request))
     registry = request.app[REGISTRY]
     if asked.update and asked.id is not None:
-        record = await registry.update(asked.id, asked.location)
+        record = await registry.update(asked.id, asked.location, asked.options)
     else:
-        record = await registry.create(asked.id, asked.location)
+        record = await registry.create(asked.id, asked.location, asked.options)
     return web.json_response(wire.render_created(record))
 
 
@@ -130,14 +133,47 @@ async def describe_endpoint(request: web.Request) -> web.Response:
     if version is None:
         record = request.app[REGISTRY].get(name)
         status, reason = record.status, record.failure_reason
-    running = served.worker.running if served else None
-    access = (running.address, running.token) if running else None
-    document = wire.render_description(name, status, reason, served.manifest if served else None, access)
+    document = wire.render_description(name, status, reason, _version(served, request.app[CONFIG]))
     tag = wire.etag(document)
     headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache"}
     if any(known.value in (tag, "*") for known in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     return web.json_response(document, headers=headers)
+
+
+def _version(served: Served | None, config: ServiceConfig) -> wire.Version | None:
+    if served is None:
+        return None
+    worker, manifest = served.worker, served.manifest
+    access = (worker.running.address, worker.running.token) if worker.running else None
+    return wire.Version(manifest, worker.artifact, inductive(manifest, worker.options, config), access)
+
+
+@routes.get("/endpoints/{name}/tables/{label:(?s:.+)}")  # a label may hold anything
+async def table(request: web.Request) -> web.FileResponse:
+    """Send the table of a vertex label, or a range of it."""
+    name, label = request.match_info["name"], request.match_info["label"]
+    served = request.app[REGISTRY].served(name, request.query.get("version") or None)
+    path = None if served is None else await asyncio.to_thread(_table_path, served, label)
+    if path is None:
+        raise ResourceNotFound(f"endpoint '{name}' has no table of '{label}'; its description names those it has")
+    return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+
+def _table_path(served: Served, label: str) -> Path | None:
+    """Return the table's file, if the version has one.
+
+    Raises:
+        ConstraintViolation: it is not the file that the version was made with.
+    """
+    labels = [node.label for node in served.manifest.schema.nodes]
+    name = table_name(labels.index(label)) if label in labels else ""
+    if name not in served.manifest.files:
+        return None
+    path = served.worker.artifact / name
+    if not path.is_file() or path.stat().st_size != served.manifest.files[name].size:
+        raise ConstraintViolation(f"{path} has changed or vanished; update the endpoint with another artifact")
+    return path
 
 
 @routes.post("/endpoints/{name}/invocations")

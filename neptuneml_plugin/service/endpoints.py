@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,48}", re.ASCII)
@@ -38,6 +39,22 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 
 @dataclass(frozen=True)
+class EndpointOptions:
+    """How an endpoint answers inductively; None where nobody has said."""
+
+    new_node_vectors: NewNodeVectors | None = None
+    #: Edges drawn per hop, in place of the model's own fan-outs.
+    fanouts: tuple[int, ...] | None = None
+
+    def over(self, earlier: "EndpointOptions") -> "EndpointOptions":
+        """Return the earlier options, overridden by those that are said here."""
+        return EndpointOptions(self.new_node_vectors or earlier.new_node_vectors, self.fanouts or earlier.fanouts)
+
+
+NO_OPTIONS = EndpointOptions()
+
+
+@dataclass(frozen=True)
 class EndpointRecord:
     """An endpoint as the store keeps it."""
 
@@ -51,6 +68,7 @@ class EndpointRecord:
     #: Version of the artifact in service; None before the first.
     version: str | None = None
     failure_reason: str | None = None
+    options: EndpointOptions = NO_OPTIONS
 
     def become(
         self,
@@ -60,6 +78,7 @@ class EndpointRecord:
         artifact: Path | None = None,
         version: str | None = None,
         failure_reason: str | None = None,
+        options: EndpointOptions | None = None,
     ) -> "EndpointRecord":
         """Return the record in its next state; what is not given stays, but for the failure reason.
 
@@ -75,14 +94,17 @@ class EndpointRecord:
             artifact=artifact or self.artifact,
             version=version or self.version,
             failure_reason=failure_reason,
+            options=options or self.options,
         )
 
 
-def new_record(endpoint_id: str | None, location: str, artifact: Path) -> EndpointRecord:
+def new_record(
+    endpoint_id: str | None, location: str, artifact: Path, options: EndpointOptions = NO_OPTIONS
+) -> EndpointRecord:
     """Return the record of an endpoint about to be created; its id is generated where none is given."""
     created = time.time_ns() // 1_000_000
     chosen = endpoint_id or f"endpoint-{created}-{secrets.token_hex(3)}"
-    return EndpointRecord(chosen, location, artifact, Status.CREATING, created)
+    return EndpointRecord(chosen, location, artifact, Status.CREATING, created, options=options)
 
 
 def check_id(endpoint_id: str) -> str:

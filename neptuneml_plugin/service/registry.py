@@ -16,7 +16,7 @@ from neptuneml_plugin.errors import (
     NeptuneMLError,
     ResourceNotFound,
 )
-from neptuneml_plugin.service.endpoints import EndpointRecord, Status, new_record
+from neptuneml_plugin.service.endpoints import NO_OPTIONS, EndpointOptions, EndpointRecord, Status, new_record
 from neptuneml_plugin.service.locations import resolve_folder
 from neptuneml_plugin.service.store import Store
 from neptuneml_plugin.service.workers import Ports, Worker
@@ -30,6 +30,15 @@ class Served:
 
     worker: Worker
     manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a version is made from."""
+
+    location: str
+    artifact: Path
+    options: EndpointOptions
 
 
 class Registry:
@@ -56,7 +65,7 @@ class Registry:
         for record in await self._store.all():
             again = record.become(Status.CREATING)
             self._records[again.id] = again
-            self._start(again, again.location, again.artifact, expected=again.version)
+            self._start(again, Source(again.location, again.artifact, again.options), expected=again.version)
 
     async def close(self) -> None:
         """Stop all workers; the records stay."""
@@ -102,7 +111,9 @@ class Registry:
             raise ResourceNotFound(f"version {version} of endpoint '{endpoint_id}' is not loadable (any more)")
         return self._pinned[endpoint_id, version]
 
-    async def create(self, endpoint_id: str | None, location: str) -> EndpointRecord:
+    async def create(
+        self, endpoint_id: str | None, location: str, options: EndpointOptions = NO_OPTIONS
+    ) -> EndpointRecord:
         """Record a new endpoint and begin to start its worker.
 
         Raises:
@@ -115,18 +126,25 @@ class Registry:
                 f"id '{endpoint_id}' is already in use; "
                 "`neptuneml endpoint update` (update: true) gives it a new version"
             )
-        record = new_record(endpoint_id, location, artifact)
+        record = new_record(endpoint_id, location, artifact, options)
         self._records = {record.id: record, **self._records}
         try:
             await self._store.put(record)
         except NeptuneMLError:
             del self._records[record.id]
             raise
-        self._start(record, location, artifact)
+        self._start(record, Source(location, artifact, options))
         return record
 
-    async def update(self, endpoint_id: str, location: str) -> EndpointRecord:
+    async def update(
+        self, endpoint_id: str, location: str, options: EndpointOptions = NO_OPTIONS
+    ) -> EndpointRecord:
         """Begin to replace an endpoint's artifact; the version before answers until the new one does.
+
+        Args:
+            endpoint_id: the endpoint.
+            location: the new version's artifact.
+            options: those to change.
 
         Raises:
             InvalidParameter: no such endpoint (in a body: 400).
@@ -139,7 +157,7 @@ class Registry:
             )
         record = self._records[endpoint_id].become(Status.UPDATING)
         await self._set(record)
-        self._start(record, location, artifact)
+        self._start(record, Source(location, artifact, options.over(record.options)))
         return record
 
     async def delete(self, endpoint_id: str) -> None:
@@ -157,20 +175,18 @@ class Registry:
         self._pin(endpoint_id)
         await self._store.remove(endpoint_id)
 
-    def _start(self, record: EndpointRecord, location: str, artifact: Path, expected: str | None = None) -> None:
-        task = asyncio.create_task(
-            self._bring_up(record.id, location, artifact, expected), name=f"start {record.id}"
-        )
+    def _start(self, record: EndpointRecord, source: Source, expected: str | None = None) -> None:
+        task = asyncio.create_task(self._bring_up(record.id, source, expected), name=f"start {record.id}")
         self._starting[record.id] = task
 
-    async def _bring_up(self, endpoint_id: str, location: str, artifact: Path, expected: str | None) -> None:
+    async def _bring_up(self, endpoint_id: str, source: Source, expected: str | None) -> None:
         """Start a worker, then put its version into service, or record why not."""
-        worker = Worker(endpoint_id, artifact, self._config, self._ports, self._on_failure)
+        worker = Worker(endpoint_id, source.artifact, source.options, self._config, self._ports, self._on_failure)
         try:
             manifest = await _start_worker(worker, expected)
         except NeptuneMLError as error:
             self._end(worker.stop())
-            await self._failed(endpoint_id, location, str(error))
+            await self._failed(endpoint_id, source.location, str(error))
             return
         except BaseException:
             self._end(worker.stop())
@@ -178,9 +194,7 @@ class Registry:
         self._pin(endpoint_id)
         self._current[endpoint_id] = Served(worker, manifest)
         record = self._records[endpoint_id]
-        await self._set(
-            record.become(Status.IN_SERVICE, location=location, artifact=artifact, version=manifest.version)
-        )
+        await self._set(record.become(Status.IN_SERVICE, version=manifest.version, **vars(source)))
         _log.info("endpoint %s answers with version %s", endpoint_id, manifest.version)
 
     async def _failed(self, endpoint_id: str, location: str, reason: str) -> None:

@@ -2,16 +2,18 @@
 
 import asyncio
 import dataclasses
+import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
-from neptuneml_plugin.service.endpoints import EndpointRecord, Status
+from neptuneml_plugin.service.endpoints import EndpointOptions, EndpointRecord, Status
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _CREATE = """
 CREATE TABLE IF NOT EXISTS endpoints (
     id TEXT PRIMARY KEY,
@@ -20,12 +22,22 @@ CREATE TABLE IF NOT EXISTS endpoints (
     status TEXT NOT NULL,
     created_at_millis INTEGER NOT NULL,
     version TEXT,
-    failure_reason TEXT
+    failure_reason TEXT,
+    new_node_vectors TEXT,
+    fanouts TEXT
 ) STRICT
 """
+#: Schema version -> what leads from it to the next.
+_MIGRATIONS = {
+    1: (
+        "ALTER TABLE endpoints ADD COLUMN new_node_vectors TEXT",
+        "ALTER TABLE endpoints ADD COLUMN fanouts TEXT",
+    )
+}
 _PUT = """
-INSERT OR REPLACE INTO endpoints (id, location, artifact, status, created_at_millis, version, failure_reason)
-VALUES (:id, :location, :artifact, :status, :created_at_millis, :version, :failure_reason)
+INSERT OR REPLACE INTO endpoints VALUES (
+    :id, :location, :artifact, :status, :created_at_millis, :version, :failure_reason, :new_node_vectors, :fanouts
+)
 """
 _REMOVE = "DELETE FROM endpoints WHERE id = :id"
 _LIST = "SELECT * FROM endpoints ORDER BY created_at_millis DESC, rowid DESC"
@@ -60,8 +72,7 @@ class Store:
         Raises:
             NeptuneMLError: it cannot be written; the disk may be full.
         """
-        values = dataclasses.asdict(record) | {"artifact": str(record.artifact), "status": record.status.value}
-        await self._run(lambda: self._execute(_PUT, values))
+        await self._run(lambda: self._execute(_PUT, _row(record)))
 
     async def remove(self, endpoint_id: str) -> None:
         """Remove a record if it is there."""
@@ -94,8 +105,13 @@ class Store:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA_VERSION:
                 raise PreconditionsFailed(f"{self._path} was written by a later release; use that one")
+            connection.execute("BEGIN IMMEDIATE")
             connection.execute(_CREATE)
+            for earlier in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+                for statement in _MIGRATIONS[earlier]:
+                    connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
         except sqlite3.Error as error:
             damaged = error.sqlite_errorcode in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
             trouble = "is no database of this service" if damaged else "cannot be written (is the disk full?)"
@@ -115,5 +131,23 @@ class Store:
             raise NeptuneMLError(f"{self._path} cannot be read or written: {error}") from None
 
 
+def _row(record: EndpointRecord) -> dict[str, Any]:
+    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    options: EndpointOptions = values.pop("options")
+    return values | {
+        "artifact": str(record.artifact),
+        "status": record.status.value,
+        "new_node_vectors": options.new_node_vectors,
+        "fanouts": None if options.fanouts is None else json.dumps(options.fanouts),
+    }
+
+
 def _record(row: sqlite3.Row) -> EndpointRecord:
-    return EndpointRecord(**(dict(row) | {"artifact": Path(row["artifact"]), "status": Status(row["status"])}))
+    values = dict(row)
+    vectors, fanouts = values.pop("new_node_vectors"), values.pop("fanouts")
+    options = EndpointOptions(
+        None if vectors is None else NewNodeVectors(vectors),
+        None if fanouts is None else tuple(json.loads(fanouts)),
+    )
+    values |= {"artifact": Path(row["artifact"]), "status": Status(row["status"])}
+    return EndpointRecord(**values, options=options)

@@ -8,11 +8,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.artifacts import EdgeType, Manifest, Target
+from neptuneml_plugin.artifacts import EdgeType, Manifest, Target, table_name
+from neptuneml_plugin.config import NewNodeVectors, one_of
 from neptuneml_plugin.errors import BadRequest, InvalidParameter, MissingParameter, UnsupportedOperation
-from neptuneml_plugin.service.endpoints import EndpointRecord, Status, check_id
+from neptuneml_plugin.service.endpoints import NO_OPTIONS, EndpointOptions, EndpointRecord, Status, check_id
+from neptuneml_plugin.service.inductive import Inductive
 
 DEFAULT_MAX_ITEMS = 10
 LARGEST_MAX_ITEMS = 1024
@@ -29,6 +32,7 @@ class CreateEndpoint:
     #: None: to be generated.
     id: str | None = None
     update: bool = False
+    options: EndpointOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,31 @@ def parse_create_endpoint(body: bytes) -> CreateEndpoint:
     update = parse_flag(given.get("update"), "update")
     if update and endpoint_id is None:
         raise MissingParameter("id is missing: an update must name its endpoint")
-    return CreateEndpoint(location, None if endpoint_id is None else check_id(endpoint_id), update=update)
+    return CreateEndpoint(
+        location, None if endpoint_id is None else check_id(endpoint_id), update, parse_options(given)
+    )
+
+
+def parse_options(given: Mapping[str, Any]) -> EndpointOptions:
+    """Read `newNodeVectors` and `fanouts`; the latter is a list, or a text such as `10,10`.
+
+    Raises:
+        InvalidParameter: not what it should be.
+    """
+    vectors, fanouts = _text(given, "newNodeVectors"), given.get("fanouts")
+    try:
+        chosen = None if vectors is None else one_of(NewNodeVectors, vectors)
+    except ValueError as error:
+        raise InvalidParameter(f"newNodeVectors {error}") from None
+    if fanouts in (None, "", []):
+        return EndpointOptions(chosen)
+    hops = fanouts.split(",") if isinstance(fanouts, str) else fanouts
+    texts = [str(hop).strip() for hop in hops] if isinstance(hops, list) else [""]
+    if not all(text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0 for text in texts):
+        raise InvalidParameter(
+            f"fanouts is {str(fanouts)[:60]!r}; it must be positive integers, one per hop, such as [10, 10]"
+        )
+    return EndpointOptions(chosen, tuple(int(text) for text in texts))
 
 
 def parse_page(query: Mapping[str, str]) -> Page:
@@ -136,12 +164,21 @@ def render_status(record: EndpointRecord) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Version:
+    """What is served."""
+
+    manifest: Manifest
+    #: The artifact's folder.
+    artifact: Path
+    #: How a caller gathers around an element; None where the model cannot be asked so.
+    inductive: Inductive | None = None
+    #: The worker's address and token; None while it is being started.
+    access: tuple[str, str] | None = None
+
+
 def render_description(
-    name: str,
-    status: Status,
-    failure_reason: str | None,
-    manifest: Manifest | None,
-    access: tuple[str, str] | None,
+    name: str, status: Status, failure_reason: str | None, version: Version | None
 ) -> dict[str, Any]:
     """Describe an endpoint at one version.
 
@@ -149,22 +186,23 @@ def render_description(
         name: the endpoint's id.
         status: its state.
         failure_reason: why it does not answer, or why its last update failed.
-        manifest: what is served; None while nothing is.
-        access: the worker's address and token; None while the worker is being started.
+        version: what is served; None while nothing is.
     """
-    address, token = access or (None, "")
+    address, token = (version and version.access) or (None, "")
     described: dict[str, Any] = {"name": name, "status": status.value}
     if failure_reason is not None:
         described["failureReason"] = failure_reason
-    if manifest is not None:
+    if version is not None:
+        manifest = version.manifest
         described |= {
             "version": manifest.version,
             "task": manifest.task.value,
             "target": _target(manifest.target),
             "schema": _schema(manifest),
             "threshold": manifest.threshold,
-            "modes": ["transductive"],
-            "table": None,
+            "modes": ["transductive"] if version.inductive is None else ["transductive", "inductive"],
+            "tables": _tables(manifest, version.artifact),
+            "inductive": None if version.inductive is None else _inductive(version.inductive),
         }
     return described | {"addresses": [] if address is None else [address], "token": token}
 
@@ -193,6 +231,24 @@ def _schema(manifest: Manifest) -> dict[str, Any]:
     nodes = [{"label": node.label, "idType": node.id_type, "count": node.count} for node in manifest.schema.nodes]
     edges = [{**_edge(edge.type), "count": edge.count} for edge in manifest.schema.edges]
     return {"nodes": nodes, "edges": edges}
+
+
+def _tables(manifest: Manifest, artifact: Path) -> list[dict[str, Any]]:
+    named = [(node.label, table_name(position)) for position, node in enumerate(manifest.schema.nodes)]
+    return [
+        {"label": label, "bytes": manifest.files[name].size, "path": str(artifact / name)}
+        for label, name in named
+        if name in manifest.files
+    ]
+
+
+def _inductive(inductive: Inductive) -> dict[str, Any]:
+    return {
+        "fanouts": list(inductive.fanouts),
+        "nodes": {label: list(properties) for label, properties in inductive.nodes},
+        "edges": [{**_edge(edge), "properties": list(properties)} for edge, properties in inductive.edges],
+        "maxNewCandidates": inductive.max_new_candidates,
+    }
 
 
 def _edge(edge: EdgeType) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.config import NewNodeVectors, ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFailed
+from neptuneml_plugin.service.endpoints import EndpointOptions
 
 #: How long a worker may verify and load its artifact.
 READY_SECONDS = 600.0
@@ -49,6 +50,7 @@ class Worker:
     Args:
         endpoint: the endpoint's id.
         artifact: the folder to serve.
+        options: how it answers inductively.
         config: settings of the service.
         ports: where processes may listen.
         on_failure: called once with the reason when the artifact can no longer be served.
@@ -58,12 +60,14 @@ class Worker:
         self,
         endpoint: str,
         artifact: Path,
+        options: EndpointOptions,
         config: ServiceConfig,
         ports: "Ports",
         on_failure: Callable[["Worker", str], None],
     ) -> None:
         self.endpoint = endpoint
         self.artifact = artifact
+        self.options = options
         self.version = ""
         #: None while the process is being started again.
         self.running: Running | None = None
@@ -158,6 +162,7 @@ class Worker:
                 "port": port,
                 "token": token,
                 "max_body_mib": self._config.max_body_mib,
+                "new_node_vectors": self.options.new_node_vectors or NewNodeVectors.TYPE,
             }
             async with asyncio.timeout(READY_SECONDS):
                 ready = await _first_line(process, settings)

@@ -1,7 +1,7 @@
 """The decoder of edge properties, in float64 (`artifacts.Manifest` has the formula).
 
-An edge gets the same bits in any batch (decision 31): a product of matrices rounds by the shapes that it is given, so
-every edge is a product of its own, with shapes that do not depend on the batch, stacked into one call of numpy.
+An edge gets the same bits in any batch (decision 31): a product of matrices rounds by the shapes that it is given,
+so every edge is a product of its own, with shapes that do not depend on the batch, stacked into one call of numpy.
 """
 
 from pathlib import Path

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from neptuneml_plugin.artifacts import ENCODERS, WEIGHTS, EdgeType, GraphSchema, Manifest
+from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing.encoders import FittedEncoders, read_encoders
@@ -85,15 +86,18 @@ class InductiveModel:
     Args:
         folder: the artifact.
         manifest: its manifest.
-        from_neighbours: whether a vertex that the model does not know takes the mean of its neighbours' learned
-            vectors, where it has such neighbours, instead of that of its type.
+        new_node_vectors: what a vertex that the model does not know takes as its learned vector: the mean of its
+            type, or of its known neighbours where it has any.
 
     Raises:
         InvalidData: weights or encoders are missing or damaged.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, *, from_neighbours: bool = False) -> None:
-        self._manifest, self._schema, self._from_neighbours = manifest, manifest.schema, from_neighbours
+    def __init__(
+        self, folder: Path, manifest: Manifest, new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
+    ) -> None:
+        self._manifest, self._schema = manifest, manifest.schema
+        self._from_neighbours = new_node_vectors is NewNodeVectors.NEIGHBOURS
         self._types = {node.label: kind for kind, node in enumerate(self._schema.nodes)}
         self._ids = [IdColumn(folder / "nodes" / str(kind)) for kind in range(len(self._schema.nodes))]
         self._model, self._tables = _load(folder, manifest)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neptuneml_plugin.artifacts import Manifest, Target, Task, open_artifact
+from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, nearest
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
@@ -42,19 +43,22 @@ class Predictor(Protocol):
         """Return each item's answers, best first; none for an item that is not known."""
 
 
-def open_predictor(folder: Path, *, from_neighbours: bool = False) -> tuple[Manifest, Predictor]:
+def open_predictor(
+    folder: Path, new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
+) -> tuple[Manifest, Predictor]:
     """Verify an artifact and map its arrays.
 
     Args:
         folder: the artifact.
-        from_neighbours: whether new vertices take their neighbours' learned vectors (`docs/wire.md`, section 6).
+        new_node_vectors: what vertices that the model does not know take.
 
     Raises:
         InvalidData: incomplete, changed, or not what its task needs; the message names the file.
     """
     manifest = open_artifact(folder)
     try:
-        return manifest, _PREDICTORS[manifest.task](folder, manifest, LiveModel(folder, manifest, from_neighbours))
+        live = LiveModel(folder, manifest, new_node_vectors)
+        return manifest, _PREDICTORS[manifest.task](folder, manifest, live)
     except (OSError, KeyError, ValueError) as error:
         raise InvalidData(
             f"artifact {folder} does not hold what a {manifest.task} needs: {error}; run `transform` again"
@@ -64,8 +68,8 @@ def open_predictor(folder: Path, *, from_neighbours: bool = False) -> tuple[Mani
 class LiveModel:
     """Loads the model, and torch with it, when the first item brings its neighbourhood (decision 32)."""
 
-    def __init__(self, folder: Path, manifest: Manifest, from_neighbours: bool) -> None:  # noqa: FBT001
-        self._folder, self._manifest, self._from_neighbours = folder, manifest, from_neighbours
+    def __init__(self, folder: Path, manifest: Manifest, new_node_vectors: NewNodeVectors) -> None:
+        self._folder, self._manifest, self._new_node_vectors = folder, manifest, new_node_vectors
 
     @functools.cached_property
     def model(self) -> "InductiveModel":
@@ -76,7 +80,7 @@ class LiveModel:
         """
         from neptuneml_plugin.serving.inductive import InductiveModel  # noqa: PLC0415 - see above
 
-        return InductiveModel(self._folder, self._manifest, from_neighbours=self._from_neighbours)
+        return InductiveModel(self._folder, self._manifest, self._new_node_vectors)
 
     def embed(self, subgraph: Subgraph, check: Check) -> "Embedded":
         """Return the embeddings of a subgraph's vertices, if there is time left for it."""

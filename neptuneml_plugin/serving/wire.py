@@ -191,7 +191,7 @@ def _items(mode: Mode, data: Mapping[str, Any]) -> Items:
         tails=_column(items, "tailNodeId", "edges") if mode is not Mode.PREDICT_TAIL else (),
         head_types=_optional_column(items, "headNodeType"),
         tail_types=_optional_column(items, "tailNodeType"),
-        excludes=tuple(_texts(item.get("exclude", ()), "exclude") for item in items),
+        excludes=tuple(_texts(item["exclude"], "exclude") if "exclude" in item else () for item in items),
     )
 
 
@@ -212,7 +212,9 @@ def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
         tails=_text_column(given, "tailNodeId", count) if mode is not Mode.PREDICT_TAIL else (),
         head_types=_optional_text_column(given, "headNodeType", count),
         tail_types=_optional_text_column(given, "tailNodeType", count),
-        excludes=tuple(_texts(value or (), "exclude") for value in given.get("exclude", [()] * count)),
+        excludes=tuple(_texts(value or (), "exclude") for value in given["exclude"])
+        if "exclude" in given
+        else ((),) * count,
     )
 
 

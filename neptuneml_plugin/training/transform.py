@@ -117,13 +117,17 @@ def _write_answers(folder: Path, model: Model, vectors: Vectors, data: TrainingD
         return {"mean": float(model.scale[0]), "std": float(model.scale[1])}
     position = data.samples[0].position
     predictions = predict(model, vectors, data, torch.arange(data.counts[position]))
-    stored = predictions.astype(np.float32 if data.task.is_class else np.float64)
-    np.save(folder / "nodes" / str(position) / "predictions.npy", stored)
-    ids, table = IdColumn(folder / "nodes" / str(position)), folder / table_name(position)
+    kind = folder / "nodes" / str(position)
     if data.task.is_class:
-        write_class_table(table, ids, data.processed.target.classes, stored)
+        probabilities = predictions.astype(np.float32)
+        np.save(kind / "predictions.npy", probabilities)
+        write_class_table(
+            folder / table_name(position), IdColumn(kind), data.processed.target.classes, probabilities
+        )
     else:
-        write_value_table(table, ids, stored[:, 0])
+        values = predictions.astype(np.float64)
+        np.save(kind / "predictions.npy", values)
+        write_value_table(folder / table_name(position), IdColumn(kind), values[:, 0])
     return {}
 
 

@@ -77,6 +77,9 @@ ERRORS = [
     ("DELETE", "/ml/endpoints/wrong?clean=perhaps", None, 400, "InvalidParameterException"),
     ("GET", "/endpoints/unknown", None, 404, "MLResourceNotFoundException"),
     ("GET", "/endpoints/wrong?version=0", None, 404, "MLResourceNotFoundException"),
+    ("GET", "/endpoints/unknown/tables/{label}", None, 404, "MLResourceNotFoundException"),
+    ("GET", "/endpoints/wrong/tables/movie", None, 404, "MLResourceNotFoundException"),
+    ("GET", "/endpoints/wrong/tables/movie?version=0", None, 404, "MLResourceNotFoundException"),
     ("POST", "/endpoints/unknown/invocations", b"{}", 404, "MLResourceNotFoundException"),
     ("POST", "/endpoints/wrong/invocations", b"{}", 400, "PreconditionsFailedException"),
     (

@@ -2,8 +2,17 @@ from pathlib import Path
 
 import pytest
 
+from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
-from neptuneml_plugin.service.endpoints import TRANSITIONS, EndpointRecord, Status, check_id, new_record
+from neptuneml_plugin.service.endpoints import (
+    NO_OPTIONS,
+    TRANSITIONS,
+    EndpointOptions,
+    EndpointRecord,
+    Status,
+    check_id,
+    new_record,
+)
 
 
 def record(status: Status) -> EndpointRecord:
@@ -40,3 +49,18 @@ def test_ids_are_generated_where_none_is_given() -> None:
 def test_ids_that_are_none(name: str) -> None:
     with pytest.raises(InvalidParameter, match="1 to 48 letters, digits and hyphens"):
         check_id(name)
+
+
+def test_options_that_are_said_win_over_those_before() -> None:
+    before = EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5))
+    assert NO_OPTIONS.over(before) == before
+    assert before.over(NO_OPTIONS) == before
+    assert EndpointOptions(NewNodeVectors.TYPE).over(before) == EndpointOptions(NewNodeVectors.TYPE, (10, 5))
+    assert EndpointOptions(fanouts=(3,)).over(before) == EndpointOptions(NewNodeVectors.NEIGHBOURS, (3,))
+
+
+def test_a_record_keeps_its_options_until_others_come() -> None:
+    options = EndpointOptions(fanouts=(3,))
+    created = new_record("e", "/a", Path("/a"), options)
+    assert created.become(Status.IN_SERVICE).options == options
+    assert created.become(Status.IN_SERVICE, options=EndpointOptions(fanouts=(4,))).options.fanouts == (4,)

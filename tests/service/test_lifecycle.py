@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import pytest
 from aiohttp.test_utils import TestClient, TestServer, unused_port
+from yarl import URL
 
 from neptuneml_plugin.artifacts import Manifest, Task
 from neptuneml_plugin.client import ServiceClient
@@ -42,9 +44,9 @@ class Service:
         answer = await self.client.get(path)
         return answer.status, await answer.json()
 
-    async def put(self, name: str, folder: str, *, update: bool = False) -> dict[str, Any]:
+    async def put(self, name: str, folder: str, *, update: bool = False, **options: Any) -> dict[str, Any]:
         """Create or update an endpoint and return its status once it changes no more."""
-        body = {"id": name, "artifactLocation": str(self.root / folder), "update": update}
+        body = {"id": name, "artifactLocation": str(self.root / folder), "update": update, **options}
         status, document = await self.post("/ml/endpoints", body)
         assert status == 200, document
         await eventually_async(lambda: self.registry.get(name).status in ("InService", "Failed"))
@@ -229,6 +231,91 @@ async def test_workers_listen_where_they_are_told(tmp_path: Path) -> None:
         assert f"all ports of --worker-ports {port}-{port} are taken" in status["endpoint"]["failureReason"]
 
 
+# --- tables and options ----------------------------------------------------------------------------------------
+
+
+async def test_a_table_whole_in_ranges_and_of_the_version_asked_for(tmp_path: Path) -> None:
+    old, new = make_artifact(tmp_path / "old"), make_artifact(tmp_path / "new", Made(seed=1))
+    contents = {
+        made.version: (tmp_path / name / "nodes/1/table.bin").read_bytes()
+        for name, made in (("old", old), ("new", new))
+    }
+    assert contents[old.version] != contents[new.version]
+    async with service(tmp_path, pin_seconds=1000.0) as running:
+        await running.put("e", "old")
+        await running.put("e", "new", update=True)
+        for version, content in contents.items():
+            described = (await running.get(f"/endpoints/e?version={version}"))[1]["tables"]
+            (table,) = described
+            assert (table["label"], table["bytes"]) == ("movie", len(content))
+            assert table["path"] == str(
+                tmp_path / ("old" if version == old.version else "new") / "nodes/1/table.bin"
+            )
+            path = f"/endpoints/e/tables/movie?version={version}"
+            answer = await running.client.get(path)
+            assert (answer.status, await answer.read()) == (200, content)
+            assert answer.headers["Content-Type"] == "application/octet-stream"
+            answer = await running.client.get(path, headers={"Range": "bytes=8-15"})
+            assert (answer.status, await answer.read()) == (206, content[8:16])
+            assert answer.headers["Content-Range"] == f"bytes 8-15/{len(content)}"
+            assert "x-amzn-RequestId" in answer.headers
+            assert (await running.client.get(path, headers={"Range": "bytes=9999-"})).status == 416
+        answer = await running.client.get("/endpoints/e/tables/movie")
+        assert await answer.read() == contents[new.version]
+        for path in ("user", "none", "..", "%2e%2e%2fmanifest.json", "movie?version=none"):
+            code, told = await running.get(f"/endpoints/e/tables/{path}")
+            assert (code, told["code"]) in {
+                (404, "MLResourceNotFoundException"),
+                (400, "UnsupportedOperationException"),
+            }, path
+
+
+async def test_tables_of_labels_with_any_character(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "plain")
+    text = (tmp_path / "plain/manifest.json").read_text()
+    (tmp_path / "plain/manifest.json").write_text(text.replace('"movie"', '"a/b é?;%2F{c}"'))
+    async with service(tmp_path) as running:
+        await running.put("e", "plain")
+        url = running.client.make_url("/endpoints/e/tables/")
+        quoted = URL(f"{url}{quote('a/b é?;%2F{c}', safe='')}", encoded=True)
+        async with running.client.session.get(quoted) as answer:
+            assert answer.status == 200
+            assert await answer.read() == (tmp_path / "plain/nodes/1/table.bin").read_bytes()
+
+
+async def test_a_table_wants_the_token_and_its_own_file(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one")
+    async with service(tmp_path, token="secret") as running:
+        running.client.session.headers["Authorization"] = "Bearer secret"
+        await running.put("e", "one")
+        (tmp_path / "one/nodes/1/table.bin").write_bytes(b"other")
+        code, told = await running.get("/endpoints/e/tables/movie")
+        assert (code, told["code"]) == (400, "ConstraintViolationException")
+        del running.client.session.headers["Authorization"]
+        assert (await running.get("/endpoints/e/tables/movie"))[0] == 403
+
+
+async def test_options_reach_the_description_and_stay_until_others_are_said(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one", Made(hyperparameters={"num-layer": 2, "fanout": [20, 15]}))
+    make_artifact(tmp_path / "bad", Made(seed=1))
+    (tmp_path / "bad/nodes/1/ids.npy").unlink()
+    async with service(tmp_path) as running:
+
+        async def fanouts(folder: str, *, update: bool = True, **options: Any) -> Any:
+            await running.put("e", folder, update=update, **options)
+            served = running.registry.served("e")
+            assert served is not None
+            described = (await running.get("/endpoints/e"))[1]["inductive"]["fanouts"]
+            return described, served.worker.options.new_node_vectors
+
+        assert await fanouts("one", update=False, newNodeVectors="neighbours") == ([20, 15], "neighbours")
+        assert await fanouts("one", fanouts=[4, 3]) == ([4, 3], "neighbours")
+        assert await fanouts("one") == ([4, 3], "neighbours")
+        assert await fanouts("bad", fanouts="9,9", newNodeVectors="type") == ([4, 3], "neighbours")
+        assert running.registry.get("e").options.fanouts == (4, 3)
+        assert await fanouts("one", newNodeVectors="type") == ([4, 3], "type")
+
+
 # --- restarts, with the service in a process of its own --------------------------------------------------------
 
 
@@ -241,7 +328,7 @@ def test_a_restarted_service_finds_its_endpoints(root: Path) -> None:
     versions = [make_artifact(root / name, Made(seed=seed)).version for seed, name in enumerate(("a", "b"))]
     with running_service(root) as first:
         for name in ("a", "b"):
-            first.client.create_endpoint(name, str(root / name))
+            first.client.create_endpoint(name, str(root / name), {"fanouts": [6, 5]} if name == "b" else None)
         workers = first.workers()
         assert len(workers) == 2
         os.kill(first.process.pid, signal.SIGKILL)
@@ -251,6 +338,8 @@ def test_a_restarted_service_finds_its_endpoints(root: Path) -> None:
         for name, version in zip(("a", "b"), versions, strict=True):
             eventually(lambda name=name: second.client.get_endpoint(name)["status"] == "InService")  # type: ignore[misc]
             assert second.client.invoke(name, ASK)["artifactVersion"] == version
+        fanouts = {name: second.client.describe_endpoint(name)["inductive"]["fanouts"] for name in ("a", "b")}
+        assert fanouts == {"a": [10], "b": [6, 5]}
         workers = second.workers()
         second.process.send_signal(signal.SIGINT)
         assert second.process.wait(30) == 0

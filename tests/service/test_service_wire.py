@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import (
     BadRequest,
     InvalidParameter,
@@ -15,9 +16,10 @@ from neptuneml_plugin.errors import (
     UnsupportedOperation,
 )
 from neptuneml_plugin.service import wire
-from neptuneml_plugin.service.endpoints import EndpointRecord, Status
+from neptuneml_plugin.service.endpoints import EndpointOptions, EndpointRecord, Status
+from neptuneml_plugin.service.inductive import Inductive
 from neptuneml_plugin.service.wire import CreateEndpoint, Page
-from tests.made_artifacts import Made, make_artifact
+from tests.made_artifacts import RATED, Made, make_artifact
 
 
 def create(**body: Any) -> CreateEndpoint:
@@ -39,6 +41,20 @@ def create(**body: Any) -> CreateEndpoint:
         ({"artifactLocation": "/a", "id": "x", "update": True}, CreateEndpoint("/a", "x", update=True)),
         ({"artifactLocation": "/a", "id": "x", "update": "False"}, CreateEndpoint("/a", "x")),
         ({"artifactLocation": "/a", "id": "x", "update": ""}, CreateEndpoint("/a", "x")),
+        (
+            {"artifactLocation": "/a", "newNodeVectors": "neighbours", "fanouts": [10, 5]},
+            CreateEndpoint("/a", options=EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5))),
+        ),
+        (
+            {"artifactLocation": "/a", "fanouts": "10, 5"},
+            CreateEndpoint("/a", options=EndpointOptions(fanouts=(10, 5))),
+        ),
+        (
+            {"artifactLocation": "/a", "fanouts": ["7"]},
+            CreateEndpoint("/a", options=EndpointOptions(fanouts=(7,))),
+        ),
+        ({"artifactLocation": "/a", "newNodeVectors": "", "fanouts": ""}, CreateEndpoint("/a")),
+        ({"artifactLocation": "/a", "newNodeVectors": None, "fanouts": []}, CreateEndpoint("/a")),
         (
             {"artifactLocation": "/a", "id": "a" * 48, "wait_interval": 5, "instanceType": ""},
             CreateEndpoint("/a", "a" * 48),
@@ -65,6 +81,16 @@ def test_what_neptunes_clients_send_is_read(body: dict[str, Any], expected: Crea
         ({"artifactLocation": "/a", "update": True}, MissingParameter, "id is missing"),
         ({"artifactLocation": "/a", "id": "x", "update": "yes"}, InvalidParameter, "update is 'yes'"),
         ({"artifactLocation": "/a", "id": "x", "update": 1}, InvalidParameter, "update is '1'"),
+        (
+            {"artifactLocation": "/a", "newNodeVectors": "types"},
+            InvalidParameter,
+            "newNodeVectors must be type or",
+        ),
+        ({"artifactLocation": "/a", "newNodeVectors": 3}, InvalidParameter, "newNodeVectors must be a text"),
+        *(
+            ({"artifactLocation": "/a", "fanouts": fanouts}, InvalidParameter, "fanouts is .*positive integers")
+            for fanouts in ("10,", "ten", [0], [-1], [1.5], [True], [[1]], [10**12], 10, {"1": 1}, "10;5", "٣")
+        ),
     ],
 )
 def test_refusals(body: dict[str, Any], kind: type[NeptuneMLError], says: str) -> None:
@@ -136,11 +162,12 @@ def test_the_pin(body: Any, version: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "target"),
+    ("task", "target", "labels"),
     [
         (
             Task.NODE_CLASS,
             {"element": "node", "label": "movie", "property": "genre", "dataType": "String", "multiLabel": False},
+            {"movie": 1},
         ),
         (
             Task.EDGE_REGRESSION,
@@ -153,16 +180,27 @@ def test_the_pin(body: Any, version: str | None) -> None:
                 "dataType": "Double",
                 "multiLabel": False,
             },
+            {},
         ),
         (
             Task.LINK_PREDICTION,
             {"element": "edge", "edges": [{"from": "user", "label": "rated", "to": "movie"}]},
+            {"user": 0, "movie": 1},
         ),
     ],
 )
-def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any]) -> None:
+def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any], labels: dict[str, int]) -> None:
     manifest = make_artifact(tmp_path, Made(task=task, threshold=0.25))
-    assert wire.render_description("e", Status.IN_SERVICE, None, manifest, ("http://h:1", "t")) == {
+    tables = [
+        {
+            "label": label,
+            "bytes": (tmp_path / f"nodes/{position}/table.bin").stat().st_size,
+            "path": f"/srv/a/nodes/{position}/table.bin",
+        }
+        for label, position in labels.items()
+    ]
+    version = wire.Version(manifest, Path("/srv/a"), access=("http://h:1", "t"))
+    assert wire.render_description("e", Status.IN_SERVICE, None, version) == {
         "name": "e",
         "status": "InService",
         "version": manifest.version,
@@ -177,9 +215,24 @@ def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any]) -> 
         },
         "threshold": 0.25,
         "modes": ["transductive"],
-        "table": None,
+        "tables": tables,
+        "inductive": None,
         "addresses": ["http://h:1"],
         "token": "t",
     }
-    failed = wire.render_description("e", Status.FAILED, "why", None, None)
+    failed = wire.render_description("e", Status.FAILED, "why", None)
     assert failed == {"name": "e", "status": "Failed", "failureReason": "why", "addresses": [], "token": ""}
+
+
+def test_the_description_of_what_a_caller_gathers(tmp_path: Path) -> None:
+    gathered = Inductive((10, 5), (("user", ("age",)), ("movie", ())), ((RATED, ("since", "stars")),), 1000)
+    version = wire.Version(make_artifact(tmp_path), tmp_path, gathered)
+    described = wire.render_description("e", Status.IN_SERVICE, None, version)
+    assert described["modes"] == ["transductive", "inductive"]
+    assert described["inductive"] == {
+        "fanouts": [10, 5],
+        "nodes": {"user": ["age"], "movie": []},
+        "edges": [{"from": "user", "label": "rated", "to": "movie", "properties": ["since", "stars"]}],
+        "maxNewCandidates": 1000,
+    }
+    assert (described["addresses"], described["token"]) == ([], "")

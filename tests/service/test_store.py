@@ -5,13 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
-from neptuneml_plugin.service.endpoints import EndpointRecord, Status
+from neptuneml_plugin.service.endpoints import EndpointOptions, EndpointRecord, Status
 from neptuneml_plugin.service.store import Store
 
 FIRST = EndpointRecord("a", "/x", Path("/x"), Status.CREATING, 1)
 SECOND = EndpointRecord(
-    "b", "s3://é/y", Path("/y"), Status.IN_SERVICE, 2, version="v", failure_reason="why; 'not'"
+    "b",
+    "s3://é/y",
+    Path("/y"),
+    Status.IN_SERVICE,
+    2,
+    version="v",
+    failure_reason="why; 'not'",
+    options=EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5)),
 )
 
 
@@ -29,6 +37,28 @@ async def test_what_was_put_is_found_again(tmp_path: Path) -> None:
     await again.remove("unknown")
     assert [record.id for record in await again.all()] == ["a"]
     await again.close()
+
+
+#: What release 0.1.0 made.
+FIRST_SCHEMA = """
+CREATE TABLE endpoints (id TEXT PRIMARY KEY, location TEXT NOT NULL, artifact TEXT NOT NULL, status TEXT NOT NULL,
+                        created_at_millis INTEGER NOT NULL, version TEXT, failure_reason TEXT) STRICT;
+INSERT INTO endpoints VALUES ('a', '/x', '/x', 'Creating', 1, NULL, NULL);
+PRAGMA user_version = 1;
+"""
+
+
+async def test_an_earlier_releases_database_is_taken_over(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "db")
+    connection.executescript(FIRST_SCHEMA)
+    connection.close()
+    for _ in range(2):
+        store = Store(tmp_path / "db")
+        await store.open()
+        assert await store.all() == [FIRST] or await store.all() == [SECOND, FIRST]
+        await store.put(SECOND)
+        assert await store.all() == [SECOND, FIRST]
+        await store.close()
 
 
 async def test_it_writes_ahead_and_waits_for_the_disk(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""What a caller gathers around an element, for answers from the graph as it is now."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from neptuneml_plugin.artifacts import EdgeType, FeatureSchema, Manifest
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.service.endpoints import EndpointOptions
+
+#: Models that can be asked inductively.
+MODELS = frozenset({"rgcn"})
+
+
+@dataclass(frozen=True)
+class Inductive:
+    """A neighbourhood's extent, and the properties that the model reads."""
+
+    #: Edges drawn per edge type and direction, for each hop.
+    fanouts: tuple[int, ...]
+    #: Every vertex label with the keys of its properties.
+    nodes: tuple[tuple[str, tuple[str, ...]], ...]
+    #: Every edge type with the keys of its properties.
+    edges: tuple[tuple[EdgeType, tuple[str, ...]], ...]
+    max_new_candidates: int
+
+
+def inductive(manifest: Manifest, options: EndpointOptions, config: ServiceConfig) -> Inductive | None:
+    """Return what to gather; None where the model cannot be asked so."""
+    if manifest.model not in MODELS:
+        return None
+    hyperparameters = manifest.hyperparameters
+    given = options.fanouts or hyperparameters.get("fanout") or [config.inductive_fanout]
+    target = manifest.target
+    labelled = target.edges if target.property_name and hyperparameters.get("use-edge-labels") else ()
+    return Inductive(
+        fanouts=per_hop(given, int(hyperparameters.get("num-layer", len(given)))),
+        nodes=tuple((node.label, _columns(node.features)) for node in manifest.schema.nodes),
+        edges=tuple(
+            (edge.type, _columns(edge.features, target.property_name if edge.type in labelled else None))
+            for edge in manifest.schema.edges
+        ),
+        max_new_candidates=config.max_new_candidates,
+    )
+
+
+def per_hop(fanouts: Sequence[int], hops: int) -> tuple[int, ...]:
+    """Return one fan-out per hop: the first entries, or the last one repeated (decision 11)."""
+    return (*fanouts[:hops], *[fanouts[-1]] * (hops - len(fanouts)))
+
+
+def _columns(features: Iterable[FeatureSchema], also: str | None = None) -> tuple[str, ...]:
+    """Return the distinct properties that features are encoded from, in their order."""
+    return tuple(dict.fromkeys(name for name in (*(one.column for one in features), also) if name))
