@@ -2,7 +2,7 @@
 
 import csv
 import random
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from neptuneml_plugin.artifacts import EdgeType
 
 Vertex = tuple[str, str]
 Properties = Mapping[str, Any]
+Edge = tuple[EdgeType, str, str, Properties]
 LINKED, HAS = EdgeType("item", "linked", "item"), EdgeType("item", "has", "tag")
 #: More than any vertex has edges.
 ALL = 10**6
@@ -20,8 +21,8 @@ ALL = 10**6
 class LiveGraph:
     """Vertices by label and id, and edges, each with its properties as texts."""
 
-    vertices: dict[Vertex, Properties] = field(default_factory=dict)
-    edges: list[tuple[EdgeType, str, str, Properties]] = field(default_factory=list)
+    vertices: Mapping[Vertex, Properties] = field(default_factory=dict)
+    edges: Sequence[Edge] = ()
 
     def neighbourhood(
         self, seeds: Iterable[Vertex], *, hops: int = 2, fanout: int = ALL, seed: int = 0
@@ -91,18 +92,19 @@ class LiveGraph:
 
 def planted_graph(export: Path, left_out: Collection[int] = ()) -> LiveGraph:
     """Return the graph of a planted export (`tests.planted`), without some rows of its `linked` edges."""
-    graph = LiveGraph()
+    vertices: dict[Vertex, Properties] = {}
+    edges: list[Edge] = []
     for label in ("item", "tag"):
         for row in _rows(export / "nodes" / f"{label}.consolidated.csv"):
-            graph.vertices[label, row["~id"]] = _properties(row)
+            vertices[label, row["~id"]] = _properties(row)
     for kind in (LINKED, HAS):
         path = export / "edges" / f"%28item%29-{kind.label}-%28{kind.target}%29.consolidated.csv"
-        graph.edges += [
+        edges += [
             (kind, row["~from"], row["~to"], _properties(row))
             for at, row in enumerate(_rows(path))
             if kind is HAS or at not in left_out
         ]
-    return graph
+    return LiveGraph(vertices, edges)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

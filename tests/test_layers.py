@@ -72,6 +72,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import neptuneml_plugin.cli", {"torch", "dgl", "gremlin_python", "polars", "sklearn", "scipy"}),
         ("import neptuneml_plugin.service.app", {"torch", "dgl", "gremlin_python", "polars", "sklearn", "scipy"}),
         ("import neptuneml_plugin.serving.endpoint", {"torch", "dgl", "gremlin_python", "polars", "sklearn"}),
+        ("import neptuneml_plugin.serving.inductive", {"dgl", "gremlin_python", "sklearn", "optuna"}),
         ("import neptuneml_plugin.export.export", {"torch", "dgl"}),
     ],
 )

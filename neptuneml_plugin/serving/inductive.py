@@ -291,10 +291,15 @@ def _degrees(folder: Path, schema: GraphSchema) -> list[npt.NDArray[Any]]:
         for position in range(len(schema.edges))
         for end in ("source", "target")
     ]
+    return [_mapped(path) for path in paths]
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
     try:
-        return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise InvalidData(f"artifact {folder} lacks degrees ({error}); run `transform` again") from None
+        raise InvalidData(f"{path} is missing or damaged ({error}); run `transform` again") from None
+    return array
 
 
 def _channel(edges: EdgeColumns | None, reverse: bool, ends: tuple[int, int]) -> _Channel:  # noqa: FBT001
