@@ -21,7 +21,7 @@ from neptuneml_plugin.serving.subgraph import parse_subgraph
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import load_data
 from neptuneml_plugin.training.evaluation import Evaluator
-from tests.live_graph import HAS, LINKED, LiveGraph, planted_graph
+from tests.live_graph import HAS, LINKED, Edge, LiveGraph, planted_graph
 from tests.planted import planted_export
 from tests.training.graphs import QUICK, set_hyperparameters, trained
 
@@ -113,7 +113,7 @@ def with_vector(made: Served, label: str, row: int, vector: Callable[[Any], Any]
     source, training = made.folder / "processed", made.folder / "training"
     record, data = read_record(training / "training.json", TrainingRecord), load_data(source)
     model, _ = transform.load_model(record, training, source, data)
-    tables = [layer.embedding for layer in model.encoder.inputs]
+    tables: list[Any] = [layer.embedding for layer in model.encoder.inputs]
     with torch.no_grad():
         tables[made.manifest.schema.node(label)][row] = vector(tables)
     vectors = Evaluator(data, model.graph(data)).embed(model)
@@ -229,7 +229,7 @@ def test_a_value_that_does_not_fit_is_named(by_norm: dict[str, Served]) -> None:
 def test_edges_without_a_label_say_that_they_are_there(tmp_path: Path, task: Task) -> None:
     made = served(tmp_path, task, LABELS)
     ids, vectors = stored(made, "item")
-    silent = [(kind, source, target, {}) for kind, source, target, _ in made.graph.edges]
+    silent: list[Edge] = [(kind, source, target, {}) for kind, source, target, _ in made.graph.edges]
     without = embedded(dataclasses.replace(made, graph=LiveGraph(made.graph.vertices, silent)), "item", ids)
     assert np.isfinite(without).all()
     assert not np.allclose(without, vectors, atol=1e-3)

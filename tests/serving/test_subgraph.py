@@ -71,7 +71,7 @@ def test_an_empty_subgraph() -> None:
     assert (graph.nodes, graph.edges) == ({}, {})
 
 
-REFUSED = [
+REFUSED: list[tuple[str, Any, type[NeptuneMLError], str | None]] = [
     ("nodes", None, MissingParameter, "data.subgraph lacks 'nodes'"),
     ("nodes", {}, InvalidParameter, r"data\.subgraph\.nodes must be a list"),
     ("node", [], InvalidParameter, r"unknown member 'node' in data\.subgraph \(did you mean 'nodes'"),
