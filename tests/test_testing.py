@@ -140,7 +140,7 @@ def test_columns(
 
 def test_tables_whole_and_in_ranges(service: FakeService, tmp_path: Path) -> None:
     (tmp_path / "table.bin").write_bytes(b"from a file")
-    tables = {"a/b": b"0123456789", "é": tmp_path / "table.bin"}
+    tables: dict[str, Path | bytes] = {"a/b": b"0123456789", "é": tmp_path / "table.bin"}
     service.endpoints["tabled"] = replace(service.endpoints["city"], tables=tables)
     described = service.describe("tabled")["tables"]
     assert [(table["label"], table["bytes"]) for table in described] == [("a/b", 10), ("é", 11)]

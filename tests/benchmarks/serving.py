@@ -1,4 +1,4 @@
-"""Stored predictions over HTTP beside the same round trip that answers nothing, and the exact top-k.
+"""Stored predictions over HTTP beside the same round trip that answers nothing, edges, and the exact top-k.
 
 Run with `python -m tests.benchmarks.serving`; one line of JSON per figure.
 """
@@ -20,19 +20,26 @@ from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.endpoint import Endpoint, create_app
 from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, parse_invocation, render_reply
 from tests.made_artifacts import Made, make_artifact
 
 NODES = 20_000
 CANDIDATES = 100_000
-BATCHES = (1, 64, 1024)
+EDGES = 10_000
+WIDTH = 64
+BATCHES = (1, 64, 1024, 10_000)
 REPEATS = 30
 
 
 def main() -> None:
     """Print every figure."""
     with tempfile.TemporaryDirectory() as folder:
-        for figure in (*asyncio.run(round_trips(Path(folder) / "nodes")), *top_k(Path(folder) / "links")):
+        figures = (
+            *asyncio.run(round_trips(Path(folder) / "nodes")),
+            edges(Path(folder) / "edges"),
+            *top_k(Path(folder) / "links"),
+        )
+        for figure in figures:
             sys.stdout.write(json.dumps(figure) + "\n")
 
 
@@ -51,10 +58,46 @@ async def round_trips(folder: Path) -> list[dict[str, Any]]:
         for size in BATCHES:
             body = {"data": {"nodes": [{"nodeId": name} for name in ids[:size]]}}
             stored = await _median(lambda body=body: _ask(ours, body))  # type: ignore[misc]
+            columns = {"data": {"globalParameters": {"columns": True}, "items": {"nodeId": ids[:size]}}}
+            in_columns = await _median(lambda body=columns: _ask(ours, body))  # type: ignore[misc]
             no_op = await _median(lambda body=body: _ask(theirs, body))  # type: ignore[misc]
-            figures.append({"benchmark": "stored predictions", "items": size, "ms": stored, "no_op_ms": no_op})
+            figures.append(
+                {
+                    "benchmark": "stored predictions",
+                    "items": size,
+                    "ms": stored,
+                    "columns_ms": in_columns,
+                    "no_op_ms": no_op,
+                }
+            )
     endpoint.close()
     return figures
+
+
+def edges(folder: Path) -> dict[str, Any]:
+    """Return the milliseconds of `EDGES` edges, from a request's body to the reply's, beside the bare product."""
+    ids = tuple(str(number) for number in range(1000))
+    random = np.random.default_rng(0)
+    shapes = {
+        "nodes/0/embeddings": (len(ids), WIDTH),
+        "nodes/1/embeddings": (len(ids), WIDTH),
+        "decoder/hidden_weight": (3 * WIDTH, WIDTH),
+        "decoder/hidden_bias": (WIDTH,),
+        "decoder/output_weight": (WIDTH, 3),
+    }
+    arrays = {f"{name}.npy": random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    make_artifact(folder, Made(Task.EDGE_CLASS, ids, ids, overrides=arrays))
+    predictor = open_predictor(folder)[1]
+    items = {"headNodeId": random.choice(ids, EDGES).tolist(), "tailNodeId": random.choice(ids, EDGES).tolist()}
+    body = json.dumps({"data": {"globalParameters": {"columns": True}, "items": items}}).encode()
+
+    def answer() -> bytes:
+        answers = predictor.answer(parse_invocation(body), _never)
+        return render_reply(Reply("e", "v", "r", answers, columns=True))
+
+    rows, matrix = random.normal(size=(EDGES, 3 * WIDTH)), random.normal(size=(3 * WIDTH, WIDTH))
+    whole, product = _time(answer), _time(lambda: rows @ matrix)
+    return {"benchmark": f"edges of width {WIDTH}", "items": EDGES, "ms": whole, "float64_product_ms": product}
 
 
 def top_k(folder: Path) -> list[dict[str, Any]]:

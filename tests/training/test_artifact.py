@@ -10,13 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from neptuneml_plugin.artifacts import Manifest, Task, TrainingRecord, open_artifact, read_record
+from neptuneml_plugin.artifacts import Manifest, Task, TrainingRecord, open_artifact, read_record, table_name
 from neptuneml_plugin.config import TransformConfig
 from neptuneml_plugin.errors import ConstraintViolation, InvalidData
 from neptuneml_plugin.ids import IdColumn
+from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, link_scorers, predict
+from tests.listed_answers import listed
+from tests.read_table import read_table
 from tests.training.graphs import processed, trained
 
 CASES = [(task, False) for task in Task] + [(Task.NODE_CLASS, True)]
@@ -68,6 +72,36 @@ def test_stored_node_predictions(trainings: Any, case: tuple[Task, bool]) -> Non
     np.testing.assert_allclose(stored, torch_predictions(made), atol=1e-5)
     if case == (Task.NODE_CLASS, False):
         np.testing.assert_allclose(stored.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case[0].on_nodes], ids=str)
+def test_the_table_says_what_the_worker_says(trainings: Any, case: tuple[Task, bool]) -> None:
+    made = trainings[case]
+    (name,) = (name for name in made.manifest.files if name.endswith("table.bin"))
+    assert name == table_name(made.data.samples[0].position)
+    table = read_table((made.artifact / name).read_bytes())
+    ids = tuple(IdColumn(made.artifact / name.removesuffix("/table.bin")).texts())
+    assert len(table.hashes) == len(ids) == 120
+    invocation = Invocation(Mode.PREDICT, Items(nodes=ids), topk=8, score=case[0].is_class)
+    answers = listed(open_predictor(made.artifact)[1].answer(invocation, lambda: None))
+    for name, item in zip(ids, answers, strict=True):
+        assert table.answers(name) == tuple((answer.value, answer.score) for answer in item)
+        assert item
+
+
+def test_link_prediction_has_a_table_of_ids_for_both_ends_and_edge_tasks_have_none(trainings: Any) -> None:
+    made = trainings[Task.LINK_PREDICTION, False]
+    kinds = set(made.data.ends_of(made.data.samples[0].position))
+    named = {name for name in made.manifest.files if name.endswith("table.bin")}
+    assert named == {table_name(kind) for kind in kinds}
+    for kind in kinds:
+        table = read_table((made.artifact / table_name(kind)).read_bytes())
+        assert table.header == {"kind": "ids"}
+        ids = IdColumn(made.artifact / "nodes" / str(kind)).texts()
+        assert {table.answers(name) for name in ids} == {()}
+        assert len(table.hashes) == len(ids)
+    for task in (Task.EDGE_CLASS, Task.EDGE_REGRESSION):
+        assert not [name for name in trainings[task, False].manifest.files if name.endswith("table.bin")]
 
 
 @pytest.mark.parametrize("task", [Task.EDGE_CLASS, Task.EDGE_REGRESSION])
