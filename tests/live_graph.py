@@ -1,6 +1,7 @@
 """A small graph in memory, as a traversal would see it, and the sampled neighbourhoods that the plugin posts."""
 
 import csv
+import functools
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ LINKED, HAS = EdgeType("item", "linked", "item"), EdgeType("item", "has", "tag")
 ALL = 10**6
 
 
-@dataclass
+@dataclass(frozen=True)
 class LiveGraph:
     """Vertices by label and id, and edges, each with its properties as texts."""
 
@@ -31,7 +32,6 @@ class LiveGraph:
         drawing = random.Random(seed)
         positions: dict[str, dict[str, int]] = {}
         messages: dict[tuple[EdgeType, bool], list[tuple[int, int]]] = {}
-        into = self._into()
         frontier = list(dict.fromkeys(seeds))
         for label, name in frontier:
             positions.setdefault(label, {}).setdefault(name, len(positions[label]))
@@ -39,7 +39,7 @@ class LiveGraph:
         for _ in range(hops):
             reached: list[Vertex] = []
             for vertex in frontier:
-                for key, choices in into.get(vertex, {}).items():
+                for key, choices in self._into.get(vertex, {}).items():
                     drawn = sorted(drawing.sample(choices, min(fanout, len(choices))))
                     messages.setdefault(key, []).extend((edge, len(choices)) for edge in drawn)
                     for edge in drawn:
@@ -61,6 +61,7 @@ class LiveGraph:
             "edges": [self._messages(key, drawn, positions) for key, drawn in messages.items()],
         }
 
+    @functools.cached_property
     def _into(self) -> dict[Vertex, dict[tuple[EdgeType, bool], list[int]]]:
         """Return the edges that each vertex may draw, by type and direction."""
         into: dict[Vertex, dict[tuple[EdgeType, bool], list[int]]] = {}

@@ -204,11 +204,11 @@ def test_what_the_model_does_not_know_changes_nothing(by_norm: dict[str, Served]
 def test_loops_and_parallel_edges_count_as_edges(by_norm: dict[str, Served]) -> None:
     made = by_norm["mean"]
     ids, _ = stored(made, "item")
-    graph = LiveGraph({key: value for key, value in made.graph.vertices.items() if key[1] in ids[:2]})
+    vertices = {key: value for key, value in made.graph.vertices.items() if key[1] in ids[:2]}
 
     def with_links(*ends: tuple[int, int]) -> Any:
-        graph.edges = [(LINKED, ids[source], ids[target], {}) for source, target in ends]
-        return embedded(dataclasses.replace(made, graph=graph), "item", [ids[0]])
+        edges: list[Edge] = [(LINKED, ids[source], ids[target], {}) for source, target in ends]
+        return embedded(dataclasses.replace(made, graph=LiveGraph(vertices, edges)), "item", [ids[0]])
 
     once, twice, mixed = with_links((1, 0)), with_links((1, 0), (1, 0)), with_links((1, 0), (1, 0), (0, 0))
     np.testing.assert_allclose(once, twice, atol=1e-6)  # a mean of two equal ones

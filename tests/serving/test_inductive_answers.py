@@ -62,7 +62,8 @@ def assert_alike(one: Listed, other: Listed) -> None:
             if a.score is None:
                 assert a.value == pytest.approx(b.value, rel=1e-4)
             else:
-                assert (a.value, a.score) == (b.value, pytest.approx(b.score, rel=1e-4))
+                assert a.value == b.value
+                assert a.score == pytest.approx(b.score, rel=1e-4)
 
 
 @pytest.mark.parametrize("task", [Task.NODE_CLASS, Task.NODE_REGRESSION])
