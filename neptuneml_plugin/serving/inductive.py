@@ -64,7 +64,7 @@ class Embedded:
 
     def find(self, label: str, ids: Sequence[str]) -> Ints:
         """Return the position of each vertex in the subgraph, -1 where it is not there."""
-        if label not in self.rows:
+        if label not in self.subgraph.nodes:
             return np.full(len(ids), -1, np.int64)
         at = {text: position for position, text in enumerate(self.subgraph.nodes[label].ids)}
         return np.array([at.get(text, -1) for text in ids], np.int64)

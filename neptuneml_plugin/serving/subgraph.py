@@ -3,6 +3,7 @@
 Checked for itself alone: types and properties that a model does not know are its reader's to leave out.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,7 +87,7 @@ def _nodes(entry: Any, where: str) -> tuple[str, NodeColumns]:
     members = _members(entry, where, _NODE_MEMBERS, required=("type", "ids"))
     ids = _texts(members["ids"], f"{where}.ids")
     if len(set(ids)) < len(ids):
-        twice = next(text for at, text in enumerate(ids) if text in ids[:at])
+        [(twice, _)] = Counter(ids).most_common(1)
         raise InvalidParameter(f"{where}.ids has '{twice}' twice; give each vertex once")
     return _text(members["type"], f"{where}.type"), NodeColumns(ids, _properties(members, where, len(ids)))
 

@@ -79,6 +79,7 @@ def test_nodes(by_task: Mapping[Task, Served], predictors: Mapping[Task, Predict
         alone = ask(predictor, {"nodes": [{"nodeId": name}]} | around(made, ("item", name)), **parameters)
         assert_alike(alone, [together])
     assert ask(predictor, {"nodes": [{"nodeId": "nobody"}]} | around(made, ("item", ids[0]))) == [[]]
+    assert ask(predictor, {"nodes": [{"nodeId": ids[0]}], "subgraph": {"nodes": [], "edges": []}}) == [[]]
 
 
 @pytest.mark.parametrize("task", [Task.EDGE_CLASS, Task.EDGE_REGRESSION])
@@ -147,6 +148,8 @@ def test_links(
             assert answer.score == pytest.approx(scores[answer.id], abs=1e-5)
     outside = ask(predictor, {"edges": [{member: "nobody"}]} | around(made, ("item", ids[0])), mode)
     assert outside == [[]]
+    nowhere = {"edges": [{member: ids[0]}], "subgraph": {"nodes": [], "edges": []}}
+    assert ask(predictor, nowhere, mode) == [[]]
 
 
 @pytest.mark.parametrize(("mode", "member"), WAYS)
