@@ -16,7 +16,7 @@ from neptuneml_plugin.config import NewNodeVectors, ProcessConfig
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing.process import run as process
-from neptuneml_plugin.serving.inductive import InductiveModel
+from neptuneml_plugin.serving.inductive import InductiveModel, _channel, _seen_degrees
 from neptuneml_plugin.serving.subgraph import parse_subgraph
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import load_data
@@ -251,3 +251,13 @@ def test_a_damaged_artifact_says_so(by_norm: dict[str, Served], tmp_path: Path, 
     (tmp_path / name).write_bytes(b"{}")
     with pytest.raises(InvalidData, match=Path(name).name):
         InductiveModel(tmp_path, made.manifest)
+
+
+def test_a_vertex_that_was_expanded_shows_its_degree_others_what_is_seen() -> None:
+    ends = {"from": "item", "label": "linked", "to": "item"}
+    forward = ends | {"reverse": False, "sources": [0], "targets": [1], "drawnFrom": [4]}
+    reverse = ends | {"reverse": True, "sources": [0, 0], "targets": [1, 2], "drawnFrom": [9, 9]}
+    graph = parse_subgraph({"nodes": [{"type": "item", "ids": ["a", "b", "c"]}], "edges": [forward, reverse]})
+    into_targets, into_sources = (_channel(graph.edges[LINKED, way], way, (0, 0)) for way in (False, True))
+    assert _seen_degrees(into_targets, into_sources, 3).tolist() == [9, 0, 0]
+    assert _seen_degrees(into_sources, into_targets, 3).tolist() == [0, 4, 1]
