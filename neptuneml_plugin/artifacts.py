@@ -253,7 +253,11 @@ class Manifest:
       vectors in the candidate's role where they differ.
     * `nodes/<i>/table.bin`: the predictions or known ids for the plugin, see `docs/wire.md`, section 5; node
       tasks: target type; link prediction: types of candidates.
-    * `model.safetensors`: the model, its rows per node in the order of `ids`.
+    * `model.safetensors`: the model; its tables with a row per node (learned vectors, biases) are in the order of
+      `ids`.
+    * models with `symmetric-norm`, every edge type with position k in `schema.edges`:
+      `edges/<k>/source_degrees.npy` float32 (n_source,) and `edges/<k>/target_degrees.npy` float32 (n_target,):
+      how many of its edges carry messages at each node, which a sampled neighbourhood does not show.
     * node tasks, target type only: `nodes/<i>/predictions.npy`: class probabilities float32 (n, c); regression
       float64 (n, 1), in the property's own unit.
     * edge tasks: `decoder/{hidden_weight (3d, h), hidden_bias (h,), output_weight (h, c), output_bias (c,),

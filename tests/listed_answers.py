@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neptuneml_plugin.serving.answers import Answers
+from neptuneml_plugin.serving.embeddings import Embeddings
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class Answer:
 Listed = list[list[Answer]]
 
 
-def listed(answers: Answers) -> Listed:
+def listed(answers: Answers | Embeddings) -> Listed:
     """Return one list per item."""
+    assert isinstance(answers, Answers)
     count = int(answers.counts.sum())
     values: list[str | int | float | bool | None] = [None] * count
     if answers.indices is not None:

@@ -23,8 +23,8 @@ LAYERS = (
     ("display",),
     ("cli",),
 )
-#: Declared exceptions (design): inductive answers will need fitted encoders and model classes.
-EXCEPTIONS: set[tuple[str, str]] = set()
+#: Declared exceptions (design): inductive answers need fitted encoders and model classes.
+EXCEPTIONS = {("serving", "processing"), ("serving", "training")}
 
 
 def modules() -> list[Path]:
@@ -72,6 +72,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import neptuneml_plugin.cli", {"torch", "dgl", "gremlin_python", "polars", "sklearn", "scipy"}),
         ("import neptuneml_plugin.service.app", {"torch", "dgl", "gremlin_python", "polars", "sklearn", "scipy"}),
         ("import neptuneml_plugin.serving.endpoint", {"torch", "dgl", "gremlin_python", "polars", "sklearn"}),
+        ("import neptuneml_plugin.serving.inductive", {"dgl", "gremlin_python", "sklearn", "optuna"}),
         ("import neptuneml_plugin.export.export", {"torch", "dgl"}),
     ],
 )

@@ -103,9 +103,18 @@ def _infer(texts: Sequence[str]) -> str:
     return "Integer" if max(abs(int(text)) for text in texts) < _INTEGER_LIMIT else "Long"
 
 
+def class_value(text: str, data_type: str) -> ClassValue:
+    """Return a class of its original type (decision 14).
+
+    Raises:
+        ValueError: the text is not of the type; KeyError: of `Boolean`.
+    """
+    return _PARSERS.get(data_type, str)(text)
+
+
 def _value(text: str, kind: str, column: Column) -> Any:
     try:
-        return _PARSERS.get(kind, str)(text)
+        return class_value(text, kind)
     except (ValueError, KeyError):
         row = int((column.values.str.contains(text, literal=True).fill_null(value=False)).arg_max() or 0)
         raise column.fail(row, f"'{text}' is not of the type {kind} that config.json records") from None

@@ -155,7 +155,7 @@ async def serve(config: WorkerConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     transport, _ = await loop.connect_read_pipe(lambda: _ParentWatch(stop), sys.stdin)
-    manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact)
+    manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact, config.new_node_vectors)
     endpoint = Endpoint(config, manifest, predictor)
     runner = web.AppRunner(create_app(endpoint), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()

@@ -6,10 +6,10 @@ right, which depends on nothing but the pair.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,29 @@ SCORES_PER_BLOCK = 1 << 22
 RESCORED_PER_BLOCK = 1 << 13
 #: Beyond this, float32 products may overflow, and every candidate is re-scored.
 LARGEST_BOUND = 1e25
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Vertices at one end of new edges."""
+
+    ids: Sequence[str]
+    #: Their vectors in the role of this end, float32 (vertices, d).
+    vectors: npt.NDArray[Any]
+    #: (vertices,)
+    biases: npt.NDArray[Any]
+    #: Row of each in the artifact, -1 where it has none; (vertices,).
+    rows: Rows
+
+
+class LiveEnds(Protocol):
+    """What a request brings along (`docs/wire.md`, section 6)."""
+
+    def known(self, edge: EdgeType, mode: Mode, ids: Sequence[str]) -> tuple[Rows, Ends] | None:
+        """Return the positions of those items that can be answered, and these; None: as the artifact has them."""
+
+    def candidates(self, edge: EdgeType, mode: Mode) -> Ends | None:
+        """Return candidates beside those of the artifact."""
 
 
 @dataclass(frozen=True)
@@ -53,54 +76,80 @@ class Direction:
     #: Whether an element may be its own partner: the training graph holds such an edge.
     self_loops: bool
 
-    def scores32(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Return approximate scores, without the known end's bias; shape (rows, candidates).
+    def ends(self, ids: Sequence[str]) -> tuple[Rows, Ends]:
+        """Return the positions of those vertices that the artifact knows, and these."""
+        rows = self.known.rows(ids)
+        at = np.flatnonzero(rows >= 0)
+        rows = rows[at]
+        named = [ids[position] for position in at.tolist()]
+        return at, Ends(named, self.known_vectors[rows], self.known_bias[rows], rows)
+
+    def scores32(self, vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return approximate scores, without the known end's bias; shape (vectors, candidates).
 
         Infinite where float32 does not reach, so that the candidate is scored again.
         """
         with np.errstate(all="ignore"):
-            queries = (self.known_vectors[rows] * self.relation).astype(np.float32)
+            queries = (vectors * self.relation).astype(np.float32)
             scores = np.asarray(queries @ self.candidate_vectors.T + self.candidate_bias, dtype=np.float32)
             scores[~np.isfinite(scores)] = np.inf
         return scores
 
-    def scores64(self, row: int, candidates: Rows) -> Floats:
-        """Return exact scores; shape (candidates,). Not finite where an embedding is not."""
-        with np.errstate(all="ignore"):
-            query = self.known_vectors[row].astype(np.float64) * self.relation.astype(np.float64)
-            blocks = [
-                np.cumsum(query * self.candidate_vectors[block].astype(np.float64), axis=1)[:, -1]
-                for block in np.split(candidates, range(RESCORED_PER_BLOCK, len(candidates), RESCORED_PER_BLOCK))
-            ]
-            products = np.concatenate(blocks)
-            return products + self.candidate_bias[candidates].astype(np.float64) + float(self.known_bias[row])
+    def scores64(
+        self, vector: npt.NDArray[Any], bias: float, candidates: npt.NDArray[Any], biases: npt.NDArray[Any]
+    ) -> Floats:
+        """Return exact scores of candidates, (candidates, d); shape (candidates,).
 
-    def rounding(self, row: int) -> float:
+        Not finite where an embedding is not.
+        """
+        with np.errstate(all="ignore"):
+            query = vector.astype(np.float64) * self.relation.astype(np.float64)
+            products = np.cumsum(query * candidates.astype(np.float64), axis=1)[:, -1]
+            return products + biases.astype(np.float64) + bias
+
+    def rounding(self, vector: npt.NDArray[Any], bias: float) -> float:
         """Return a bound on the error of `scores32`, the usual one for a sum of d products, doubled."""
-        query = self.known_vectors[row].astype(np.float64) * self.relation.astype(np.float64)
+        query = vector.astype(np.float64) * self.relation.astype(np.float64)
         terms = len(query) + 8
         size = float(np.linalg.norm(query)) * self.largest_norm + self.largest_bias
-        return (
-            2 * terms * float(np.finfo(np.float32).eps) * size + 1e-15 * abs(float(self.known_bias[row])) + 1e-30
-        )
+        return 2 * terms * float(np.finfo(np.float32).eps) * size + 1e-15 * abs(bias) + 1e-30
 
     def training_neighbours(self, row: int) -> Rows:
         """Return the candidates that the training graph joins to `row`."""
         return np.asarray(self.indices[self.indptr[row] : self.indptr[row + 1]])
 
-    def best(self, row: int, scores: npt.NDArray[np.float32], topk: int) -> list[tuple[float, str]]:
+    def best(
+        self, vector: npt.NDArray[Any], bias: float, scores: npt.NDArray[np.float32], topk: int
+    ) -> list[tuple[float, str]]:
         """Return up to `topk` (score, id), best first, ties by id; `scores` is -inf where left out."""
-        candidates = _contenders(scores, topk, self.rounding(row))
+        candidates = _contenders(scores, topk, self.rounding(vector, bias))
         if not len(candidates):
             return []
-        exact = self.scores64(row, candidates)
+        exact = np.concatenate(
+            [
+                self.scores64(vector, bias, self.candidate_vectors[block], self.candidate_bias[block])
+                for block in np.split(candidates, range(RESCORED_PER_BLOCK, len(candidates), RESCORED_PER_BLOCK))
+            ]
+        )
         finite = np.isfinite(exact)
         candidates, exact = candidates[finite], exact[finite]
         if len(exact) > topk:
             among_best = exact >= np.partition(exact, len(exact) - topk)[len(exact) - topk]
             candidates, exact = candidates[among_best], exact[among_best]
         ids = [self.candidates.text(candidate) for candidate in candidates.tolist()]
-        return sorted(zip(exact.tolist(), ids, strict=True), key=lambda pair: (-pair[0], pair[1]))[:topk]
+        return _ranked(zip(exact.tolist(), ids, strict=True), topk)
+
+    def others(
+        self, vector: npt.NDArray[Any], bias: float, candidates: Ends, left_out: Collection[str]
+    ) -> list[tuple[float, str]]:
+        """Return (score, id) of candidates that the artifact lacks, but of those left out."""
+        exact = self.scores64(vector, bias, candidates.vectors, candidates.biases).tolist()
+        new = (candidates.rows < 0).tolist()
+        return [
+            (score, name)
+            for score, name, unknown in zip(exact, candidates.ids, new, strict=True)
+            if unknown and name not in left_out and math.isfinite(score)
+        ]
 
 
 class LinkRanker:
@@ -113,7 +162,9 @@ class LinkRanker:
             for mode in (Mode.PREDICT_TAIL, Mode.PREDICT_HEAD)
         }
 
-    def rank(self, invocation: Invocation, least: float, check: Callable[[], None]) -> Answers:
+    def rank(
+        self, invocation: Invocation, least: float, check: Callable[[], None], live: LiveEnds | None = None
+    ) -> Answers:
         """Return each item's candidates, best first, with calibrated scores (decision 16) not below `least`."""
         tails = invocation.mode is Mode.PREDICT_TAIL
         ids = invocation.items.heads if tails else invocation.items.tails
@@ -127,7 +178,13 @@ class LinkRanker:
                 groups.setdefault(choice, []).append(position)
         ranked: list[list[tuple[str, float]]] = [[] for _ in ids]
         for choice, positions in groups.items():
-            for position, best in self._group(offered[choice][1], positions, ids, invocation, check):
+            edge, direction = offered[choice]
+            named = [ids[position] for position in positions]
+            found = live.known(edge, invocation.mode, named) if live else None
+            at, ends = found or direction.ends(named)
+            others = live.candidates(edge, invocation.mode) if live else None
+            group = _Group([positions[index] for index in at.tolist()], ends, others)
+            for position, best in self._best(direction, group, invocation, check):
                 calibrated = [(name, self._calibrate(score)) for score, name in best]
                 ranked[position] = [(name, score) for name, score in calibrated if score >= least]
         return Answers(
@@ -155,37 +212,52 @@ class LinkRanker:
             raise InvalidParameter(f"give {missing}; this endpoint predicts new edges {known}")
         return offered
 
-    def _group(
-        self,
-        direction: Direction,
-        positions: list[int],
-        ids: tuple[str, ...],
-        invocation: Invocation,
-        check: Callable[[], None],
+    def _best(
+        self, direction: Direction, group: "_Group", invocation: Invocation, check: Callable[[], None]
     ) -> Iterator[tuple[int, list[tuple[float, str]]]]:
-        """Yield the best candidates of the items at `positions`, block by block."""
-        rows = direction.known.rows([ids[position] for position in positions])
-        known = [(position, row) for position, row in zip(positions, rows.tolist(), strict=True) if row >= 0]
-        excluded = _known_rows(direction.candidates, invocation.exclude)
+        """Yield the best candidates of a group's items, block by block."""
+        ends, topk = group.ends, invocation.topk
+        everywhere = _known_rows(direction.candidates, invocation.exclude)
         size = max(1, SCORES_PER_BLOCK // max(1, len(direction.candidates)))
-        for start in range(0, len(known), size):
+        for start in range(0, len(group.positions), size):
             check()
-            block = known[start : start + size]
-            scores = direction.scores32(np.array([row for _, row in block]))
-            scores[:, excluded] = -np.inf
-            for (position, row), line in zip(block, scores, strict=True):
-                line[_known_rows(direction.candidates, invocation.items.excludes[position])] = -np.inf
-                if not direction.self_loops:
+            scores = direction.scores32(ends.vectors[start : start + size])
+            scores[:, everywhere] = -np.inf
+            for at, line in enumerate(scores, start):
+                position, row, vector, bias = group.positions[at], ends.rows[at], ends.vectors[at], ends.biases[at]
+                excluded = invocation.items.excludes[position]
+                line[_known_rows(direction.candidates, excluded)] = -np.inf
+                if row >= 0 and not direction.self_loops:
                     line[row] = -np.inf
-                if invocation.mask_training_edges:
+                if row >= 0 and invocation.mask_training_edges:
                     line[direction.training_neighbours(row)] = -np.inf
-                yield position, direction.best(row, line, invocation.topk)
+                best = direction.best(vector, float(bias), line, topk)
+                if group.others is not None:
+                    itself = () if direction.self_loops else (ends.ids[at],)
+                    left_out = {*invocation.exclude, *excluded, *itself}
+                    best = _ranked([*best, *direction.others(vector, float(bias), group.others, left_out)], topk)
+                yield position, best
 
     def _calibrate(self, score: float) -> float:
         scale, offset = self._calibration
         x = scale * score + offset
         small = math.exp(-abs(x))
         return (1.0 if x >= 0 else small) / (1.0 + small)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Items of one direction."""
+
+    #: In the request.
+    positions: list[int]
+    ends: Ends
+    #: Candidates beside those of the artifact.
+    others: Ends | None
+
+
+def _ranked(scored: Iterable[tuple[float, str]], topk: int) -> list[tuple[float, str]]:
+    return sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:topk]
 
 
 def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> Direction:

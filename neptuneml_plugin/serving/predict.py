@@ -1,25 +1,33 @@
-"""Artifact + invocation -> answers. Pure: numpy only, no clock, no network.
+"""Artifact + invocation -> answers. No clock, no network; numpy only, except for items with their neighbourhood.
 
 The same item gets the same answer, bit for bit, alone or in any batch (decision 31): stored predictions are looked
 up; edges are decoded by operations that see one edge each, in float64; candidates of a link are re-scored in
 float64, summed in one order.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from neptuneml_plugin.artifacts import Manifest, Target, Task, open_artifact
-from neptuneml_plugin.errors import InvalidData, InvalidParameter
+from neptuneml_plugin.config import NewNodeVectors
+from neptuneml_plugin.errors import InvalidData, InvalidParameter, nearest
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.edges import EdgeDecoder
+from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.links import LinkRanker
+from neptuneml_plugin.serving.posted import PostedEnds
+from neptuneml_plugin.serving.subgraph import Ints, Subgraph
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from neptuneml_plugin.table import rank_classes
+
+if TYPE_CHECKING:
+    from neptuneml_plugin.serving.inductive import Embedded, InductiveModel
 
 Floats = npt.NDArray[np.float64]
 #: Called now and then; raises when the caller's deadline has passed.
@@ -31,31 +39,64 @@ EDGES_PER_BLOCK = 512
 class Predictor(Protocol):
     """Answers the invocations of one task."""
 
-    def answer(self, invocation: Invocation, check: Check) -> Answers:
-        """Return each item's answers, best first; none for an item that the artifact does not know."""
+    def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
+        """Return each item's answers, best first; none for an item that is not known."""
 
 
-def open_predictor(folder: Path) -> tuple[Manifest, Predictor]:
+def open_predictor(
+    folder: Path, new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
+) -> tuple[Manifest, Predictor]:
     """Verify an artifact and map its arrays.
+
+    Args:
+        folder: the artifact.
+        new_node_vectors: what vertices that the model does not know take.
 
     Raises:
         InvalidData: incomplete, changed, or not what its task needs; the message names the file.
     """
     manifest = open_artifact(folder)
     try:
-        return manifest, _PREDICTORS[manifest.task](folder, manifest)
+        live = LiveModel(folder, manifest, new_node_vectors)
+        return manifest, _PREDICTORS[manifest.task](folder, manifest, live)
     except (OSError, KeyError, ValueError) as error:
         raise InvalidData(
             f"artifact {folder} does not hold what a {manifest.task} needs: {error}; run `transform` again"
         ) from None
 
 
+class LiveModel:
+    """Loads the model, and torch with it, when the first item brings its neighbourhood (decision 32)."""
+
+    def __init__(self, folder: Path, manifest: Manifest, new_node_vectors: NewNodeVectors) -> None:
+        self._folder, self._manifest, self._new_node_vectors = folder, manifest, new_node_vectors
+
+    @functools.cached_property
+    def model(self) -> "InductiveModel":
+        """The model.
+
+        Raises:
+            InvalidData: weights or encoders are missing or damaged.
+        """
+        from neptuneml_plugin.serving.inductive import InductiveModel  # noqa: PLC0415 - see above
+
+        return InductiveModel(self._folder, self._manifest, self._new_node_vectors)
+
+    def embed(self, subgraph: Subgraph, check: Check) -> "Embedded":
+        """Return the embeddings of a subgraph's vertices, if there is time left for it."""
+        model = self.model
+        check()
+        embedded = model.embed(subgraph)
+        check()
+        return embedded
+
+
 class NodePredictor:
     """Looks up what was computed at transform time."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
         position = manifest.schema.node(manifest.target.node or "")
-        self._manifest = manifest
+        self._manifest, self._live = manifest, live
         self._ids = IdColumn(folder / f"nodes/{position}")
         self._predictions: npt.NDArray[Any] = np.load(
             folder / f"nodes/{position}/predictions.npy", mmap_mode="r", allow_pickle=False
@@ -64,18 +105,29 @@ class NodePredictor:
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         """See `Predictor`."""
         _expect(invocation, self._manifest, on_nodes=True)
-        rows = self._ids.rows(invocation.items.nodes)
+        ids, subgraph = invocation.items.nodes, invocation.subgraph
+        known, output = self._stored(ids, check) if subgraph is None else self._computed(ids, subgraph, check)
+        return _answers(output, invocation, self._manifest).spread(len(ids), known)
+
+    def _stored(self, ids: Sequence[str], check: Check) -> tuple[Ints, Floats]:
+        rows = self._ids.rows(ids)
         known = np.flatnonzero(rows >= 0)
         check()
-        output = np.asarray(self._predictions[rows[known]], dtype=np.float64)
-        return _answers(output, invocation, self._manifest).spread(len(rows), known)
+        return known, np.asarray(self._predictions[rows[known]], dtype=np.float64)
+
+    def _computed(self, ids: Sequence[str], subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
+        label = self._manifest.target.node or ""
+        embedded = self._live.embed(subgraph, check)
+        at = embedded.find(label, ids)
+        known = np.flatnonzero(at >= 0)
+        return known, self._live.model.node_outputs(embedded, label, at[known])
 
 
 class EdgePredictor:
     """Decodes the embeddings of an edge's two ends."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._manifest = manifest
+    def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
+        self._manifest, self._live = manifest, live
         self._type = manifest.target.edges[0]
         source, target = (manifest.schema.node(label) for label in (self._type.source, self._type.target))
         self._heads = IdColumn(folder / f"nodes/{source}")
@@ -87,7 +139,11 @@ class EdgePredictor:
         _expect(invocation, self._manifest, on_nodes=False)
         if invocation.edge_label not in (None, self._type.label):
             raise InvalidParameter(f"edgeType is '{invocation.edge_label}'; {predicts(self._manifest.target)}")
-        items = invocation.items
+        items, subgraph = invocation.items, invocation.subgraph
+        known, output = self._stored(items, check) if subgraph is None else self._computed(items, subgraph, check)
+        return _answers(output, invocation, self._manifest).spread(len(items), known)
+
+    def _stored(self, items: Items, check: Check) -> tuple[Ints, Floats]:
         heads, tails = self._heads.rows(items.heads), self._tails.rows(items.tails)
         known = np.flatnonzero((heads >= 0) & (tails >= 0) & self._of_type(items))
         output = np.empty((len(known), self._decoder.width))
@@ -95,7 +151,14 @@ class EdgePredictor:
             check()
             block = known[start : start + EDGES_PER_BLOCK]
             output[start : start + len(block)] = self._decoder.decode(heads[block], tails[block])
-        return _answers(output, invocation, self._manifest).spread(len(items), known)
+        return known, output
+
+    def _computed(self, items: Items, subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
+        embedded = self._live.embed(subgraph, check)
+        heads = embedded.find(self._type.source, items.heads)
+        tails = embedded.find(self._type.target, items.tails)
+        known = np.flatnonzero((heads >= 0) & (tails >= 0) & self._of_type(items))
+        return known, self._live.model.edge_outputs(embedded, self._type, heads[known], tails[known])
 
     def _of_type(self, items: Items) -> npt.NDArray[np.bool_]:
         """Return which items do not name another label for one of their ends (decision 20)."""
@@ -105,12 +168,14 @@ class EdgePredictor:
 class LinkPredictor:
     """Ranks the candidates of new edges."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._manifest = manifest
+    def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
+        self._manifest, self._live = manifest, live
         self._ranker = LinkRanker(folder, manifest)
 
-    def answer(self, invocation: Invocation, check: Check) -> Answers:
+    def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         """See `Predictor`."""
+        if invocation.mode is Mode.EMBED:
+            return self._embeddings(invocation, check)
         if invocation.mode is Mode.PREDICT:
             raise InvalidParameter(
                 f"mode must be predict_tail or predict_head here; {predicts(self._manifest.target)}"
@@ -120,7 +185,28 @@ class LinkPredictor:
                 f"property is '{invocation.property_name}', but this endpoint predicts no property; "
                 f"{predicts(self._manifest.target)}"
             )
-        return self._ranker.rank(invocation, _threshold(invocation, self._manifest) or 0.0, check)
+        least = _threshold(invocation, self._manifest) or 0.0
+        return self._ranker.rank(invocation, least, check, self._ends(invocation, check))
+
+    def _ends(self, invocation: Invocation, check: Check) -> PostedEnds | None:
+        subgraph, candidates = invocation.subgraph, invocation.new_candidates
+        if subgraph is None and candidates is None:
+            return None
+        embedded = None if subgraph is None else self._live.embed(subgraph, check)
+        return PostedEnds(self._live.model, embedded, candidates)
+
+    def _embeddings(self, invocation: Invocation, check: Check) -> Embeddings:
+        ids, label, subgraph = invocation.items.nodes, invocation.node_type, invocation.subgraph
+        labels = [node.label for node in self._manifest.schema.nodes]
+        if label not in labels or subgraph is None:
+            near = nearest(str(label), labels)
+            raise InvalidParameter(f"nodeType is {label!r}, which is no vertex label of the model{near}")
+        embedded = self._live.embed(subgraph, check)
+        at = embedded.find(label, ids)
+        if (at < 0).any():
+            missing = ids[int(np.argmax(at < 0))]
+            raise InvalidParameter(f"data.subgraph has no '{label}' vertex '{missing}', whose embedding is wanted")
+        return Embeddings(self._live.model.embeddings(embedded, label, at))
 
 
 def predicts(target: Target) -> str:
@@ -179,7 +265,7 @@ def _names(labels: Sequence[str | None], allowed: str) -> npt.NDArray[np.bool_]:
     return np.array([label in (None, allowed) for label in labels], np.bool_)
 
 
-_PREDICTORS: dict[Task, Callable[[Path, Manifest], Predictor]] = {
+_PREDICTORS: dict[Task, Callable[[Path, Manifest, LiveModel], Predictor]] = {
     Task.NODE_CLASS: NodePredictor,
     Task.NODE_REGRESSION: NodePredictor,
     Task.EDGE_CLASS: EdgePredictor,

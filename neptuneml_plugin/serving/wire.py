@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from neptuneml_plugin.errors import BadRequest, InvalidParameter, MissingParameter, UnsupportedOperation, nearest
 from neptuneml_plugin.serving.answers import Answers, columns, objects
+from neptuneml_plugin.serving.embeddings import Embeddings, NewCandidates, new_candidates
+from neptuneml_plugin.serving.subgraph import Subgraph, parse_subgraph
 
 Threshold = float | Literal["tuned"] | None
 
@@ -21,6 +23,8 @@ class Mode(StrEnum):
     PREDICT_TAIL = "predict_tail"
     #: Sources of new edges to a target.
     PREDICT_HEAD = "predict_head"
+    #: Embeddings of vertices in a subgraph.
+    EMBED = "embed"
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Invocation:
     edge_label: str | None = None
     head_type: str | None = None
     tail_type: str | None = None
+    #: Label of the vertices to embed.
+    node_type: str | None = None
+    #: What the items are answered from instead of the artifact's graph.
+    subgraph: Subgraph | None = None
+    new_candidates: NewCandidates | None = None
     #: Candidates left out for every item.
     exclude: tuple[str, ...] = ()
     #: Whether edges of the training graph are left out (`exclude_flag: "mask"`).
@@ -73,7 +82,7 @@ class Reply:
     endpoint: str
     artifact_version: str
     request_id: str
-    answers: Answers
+    answers: Answers | Embeddings
     #: Whether they are written in columns.
     columns: bool = False
 
@@ -85,7 +94,7 @@ def parse_invocation(body: bytes) -> Invocation:
         BadRequest: not a JSON object.
         InvalidParameter: a member is unknown, of the wrong type, or out of its range.
         MissingParameter: a required member is absent.
-        UnsupportedOperation: nearest neighbours or a subgraph, which are not built yet.
+        UnsupportedOperation: nearest neighbours, which are not built yet.
     """
     document = _load(body)
     _known(document, {"version", "mode", "data"}, "the request")
@@ -93,13 +102,9 @@ def parse_invocation(body: bytes) -> Invocation:
         raise InvalidParameter(f"version is {document['version']!r}; this release speaks 'v1'")
     mode = _mode(document.get("mode"))
     data = _object(_required(document, "data", "the request"), "data")
-    if "subgraph" in data:
-        raise UnsupportedOperation(
-            "data.subgraph (inductive inference) is not offered by this release; leave it out"
-        )
-    _known(data, {"globalParameters", *_ITEM_MEMBERS}, "data")
+    _known(data, {"globalParameters", "subgraph", "newCandidates", *_ITEM_MEMBERS}, "data")
     values = _global_parameters(_object(data.get("globalParameters", {}), "globalParameters"))
-    return Invocation(mode=mode, items=_items(mode, data), **values)
+    return Invocation(mode=mode, items=_items(mode, data), **values, **_live(mode, data))
 
 
 def render_reply(reply: Reply) -> bytes:
@@ -108,11 +113,14 @@ def render_reply(reply: Reply) -> bytes:
     Raises:
         ValueError: a number is not finite.
     """
+    members = {
+        "endpoint": reply.endpoint, "artifactVersion": reply.artifact_version, "requestId": reply.request_id
+    }  # fmt: skip
+    if isinstance(reply.answers, Embeddings):
+        return _json(members | reply.answers.render()).encode()
     name = "columns" if reply.columns else "answers"
     rendered = _json(columns(reply.answers)) if reply.columns else objects(reply.answers)
-    head = _json(
-        {"endpoint": reply.endpoint, "artifactVersion": reply.artifact_version, "requestId": reply.request_id}
-    )
+    head = _json(members)
     return f'{head[:-1]},"{name}":{rendered}}}'.encode()
 
 
@@ -147,16 +155,36 @@ def _global_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _live(mode: Mode, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what stands in for the artifact's graph, or beside it."""
+    live: dict[str, Any] = {}
+    if data.get("subgraph") is not None:
+        live["subgraph"] = parse_subgraph(data["subgraph"])
+    elif mode is Mode.EMBED:
+        raise MissingParameter("mode embed needs data.subgraph, the neighbourhood of the vertices to embed")
+    if data.get("newCandidates") is not None:
+        if mode not in (Mode.PREDICT_TAIL, Mode.PREDICT_HEAD):
+            raise InvalidParameter(f"data.newCandidates are for predict_tail and predict_head, not for {mode}")
+        given = _object(data["newCandidates"], "data.newCandidates")
+        _known(given, {"ids", "embeddings"}, "data.newCandidates")
+        ids, text = (_required(given, key, "data.newCandidates") for key in ("ids", "embeddings"))
+        live["new_candidates"] = new_candidates(
+            _texts(ids, "data.newCandidates.ids"), _text(text, "data.newCandidates.embeddings")
+        )
+    return live
+
+
 def _items(mode: Mode, data: Mapping[str, Any]) -> Items:
     given = [name for name in _ITEM_MEMBERS if name in data]
     if len(given) > 1:
         raise InvalidParameter(f"data has both {' and '.join(given)}; give the items once")
     if "items" in data:
         return _column_items(mode, _object(data["items"], "data.items"))
-    if "nodes" in data:
-        if mode is not Mode.PREDICT:
+    if "nodes" in data or mode is Mode.EMBED:
+        if mode not in _NODE_MODES:
             raise InvalidParameter(f"mode {mode} asks about edges; give data.edges instead of data.nodes")
-        return Items(nodes=_column(_objects(data["nodes"], "nodes", _NODE_MEMBERS), "nodeId", "nodes"))
+        nodes = _objects(_required(data, "nodes", "data"), "nodes", _NODE_MEMBERS)
+        return Items(nodes=_column(nodes, "nodeId", "nodes"))
     items = _objects(_required(data, "edges", "data"), "edges", _EDGE_MEMBERS[mode])
     return Items(
         heads=_column(items, "headNodeId", "edges") if mode is not Mode.PREDICT_HEAD else (),
@@ -169,7 +197,7 @@ def _items(mode: Mode, data: Mapping[str, Any]) -> Items:
 
 def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
     """Read `data.items`: each member of the items as one list."""
-    _known(given, _EDGE_MEMBERS[mode] | (_NODE_MEMBERS if mode is Mode.PREDICT else set()), "data.items")
+    _known(given, _EDGE_MEMBERS[mode] | (_NODE_MEMBERS if mode in _NODE_MODES else set()), "data.items")
     count = _rows(given)
     if "nodeId" in given:
         if len(given) > 1:
@@ -339,6 +367,7 @@ _PARAMETERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "edgeType": ("edge_label", _text),
     "headNodeType": ("head_type", _text),
     "tailNodeType": ("tail_type", _text),
+    "nodeType": ("node_type", _text),
     "exclude": ("exclude", _texts),
     "exclude_flag": ("mask_training_edges", _exclude_flag),
     "deadlineMs": ("deadline_seconds", _milliseconds),
@@ -348,9 +377,11 @@ _PARAMETERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
 #: Members of `data` that hold the items; one of them is given.
 _ITEM_MEMBERS = ("nodes", "edges", "items")
 _NODE_MEMBERS = {"nodeId"}
+_NODE_MODES = (Mode.PREDICT, Mode.EMBED)
 _EDGE_MEMBERS = {
     # No decoder of this release reads an edge's id or properties; the plugin may send them.
     Mode.PREDICT: {"headNodeId", "tailNodeId", "edgeId", "headNodeType", "tailNodeType", "properties"},
     Mode.PREDICT_TAIL: {"headNodeId", "headNodeType", "exclude"},
     Mode.PREDICT_HEAD: {"tailNodeId", "tailNodeType", "exclude"},
+    Mode.EMBED: set(),
 }

@@ -164,6 +164,12 @@ def _check(data: TrainingData, folder: Path) -> None:
             f"{folder} holds no training targets; check the target and the split rate of its processing"
         )
     for position, count in enumerate(data.counts):
+        node = data.processed.schema.nodes[position]
+        if node.count != count:
+            raise InvalidData(
+                f"{folder / GRAPH} holds {count} '{node.label}' vertices, {PROCESSED} says {node.count}; "
+                "run `process` again"
+            )
         _check_ids(folder / IDS / str(position), count)
 
 

@@ -13,7 +13,7 @@ from neptuneml_plugin.training.data import SPLITS, Samples, TrainingData
 from neptuneml_plugin.training.links import Direction, EdgeIndex, LinkScorer, Scorer, directions, filtered_ranks
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models import LinkDecoder, Model, Vectors
-from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of, measure
+from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
 
 #: Rows of the training split that are measured; all of the other splits are.
 MAX_TRAINING_ROWS = 2000
@@ -63,7 +63,7 @@ class Evaluator:
     def judge(self, predictions: metrics.Floats, split: str) -> dict[str, float]:
         """Return the metrics of predictions for `rows(split)`."""
         labels = self.labels(split)
-        return measure(self.answer, predictions, labels, topk=self.topk, areas=not self.quick)
+        return metrics.measure(self.answer, predictions, labels, topk=self.topk, slow=not self.quick)
 
     def labels(self, split: str) -> metrics.Floats:
         """Return the labels of `rows(split)`."""

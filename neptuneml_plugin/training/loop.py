@@ -18,7 +18,7 @@ from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import BLOCK_CELLS, directions, sampled_loss, softmax_loss
 from neptuneml_plugin.training.metrics import HIGHER_IS_BETTER
 from neptuneml_plugin.training.models import LinkDecoder, Model
-from neptuneml_plugin.training.tasks import KINDS, answer_of, class_weights, label_scale, output_count
+from neptuneml_plugin.training.tasks import KINDS, answer_of, class_weights, label_scale
 
 #: Decay of the exponential average of the weights; what is evaluated and kept is the average.
 AVERAGING = 0.98
@@ -102,7 +102,7 @@ class Trainer:
         torch.manual_seed(seed)
         self._data, self._hp, self._goal, self._log = data, hyperparameters, goal, log
         self._device = data.relations[0].sources.device if data.relations else torch.device("cpu")
-        self._model = Model(data, hyperparameters, output_count(data.task, data.processed.target)).to(self._device)
+        self._model = Model(data.processed, hyperparameters).to(self._device)
         self._model.scale.copy_(label_scale(data))
         self._graph = self._model.graph(data)
         self._evaluator = Evaluator(data, self._graph, goal.topk, quick=goal.metric not in SLOW_METRICS)

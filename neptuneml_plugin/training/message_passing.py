@@ -6,12 +6,22 @@ per relation. The edges' weights are values of the matrix: leaving edges out cha
 """
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
 
-from neptuneml_plugin.training.data import Samples, TrainingData
+from neptuneml_plugin.artifacts import EdgeType, GraphSchema
+
+if TYPE_CHECKING:
+    from neptuneml_plugin.training.data import Samples, TrainingData
+
+
+class Aggregation(Protocol):
+    """Carries one relation's messages from sources to targets."""
+
+    def aggregate(self, vectors: Tensor) -> Tensor:
+        """Return the weighted sum of the sources' vectors: (n_source, d) to (n_target, d)."""
 
 
 class Messages:
@@ -25,6 +35,25 @@ class Messages:
         """Return the weighted sum of the sources' vectors: (n_source, d) to (n_target, d)."""
         total: Tensor = _Product.apply(vectors, self._forward, self._backward)
         return total
+
+
+class EdgeMessages:
+    """The same for few edges and one pass: no structure is built, and no gradient kept.
+
+    Args:
+        sources: row of each edge's source, (edges,).
+        targets: row of each edge's target, (edges,).
+        weights: of each edge, (edges,).
+        count: rows of the targets' type.
+    """
+
+    def __init__(self, sources: Tensor, targets: Tensor, weights: Tensor, count: int) -> None:
+        self._sources, self._targets, self._weights, self._count = sources, targets, weights, count
+
+    def aggregate(self, vectors: Tensor) -> Tensor:
+        """See `Aggregation`."""
+        sums = vectors.new_zeros(self._count, vectors.shape[1])
+        return sums.index_add_(0, self._targets, vectors[self._sources] * self._weights[:, None])
 
 
 class Adjacency:
@@ -54,6 +83,13 @@ class Adjacency:
         if not symmetric:
             return weights / incoming
         return weights * (incoming * _degrees(weights, self._sources, self._shape[1])).rsqrt()
+
+    def degrees(self, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return how many edges carry messages at each source and at each target; `kept` as `norm` takes it."""
+        weights = torch.ones_like(self._targets, dtype=torch.float32) if kept is None else kept.float()
+        ends = zip((self._sources, self._targets), reversed(self._shape), strict=True)
+        out, into = (weights.new_zeros(count).index_add_(0, rows, weights) for rows, count in ends)
+        return out, into
 
     def weighted(self, weights: Tensor) -> Messages:
         """Return messages with one weight per edge, in the order of the edges given."""
@@ -94,12 +130,16 @@ def _offsets(rows: Tensor, count: int) -> Tensor:
     return offsets
 
 
-def channel_ends(data: TrainingData, labels: int) -> list[tuple[int, int]]:
-    """Return source and target node type of each channel of a `MessageGraph` with so many label columns."""
-    plain = [(relation.source_type, relation.target_type) for relation in data.relations]
-    target = data.samples[0].position
-    labelled = [ends for ends, r in zip(plain, data.relations, strict=True) if r.edge_type == target]
-    return plain + [ends for ends in labelled for _ in range(labels)]
+def channel_ends(schema: GraphSchema, labels: int = 0, target: EdgeType | None = None) -> list[tuple[int, int]]:
+    """Return source and target node type of each channel of a `MessageGraph`.
+
+    First each edge type forward and in reverse, then the target's so for each of its label columns.
+    """
+    forward = {edge.type: (schema.node(edge.type.source), schema.node(edge.type.target)) for edge in schema.edges}
+    plain = [each for ends in forward.values() for each in (ends, ends[::-1])]
+    if target is None:
+        return plain
+    return plain + [forward[target]] * labels + [forward[target][::-1]] * labels
 
 
 class MessageGraph:
@@ -111,7 +151,7 @@ class MessageGraph:
             for each direction, whose messages are weighed by it.
     """
 
-    def __init__(self, data: TrainingData, *, symmetric: bool = False, labels: Tensor | None = None) -> None:
+    def __init__(self, data: "TrainingData", *, symmetric: bool = False, labels: Tensor | None = None) -> None:
         self._data, self._symmetric, self._labels = data, symmetric, labels
         self._adjacencies = [
             Adjacency(r.sources, r.targets, data.counts[r.source_type], data.counts[r.target_type])
@@ -131,6 +171,11 @@ class MessageGraph:
             ]
         return [first for first, *_ in channels] + [m for _, *others in channels for m in others]
 
+    def degrees(self, edge_type: int) -> tuple[Tensor, Tensor]:
+        """Return how many edges of a type carry messages at each source and at each target."""
+        at = next(at for at, relation in enumerate(self._data.relations) if relation.edge_type == edge_type)
+        return self._adjacencies[at].degrees(self._kept.get(edge_type))
+
     def _channels(self, at: int, kept: Tensor | None) -> list[Messages]:
         """Return the messages of a relation: all alike first, then one per column of labels."""
         adjacency, columns = self._adjacencies[at], []
@@ -140,7 +185,7 @@ class MessageGraph:
         return [adjacency.weighted(each) for each in (weights, *columns)]
 
 
-def _carriers(samples: Samples) -> Tensor:
+def _carriers(samples: "Samples") -> Tensor:
     """Return 1 for edges that carry messages: those of no split, and those of the training split."""
     kept = torch.ones(len(samples.ends[0]), device=samples.ends[0].device)
     for split in ("valid", "test"):

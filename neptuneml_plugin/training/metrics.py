@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sk
 
+from neptuneml_plugin.training.tasks import Answer
+
 #: Name -> whether more is better.
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     "acc": True, "acc_topk": True, "balanced_accuracy": True, "f1": True, "f1_macro": True, "f1_micro": True,
@@ -99,13 +101,6 @@ def tuned_threshold(probabilities: Floats, truth: Ints | Floats) -> float | None
     return float(thresholds[int(np.argmax(f1[:-1]))])
 
 
-def class_counts(labels: Ints | Floats, count: int) -> npt.NDArray[np.float64]:
-    """Return the rows per class, of class indices (n,) or of 0/1 columns (n, c)."""
-    if labels.ndim == 1:
-        return np.bincount(labels.astype(np.int64), minlength=count).astype(np.float64)
-    return np.asarray(labels.sum(0), dtype=np.float64)
-
-
 def areas(probabilities: Floats, labels: Ints | Floats) -> dict[str, float]:
     """Return macro averages over the classes that occur, but not in every row; for two classes of the second."""
     truth = labels if labels.ndim == 2 else np.eye(probabilities.shape[1])[labels.astype(np.int64)]
@@ -118,3 +113,21 @@ def areas(probabilities: Floats, labels: Ints | Floats) -> dict[str, float]:
     roc = [sk.roc_auc_score(columns[:, c], probabilities[:, c]) for c in usable]
     average = [sk.average_precision_score(columns[:, c], probabilities[:, c]) for c in usable]
     return {"roc_auc": float(np.mean(roc)), "average_precision": float(np.mean(average))}
+
+
+def measure(
+    answer: Answer,
+    predictions: Floats,
+    labels: Floats | Ints,
+    *,
+    topk: int = 5,
+    slow: bool = True,
+) -> dict[str, float]:
+    """Return the metrics of predictions (n, c) or, of values, (n, 1); `slow` ones too."""
+    if answer is Answer.VALUE:
+        return regression(predictions[:, 0], labels.astype(np.float64))
+    if answer is Answer.CLASS:
+        values = single_label(predictions, labels.astype(np.int64), topk=topk)
+    else:
+        values = multi_label(predictions, labels.astype(np.float64))
+    return values | (areas(predictions, labels) if slow else {})

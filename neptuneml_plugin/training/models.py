@@ -6,19 +6,38 @@ relation in `TrainingData.relations`.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neptuneml_plugin.artifacts import Task
-from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.artifacts import GraphSchema, Target, Task
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import LinkScorer
-from neptuneml_plugin.training.message_passing import MessageGraph, Messages, channel_ends
-from neptuneml_plugin.training.tasks import label_columns
+from neptuneml_plugin.training.message_passing import Aggregation, MessageGraph, channel_ends
+from neptuneml_plugin.training.tasks import label_columns, output_count
+
+if TYPE_CHECKING:
+    from neptuneml_plugin.training.data import TrainingData
 
 Vectors = list[Tensor]
+
+
+class Described(Protocol):
+    """What a model is built for: a processed graph, or an artifact."""
+
+    @property
+    def task(self) -> Task:
+        """What it predicts."""
+
+    @property
+    def target(self) -> Target:
+        """Of which elements."""
+
+    @property
+    def schema(self) -> GraphSchema:
+        """Node and edge types; a table of the model has a row for each node that they count."""
 
 
 class RelationalLayer(nn.Module):
@@ -42,7 +61,7 @@ class RelationalLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(types, width))
 
     def forward(
-        self, vectors: Vectors, messages: Sequence[Messages], themselves: Vectors | None = None
+        self, vectors: Vectors, messages: Sequence[Aggregation], themselves: Vectors | None = None
     ) -> Vectors:
         """Return the new vector of every node; `themselves` stand in the self term where they differ."""
         weights: Tensor = self.weights
@@ -74,43 +93,56 @@ class InputLayer(nn.Module):
             total = hidden * len(widths)
         self.project = nn.Linear(total + (hidden if learns else 0), hidden) if widths else None
 
-    def forward(self, features: Mapping[str, Tensor], *, embedded: bool = True) -> Tensor:
-        """Return (rows, hidden); unless `embedded`, of the features alone (zeros where there are none)."""
+    def forward(
+        self, features: Mapping[str, Tensor], learned: Tensor | None = None, *, embedded: bool = True
+    ) -> Tensor:
+        """Return (rows, hidden); unless `embedded`, of the features alone (zeros where there are none).
+
+        `learned` stands in for the layer's own vectors, (rows, hidden).
+        """
+        table = self.embedding if learned is None else learned
         columns = [features[name] for name in self._names]
         if self.parts is not None:
             columns = [part(column) for part, column in zip(self.parts, columns, strict=True)]
-        if self.embedding is not None:
-            columns.append(self.embedding if embedded else torch.zeros_like(self.embedding))
+        if self.embedding is not None and table is not None:
+            columns.append(table if embedded else torch.zeros_like(table))
         joined = torch.cat(columns, 1) if len(columns) > 1 else columns[0]
         return joined if self.project is None else self.project(joined)
 
 
 class Encoder(nn.Module):
-    """R-GCN over the whole graph, with the learnable vectors of its nodes."""
+    """R-GCN over the whole graph, with the learnable vectors of its nodes, or over another with given ones."""
 
-    def __init__(self, data: TrainingData, hyperparameters: Hyperparameters, labels: int) -> None:
+    def __init__(self, described: Described, hyperparameters: Hyperparameters, labels: int) -> None:
         super().__init__()
         hp = hyperparameters
         self.inputs = nn.ModuleList(
-            InputLayer({f.name: f.width for f in node.features}, count, hp)
-            for node, count in zip(data.processed.schema.nodes, data.counts, strict=True)
+            InputLayer({f.name: f.width for f in node.features}, node.count, hp) for node in described.schema.nodes
         )
-        ends = channel_ends(data, labels)
+        ends = channel_ends(described.schema, labels, described.target.edges[0] if labels else None)
         self.layers = nn.ModuleList(
-            RelationalLayer(ends, len(data.counts), hp.num_hidden, bases=hp.num_bases, self_loop=hp.use_self_loop)
+            RelationalLayer(ends, len(self.inputs), hp.num_hidden, bases=hp.num_bases, self_loop=hp.use_self_loop)
             for _ in range(hp.num_layer)
         )
         norms = (nn.LayerNorm(hp.num_hidden) if hp.layer_norm else nn.Identity() for _ in self.layers)
         self.norms = nn.ModuleList(norms)
         self._dropout, self._feature_self_loop = hp.dropout, hp.feature_self_loop
 
-    def forward(self, features: Sequence[Mapping[str, Tensor]], messages: Sequence[Messages]) -> Vectors:
-        """Return the embedding of every node, (rows, d) per node type."""
-        vectors = [self._drop(layer(columns)) for layer, columns in zip(self.inputs, features, strict=True)]
+    def forward(
+        self,
+        features: Sequence[Mapping[str, Tensor]],
+        messages: Sequence[Aggregation],
+        learned: Sequence[Tensor | None] | None = None,
+    ) -> Vectors:
+        """Return the embedding of every node, (rows, d) per node type.
+
+        `learned` stands in for the encoder's own vectors, per node type; None where its nodes have none.
+        """
+        given = list(zip(self.inputs, features, learned or [None] * len(self.inputs), strict=True))
+        vectors = [self._drop(layer(columns, own)) for layer, columns, own in given]
         themselves: Vectors | None = None
         if self._feature_self_loop:
-            pairs = zip(self.inputs, features, strict=True)
-            themselves = [layer(columns, embedded=False) for layer, columns in pairs]
+            themselves = [layer(columns, own, embedded=False) for layer, columns, own in given]
         last = len(self.layers) - 1
         for position, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             vectors = layer(vectors, messages, None if position else themselves)
@@ -147,12 +179,16 @@ class EdgeDecoder(nn.Module):
         self.source_bias = nn.Parameter(torch.zeros(counts[0], outputs))
         self.target_bias = nn.Parameter(torch.zeros(counts[1], outputs))
 
-    def forward(self, sources: Tensor, targets: Tensor, rows: tuple[Tensor, Tensor]) -> Tensor:
-        """Map the vectors of both ends, each (edges, d), and their rows to (edges, outputs)."""
+    def biases(self, sources: Tensor, targets: Tensor) -> Tensor:
+        """Return what the rows of both ends, (edges,) each, add: (edges, outputs)."""
+        added: Tensor = self.source_bias[sources] + self.target_bias[targets]
+        return added
+
+    def forward(self, sources: Tensor, targets: Tensor, biases: Tensor) -> Tensor:
+        """Map the vectors of both ends, each (edges, d), and what they add to (edges, outputs)."""
         joined = torch.cat([sources, targets, sources * targets], 1)
         hidden = functional.relu(self.hidden(joined))
         dot = (sources * targets).sum(1, keepdim=True) / math.sqrt(sources.shape[1])
-        biases = self.source_bias[rows[0]] + self.target_bias[rows[1]]
         output: Tensor = self.output(hidden) + dot * self.dot_weight + biases
         return output
 
@@ -190,43 +226,51 @@ class Model(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, data: TrainingData, hyperparameters: Hyperparameters, outputs: int) -> None:
+    def __init__(self, described: Described, hyperparameters: Hyperparameters) -> None:
         super().__init__()
-        self._hp = hp = hyperparameters
-        self.encoder = Encoder(data, hp, outputs if _says_labels(data, hp) else 0)
-        self.decoder = _decoder(data, hp, outputs)
+        hp = hyperparameters
+        outputs = output_count(described.task, described.target)
+        #: Whether messages carry their edges' labels.
+        self.says_labels = hp.use_edge_labels and described.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
+        #: Whether messages are weighed by both ends' degrees.
+        self.symmetric = hp.symmetric_norm
+        #: Of an embedding.
+        self.width = hp.num_hidden
+        self.encoder = Encoder(described, hp, outputs if self.says_labels else 0)
+        self.decoder = _decoder(described, hp, outputs)
         #: Mean and standard deviation of the training labels: regressions learn standardised values.
         self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
         #: Name of each parameter with a row per node -> position of the node type.
-        self.node_tables = self._node_tables(data)
+        self.node_tables = self._node_tables(described)
 
-    def graph(self, data: TrainingData) -> MessageGraph:
+    def graph(self, data: "TrainingData") -> MessageGraph:
         """Return the graph whose messages the encoder takes."""
-        labels = label_columns(data, self.scale) if _says_labels(data, self._hp) else None
-        return MessageGraph(data, symmetric=self._hp.symmetric_norm, labels=labels)
+        labels = label_columns(data, self.scale) if self.says_labels else None
+        return MessageGraph(data, symmetric=self.symmetric, labels=labels)
 
-    def outputs(self, vectors: Vectors, data: TrainingData, chosen: Tensor) -> Tensor:
+    def outputs(self, vectors: Vectors, data: "TrainingData", chosen: Tensor) -> Tensor:
         """Return the outputs of node and edge tasks for the chosen samples: (chosen, outputs)."""
         samples = data.samples[0]
         if isinstance(self.decoder, NodeDecoder):
             output: Tensor = self.decoder(functional.embedding(samples.ends[0][chosen], vectors[samples.position]))
             return output
+        if not isinstance(self.decoder, EdgeDecoder):
+            raise TypeError("link prediction has scorers, not outputs")
         rows = (samples.ends[0][chosen], samples.ends[1][chosen])
         source_type, target_type = data.ends_of(samples.position)
         # An embedding look-up, as its gradient is deterministic on CPU; that of indexing is not.
         sources = functional.embedding(rows[0], vectors[source_type])
         targets = functional.embedding(rows[1], vectors[target_type])
-        edges: Tensor = self.decoder(sources, targets, rows)
+        edges: Tensor = self.decoder(sources, targets, self.decoder.biases(*rows))
         return edges
 
-    def _node_tables(self, data: TrainingData) -> dict[str, int]:
+    def _node_tables(self, described: Described) -> dict[str, int]:
         tables = {
             f"encoder.inputs.{kind}.embedding": kind
             for kind, layer in enumerate(self.encoder.inputs)
             if layer.embedding is not None
         }
-        ends = [] if data.task.on_nodes else [data.ends_of(samples.position) for samples in data.samples]
-        for position, (source, target) in enumerate(ends):
+        for position, (source, target) in enumerate(_target_ends(described)):
             if isinstance(self.decoder, EdgeDecoder):
                 tables |= {"decoder.source_bias": source, "decoder.target_bias": target}
             else:
@@ -237,17 +281,17 @@ class Model(nn.Module):
         return tables
 
 
-def _says_labels(data: TrainingData, hp: Hyperparameters) -> bool:
-    return hp.use_edge_labels and data.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
+def _target_ends(described: Described) -> list[tuple[int, int]]:
+    """Return the positions of the source's and the target's node types, per target edge type."""
+    schema = described.schema
+    return [(schema.node(edge.source), schema.node(edge.target)) for edge in described.target.edges]
 
 
-def _decoder(data: TrainingData, hp: Hyperparameters, outputs: int) -> NodeDecoder | EdgeDecoder | LinkDecoder:
-    if data.task.on_nodes:
+def _decoder(described: Described, hp: Hyperparameters, outputs: int) -> NodeDecoder | EdgeDecoder | LinkDecoder:
+    if described.task.on_nodes:
         return NodeDecoder(hp.num_hidden, outputs, hp.dropout)
-    counts = [
-        (data.counts[source], data.counts[target])
-        for source, target in (data.ends_of(samples.position) for samples in data.samples)
-    ]
-    if data.task is Task.LINK_PREDICTION:
+    nodes = described.schema.nodes
+    counts = [(nodes[source].count, nodes[target].count) for source, target in _target_ends(described)]
+    if described.task is Task.LINK_PREDICTION:
         return LinkDecoder(hp.num_hidden, counts)
     return EdgeDecoder(hp.num_hidden, outputs, counts[0])

@@ -1,17 +1,21 @@
-"""The five tasks as one table: what a model answers, how it learns it, and how the answer is judged."""
+"""The five tasks as one table: what a model answers, how it learns it, and how the answer is judged.
+
+Imports torch alone, for a worker loads models too; the metrics themselves stand in `metrics`.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from neptuneml_plugin.artifacts import Target, Task
-from neptuneml_plugin.training import metrics
-from neptuneml_plugin.training.data import TrainingData
+
+if TYPE_CHECKING:
+    from neptuneml_plugin.training.data import TrainingData
 
 
 class Answer(Enum):
@@ -100,7 +104,7 @@ def output_count(task: Task, target: Target) -> int:
     return len(target.classes) if task.is_class else 1
 
 
-def label_scale(data: TrainingData) -> Tensor:
+def label_scale(data: "TrainingData") -> Tensor:
     """Return mean and standard deviation of the training labels, float64 (2,); 0 and 1 but for regressions."""
     if answer_of(data.task, data.processed.target) is not Answer.VALUE:
         return torch.tensor([0.0, 1.0], dtype=torch.float64)
@@ -109,52 +113,40 @@ def label_scale(data: TrainingData) -> Tensor:
     return torch.tensor([float(labels.mean()), deviation], dtype=torch.float64)
 
 
-def label_columns(data: TrainingData, scale: Tensor) -> Tensor:
-    """Return the labels of an edge task as finite columns: (edges, 1) standardised values, or (edges, classes).
-
-    An edge without a label has zeros.
-    """
+def label_columns(data: "TrainingData", scale: Tensor) -> Tensor:
+    """Return the labels of an edge task as `columns_of` does, in the order of the edges."""
     labels = data.samples[0].labels
     if labels is None:
         raise ValueError("link prediction has no labels")
-    if answer_of(data.task, data.processed.target) is Answer.CLASS:
-        classes = torch.arange(len(data.processed.target.classes), device=labels.device)
-        return (labels[:, None] == classes).float()
-    columns = (labels.reshape(len(labels), -1) - scale[0]) / scale[1]
+    target = data.processed.target
+    return columns_of(labels, answer_of(data.task, target), len(target.classes), scale)
+
+
+def columns_of(labels: Tensor, answer: Answer, classes: int, scale: Tensor) -> Tensor:
+    """Return labels as finite columns: (edges, 1) standardised values, or (edges, classes).
+
+    An edge without a label has zeros. `labels` are as `ProcessedGraph` says, `scale` as `label_scale` does.
+    """
+    if answer is Answer.CLASS:
+        return (labels[:, None] == torch.arange(classes, device=labels.device)).float()
+    columns = ((labels if labels.dim() > 1 else labels[:, None]) - scale[0]) / scale[1]
     return columns.nan_to_num(0.0).float()
 
 
-def class_weights(data: TrainingData) -> Tensor:
+def class_weights(data: "TrainingData") -> Tensor:
     """Return weights that make the classes count alike: (c,) for the loss of the answer's kind."""
     labels = training_labels(data)
-    counts = torch.tensor(metrics.class_counts(labels.cpu().numpy(), len(data.processed.target.classes)))
+    classes = len(data.processed.target.classes)
+    counts = (labels.sum(0) if labels.dim() > 1 else torch.bincount(labels, minlength=classes)).double()
     if answer_of(data.task, data.processed.target) is Answer.CLASSES:
         return ((len(labels) - counts) / counts.clamp(min=1)).clamp(max=100).float()
     present = counts > 0
     return torch.where(present, counts.sum() / (present.sum() * counts.clamp(min=1)), 0).float()
 
 
-def training_labels(data: TrainingData) -> Tensor:
+def training_labels(data: "TrainingData") -> Tensor:
     """Return the labels of the training split of a node or edge task."""
     samples = data.samples[0]
     if samples.labels is None:
         raise ValueError("link prediction has no labels")
     return samples.labels[samples.splits["train"]]
-
-
-def measure(
-    answer: Answer,
-    predictions: metrics.Floats,
-    labels: metrics.Floats | metrics.Ints,
-    *,
-    topk: int = 5,
-    areas: bool = True,
-) -> dict[str, float]:
-    """Return the metrics of predictions (n, c) or, of values, (n, 1)."""
-    if answer is Answer.VALUE:
-        return metrics.regression(predictions[:, 0], labels.astype(np.float64))
-    if answer is Answer.CLASS:
-        values = metrics.single_label(predictions, labels.astype(np.int64), topk=topk)
-    else:
-        values = metrics.multi_label(predictions, labels.astype(np.float64))
-    return values | (metrics.areas(predictions, labels) if areas else {})

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from neptuneml_plugin.artifacts import (
@@ -43,8 +43,8 @@ from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, predict, training_edges
 from neptuneml_plugin.training.links import EdgeIndex
+from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model, Vectors
-from neptuneml_plugin.training.tasks import output_count
 
 _PACKAGES = ("neptuneml-plugin", "torch", "dgl", "numpy", "scikit-learn", "safetensors")
 
@@ -78,15 +78,17 @@ def write_artifact(folder: Path, training: Path, source: Path, data: TrainingDat
     _check_schema(record, data)
     model, unseen = load_model(record, training, source, data)
     folder.mkdir(parents=True, exist_ok=True)
-    trial = training / TRIALS / str(record.best_trial)
-    shutil.copyfile(trial / WEIGHTS, folder / WEIGHTS)
+    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS)
     if (source / ENCODERS).is_file():
         shutil.copyfile(source / ENCODERS, folder / ENCODERS)
     for position in range(len(data.counts)):
         shutil.copytree(source / IDS / str(position), folder / "nodes" / str(position))
-    vectors = Evaluator(data, model.graph(data)).embed(model)
+    graph = model.graph(data)
+    vectors = Evaluator(data, graph).embed(model)
     for position, embeddings in enumerate(vectors):
         _save(folder / "nodes" / str(position) / "embeddings.npy", embeddings)
+    if model.symmetric:
+        _write_degrees(folder, graph, data)
     with torch.no_grad():
         scalars = _write_answers(folder, model, vectors, data)
     _write_manifest(folder, record, data, scalars)
@@ -94,6 +96,14 @@ def write_artifact(folder: Path, training: Path, source: Path, data: TrainingDat
         f"{count} '{label}' vertices were not in the training graph and take its average vector"
         for label, count in unseen.items()
     )
+
+
+def _write_degrees(folder: Path, graph: MessageGraph, data: TrainingData) -> None:
+    for position in range(len(data.processed.schema.edges)):
+        edge = folder / "edges" / str(position)
+        edge.mkdir(parents=True)
+        for name, degrees in zip(("source", "target"), graph.degrees(position), strict=True):
+            _save(edge / f"{name}_degrees.npy", degrees)
 
 
 def _write_answers(folder: Path, model: Model, vectors: Vectors, data: TrainingData) -> dict[str, float]:
@@ -141,7 +151,7 @@ def _write_links(folder: Path, decoder: LinkDecoder, vectors: Vectors, data: Tra
         _save(folder / "nodes" / str(kind) / "candidates.npy", decoder.candidate(vectors[kind]))
     for position, samples in enumerate(data.samples):
         edge = folder / "edges" / str(samples.position)
-        edge.mkdir(parents=True)
+        edge.mkdir(parents=True, exist_ok=True)
         _save(edge / "relation.npy", decoder.relations[position])
         _save(edge / "source_bias.npy", decoder.source_biases[position])
         _save(edge / "target_bias.npy", decoder.target_biases[position])
@@ -183,9 +193,7 @@ def load_model(
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InvalidData(f"{path} is no whole file of weights ({error}); run `train` again") from None
-    model = Model(
-        data, hyperparameters.build(record.best.hyperparameters), output_count(record.task, record.target)
-    )
+    model = Model(data.processed, hyperparameters.build(record.best.hyperparameters))
     unseen = {}
     for kind, node in enumerate(data.processed.schema.nodes):
         rows = _training_rows(training / IDS / str(kind), source / IDS / str(kind))

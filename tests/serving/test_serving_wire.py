@@ -108,7 +108,7 @@ REFUSALS: list[tuple[Any, type[NeptuneMLError], str]] = [
     ({"mode": "predict_tail", "data": {"nodes": [{"nodeId": "a"}]}}, InvalidParameter, "give data.edges"),
     ({"mode": "predict_tial", "data": {"edges": []}}, InvalidParameter, "did you mean 'predict_tail'"),
     ({"mode": "embed_knn", "data": {"nodes": []}}, UnsupportedOperation, "embed_knn"),
-    ({"data": {"subgraph": {}, "nodes": []}}, UnsupportedOperation, "subgraph"),
+    ({"data": {"subgraph": {}, "nodes": []}}, MissingParameter, "subgraph lacks 'nodes'"),
     (nodes("a", topK=1), InvalidParameter, "did you mean 'topk'"),
     (nodes("a", topk=0), InvalidParameter, "topk must be an integer of at least 1"),
     (nodes("a", topk=True), InvalidParameter, "topk must be"),

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from neptuneml_plugin.artifacts import Manifest, Task, TrainingRecord, open_artifact, read_record, table_name
 from neptuneml_plugin.config import TransformConfig
@@ -197,6 +198,51 @@ def test_transform_finds_learned_vectors_by_id_and_averages_for_new_nodes(traini
         torch.testing.assert_close(aligned[row], wanted)
     assert unseen["item"] == 30
     assert (known >= 0).sum() == 120
+
+
+def test_the_weights_of_an_artifact_are_in_the_order_of_its_ids(trainings: Any, tmp_path: Path) -> None:
+    made = trainings[Task.EDGE_CLASS, False]
+    # Other items, and so other rows: the artifact's own, not the training's.
+    other = processed(tmp_path, Task.EDGE_CLASS, nodes=150)
+    transform.run(TransformConfig(made.output), other, tmp_path / "artifact")
+    record = read_record(made.output / "training.json", TrainingRecord)
+    model, _ = transform.load_model(record, made.output, other, load_data(other))
+    weights = load_file(tmp_path / "artifact" / "model.safetensors")
+    assert weights.keys() == model.state_dict().keys()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=0)
+    manifest = open_artifact(tmp_path / "artifact")
+    for name, kind in model.node_tables.items():
+        assert len(weights[name]) == manifest.schema.nodes[kind].count
+    item = manifest.schema.node("item")
+    ids = IdColumn(tmp_path / "artifact" / "nodes" / str(item))
+    before = load_file(made.artifact / "model.safetensors")[f"encoder.inputs.{item}.embedding"]
+    row = IdColumn(made.artifact / "nodes" / str(item)).rows(["item-7"])[0]
+    after = weights[f"encoder.inputs.{item}.embedding"]
+    torch.testing.assert_close(after[ids.rows(["item-7"])[0]], before[row], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("task", [Task.NODE_CLASS, Task.LINK_PREDICTION])
+def test_symmetric_models_carry_the_degrees_of_their_messages(tmp_path: Path, task: Task) -> None:
+    source = processed(tmp_path, task, nodes=60, values={"num-epochs": 2, "symmetric-norm": True})
+    trained(source, tmp_path / "training")
+    data, artifact = load_data(source), tmp_path / "training" / "artifact"
+    for position, edge in enumerate(data.processed.schema.edges):
+        relation = data.relations[2 * position]
+        kept = torch.ones(len(relation.sources), dtype=torch.bool)
+        for samples in () if task.on_nodes else data.samples:
+            if samples.position == position:
+                kept[torch.cat([samples.splits["valid"], samples.splits["test"]])] = False
+        for end, rows in (("source", relation.sources), ("target", relation.targets)):
+            label = edge.type.source if end == "source" else edge.type.target
+            count = data.counts[data.processed.schema.node(label)]
+            degrees = np.load(artifact / "edges" / str(position) / f"{end}_degrees.npy")
+            assert degrees.dtype == np.float32
+            np.testing.assert_array_equal(degrees, np.bincount(rows[kept], minlength=count))
+
+
+def test_others_do_not(trainings: Any) -> None:
+    assert not list(trainings[Task.NODE_CLASS, False].artifact.glob("edges/*/*_degrees.npy"))
 
 
 def test_transform_names_unseen_vertices(trainings: Any, tmp_path: Path) -> None:

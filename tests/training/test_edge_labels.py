@@ -14,7 +14,7 @@ from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.loop import Goal, Trainer
 from neptuneml_plugin.training.message_passing import Adjacency, MessageGraph, channel_ends
 from neptuneml_plugin.training.models import InputLayer, Model
-from neptuneml_plugin.training.tasks import label_columns, label_scale, output_count
+from neptuneml_plugin.training.tasks import label_columns, label_scale
 from tests.training.graphs import processed, trained
 
 EDGE_TASKS = (Task.EDGE_CLASS, Task.EDGE_REGRESSION)
@@ -27,7 +27,7 @@ def planted(folder: Path, task: Task) -> TrainingData:
 
 def model_of(data: TrainingData, options: Hyperparameters = OPTIONS) -> Model:
     torch.manual_seed(0)
-    made = Model(data, options, output_count(data.task, data.processed.target)).eval()
+    made = Model(data.processed, options).eval()
     made.scale.copy_(label_scale(data))
     return made
 
@@ -68,7 +68,7 @@ def test_the_channels_come_in_the_order_of_the_layer(tmp_path: Path, task: Task)
     data = planted(tmp_path, task)
     labels = label_columns(data, label_scale(data))
     messages = MessageGraph(data, labels=labels).messages()
-    ends = channel_ends(data, labels.shape[1])
+    ends = channel_ends(data.processed.schema, labels.shape[1], data.processed.target.edges[0])
     assert len(messages) == len(ends) == len(data.relations) + 2 * labels.shape[1]
     for channel, (source, target) in zip(messages, ends, strict=True):
         assert channel.aggregate(torch.ones(data.counts[source], 1)).shape == (data.counts[target], 1)

@@ -5,7 +5,8 @@ import pytest
 from sklearn import metrics as sk
 
 from neptuneml_plugin.training import metrics
-from neptuneml_plugin.training.tasks import KINDS, Answer, measure
+from neptuneml_plugin.training.metrics import measure
+from neptuneml_plugin.training.tasks import KINDS, Answer
 
 RANDOM = np.random.default_rng(0)
 

@@ -1,0 +1,82 @@
+"""Live values are encoded as processing encodes them; values that do not fit are named with their vertex."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.processing.encoders import Buckets, Category, Datetime, Encoder, Numerical
+from neptuneml_plugin.processing.tables import Column
+from neptuneml_plugin.serving import features
+from neptuneml_plugin.serving.features import LiveEncoder
+
+ELEV = Numerical("elev", "elev", (100.0,), (0.01,), (200.0,))
+STRICT = Numerical("elev", "elev", (0.0,), (1.0,), None)
+PAIR = Numerical("at", "at", (0.0, 0.0), (1.0, 1.0), (0.0, 0.0), separator=";")
+KIND = Category("kind", "kind", ("a", "b"), has_other=True)
+TAGS = Category("tags", "tags", ("x", "y", "p;q"), separator=";")
+PIPED = Category("tags", "tags", ("x", "p;q"), separator="|")
+AGE = Buckets("age", "age", 0.0, 10.0, 5, 1.0, None)
+WHEN = Datetime("when", "when", {"year": (2020, 2021), "month": (1, 2)})
+
+CASES: list[tuple[Encoder, list[Any], list[str | None]]] = [
+    (ELEV, ["150", None, " 1e3", "150", ""], ["150", None, " 1e3", "150", None]),
+    (PAIR, [["1", "2"], "3;4", None], ["1;2", "3;4", None]),
+    (KIND, ["b", "zz", None, "a"], ["b", "zz", None, "a"]),
+    (TAGS, [["x", "y"], "y", ["p;q"], [], None], ["x;y", "y", "p\\;q", None, None]),
+    (PIPED, [["x", "p;q"], "x|p;q"], ["x|p;q", "x|p;q"]),
+    (AGE, ["3.5", "9"], ["3.5", "9"]),
+    (WHEN, ["2020-01-05", None, "2021-02-01T10:00:00Z"], ["2020-01-05", None, "2021-02-01T10:00:00Z"]),
+]
+
+
+@pytest.mark.parametrize(("encoder", "cells", "texts"), CASES)
+def test_live_values_are_encoded_as_in_processing(
+    encoder: Encoder, cells: list[Any], texts: list[str | None]
+) -> None:
+    expected = encoder.encode(Column(pl.Series(texts, dtype=pl.String), "file.csv", encoder.column))
+    live, ids = LiveEncoder(encoder), [f"v{at}" for at in range(len(cells))]
+    np.testing.assert_array_equal(live.encode(cells, ids, "label"), expected)
+    # Again, and each alone: from what was kept.
+    np.testing.assert_array_equal(live.encode(cells[::-1], ids, "label"), expected[::-1])
+    for cell, row in zip(cells, expected, strict=True):
+        np.testing.assert_array_equal(live.encode([cell], ["v"], "label"), row[None])
+
+
+def test_no_cells() -> None:
+    assert LiveEncoder(KIND).encode([], [], "label").shape == (0, 3)
+
+
+def test_what_is_kept_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "CACHED_CELLS", 10)
+    live = LiveEncoder(ELEV)
+    for start in range(0, 100, 7):
+        texts = [str(number) for number in range(start, start + 7)]
+        expected = [[(number - 100) * 0.01] for number in range(start, start + 7)]
+        np.testing.assert_allclose(live.encode(texts, texts, "label"), expected, rtol=1e-6)
+        assert len(live._rows) <= 10
+
+
+@pytest.mark.parametrize(
+    ("encoder", "bad", "says"),
+    [
+        (ELEV, "high", "'high' is not a finite number; correct it, or remove the property"),
+        (ELEV, ["1", "2"], "'1;2' is not a finite number"),
+        (STRICT, "NaN-ish", "is not a finite number; correct it$"),
+        (STRICT, None, r"is missing; fill it in, or set an imputer .* or train again with one"),
+        (PAIR, "1;2;3", "has 3 numbers"),
+        (PAIR, "1;x", "'x' is not a finite number"),
+        (AGE, None, "is missing"),
+        (WHEN, "yesterday", "'yesterday' is not an ISO 8601 date"),
+    ],
+)
+def test_what_does_not_fit_is_named(encoder: Encoder, bad: Any, says: str) -> None:
+    good = {"elev": "1", "at": "1;2", "age": "1", "when": "2020-01-01"}[encoder.column]
+    live = LiveEncoder(encoder)
+    with pytest.raises(InvalidParameter, match=says) as raised:
+        live.encode([good, bad, good], ["first", "second", "third"], "airport")
+    assert f"property '{encoder.column}' of vertex 'second' (airport)" in str(raised.value)
+    # The request after it is answered as ever.
+    assert live.encode([good], ["first"], "airport").shape == (1, encoder.width)
