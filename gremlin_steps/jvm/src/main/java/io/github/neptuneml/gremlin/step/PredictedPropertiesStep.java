@@ -18,7 +18,6 @@ import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
 import org.apache.tinkerpop.gremlin.structure.Edge;
 import org.apache.tinkerpop.gremlin.structure.Element;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
-import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
 
 /** {@code properties(k)} or {@code values(k)} with a classification or regression: the predicted ones instead. */
 public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E> {
@@ -113,13 +112,12 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
     }
 
     @Override
-    public int hashCode() {
-        return super.hashCode() ^ toString().hashCode();
+    boolean accepts(final Object object, final Resolved resolved) {
+        return (resolved.endpoint.nodeLabel() != null ? Vertex.class : Edge.class).isInstance(object);
     }
 
     @Override
-    public String toString() {
-        return StringFactory.stepString(this, key, predicate().substring(NeptuneML.PREFIX.length()),
-                asValues ? "value" : "property", withScores ? "score" : "");
+    Object[] question() {
+        return new Object[] {key, predicate().substring(NeptuneML.PREFIX.length()), asValues ? "value" : "property", withScores ? "score" : ""};
     }
 }

@@ -43,6 +43,16 @@ final class Resolved {
         return new Resolved(query, endpoint, limit == null ? 1 : limit, threshold, source.evaluationTimeoutMillis, counters);
     }
 
+    /** Whether no answer costs a request. */
+    boolean answersWithoutAsking() {
+        return false;
+    }
+
+    /** The same, with what it costs added to other counters. */
+    Resolved countedBy(final Counters others) {
+        return new Resolved(query, endpoint, limit, threshold, timeoutMillis, others);
+    }
+
     List<List<Answer>> ask(final Invocation invocation) {
         return query.ask(endpoint, invocation.threshold(threshold), timeoutMillis, counters);
     }

@@ -2,6 +2,7 @@ package io.github.neptuneml.gremlin.strategy;
 
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.step.Effects;
 import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.SourceOptions;
 import io.github.neptuneml.gremlin.wire.PredictionClient;
@@ -65,23 +66,25 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     }
 
     private void rewrite(final List<Traversal.Admin<?, ?>> tree) {
-        final Runs runs = new Runs(client);
-        final boolean oneByOne = Effects.in(tree);
-        final PropertiesRewrite properties = new PropertiesRewrite(runs, oneByOne, PropertyCriterion.of(tree.get(0).getStrategies()));
-        final LinkRewrite links = new LinkRewrite(runs, oneByOne);
         tree.forEach(NeptuneMLStrategy::refuseModulator);
+        final Runs runs = new Runs(client);
+        final PropertyCriterion criterion = PropertyCriterion.of(tree.get(0).getStrategies());
         for (final Traversal.Admin<?, ?> part : tree)
             for (final Step<?, ?> step : List.copyOf(part.getSteps()))
-                if (isMarked(step)) rewrite(step, part, properties, links);
+                if (isMarked(step)) rewrite(step, part, runs, criterion);
+        LookAheadRewrite.apply(tree);
     }
 
-    private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal,
-                                final PropertiesRewrite properties, final LinkRewrite links) {
+    private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal, final Runs runs,
+                                final PropertyCriterion criterion) {
         final Map<String, Object> predicates = Traversals.predicates(step);
         refuseInductive(predicates);
+        final boolean oneByOne = Effects.around(step);
         if (predicates.isEmpty()) refuseKeys(step);
-        else if (step instanceof PropertiesStep) properties.apply((PropertiesStep<?>) step, predicates, traversal);
-        else if (step instanceof VertexStep) links.apply((VertexStep<?>) step, predicates, traversal);
+        else if (step instanceof PropertiesStep)
+            new PropertiesRewrite(runs, oneByOne, criterion).apply((PropertiesStep<?>) step, predicates, traversal);
+        else if (step instanceof VertexStep)
+            new LinkRewrite(runs, oneByOne).apply((VertexStep<?>) step, predicates, traversal);
         else predicates.keySet().forEach(predicate -> Predicates.refuse(predicate, Traversals.name(step)));
     }
 

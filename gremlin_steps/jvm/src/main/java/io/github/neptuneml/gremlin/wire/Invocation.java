@@ -95,6 +95,38 @@ public final class Invocation {
         });
     }
 
+    /** What tells each item, and what is asked of it, from all others. */
+    List<String> keys(final String endpoint) {
+        final String question = String.join("\0", endpoint, property, edgeType, predictedType,
+                String.valueOf(tails), String.valueOf(threshold), String.valueOf(score), String.valueOf(topk));
+        final List<String> keys = new ArrayList<>();
+        for (final Item item : items) {
+            final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+            try (JsonGenerator json = JSON.createGenerator(bytes)) {
+                json.writeStartObject();
+                item.write(json);
+                json.writeEndObject();
+            } catch (final IOException e) {
+                throw new UncheckedIOException(e);
+            }
+            keys.add(question + bytes);
+        }
+        return keys;
+    }
+
+    /** The same question about some of the items. */
+    Invocation only(final List<Integer> positions) {
+        final Invocation part = new Invocation(task, topk);
+        part.property = property;
+        part.edgeType = edgeType;
+        part.predictedType = predictedType;
+        part.tails = tails;
+        part.threshold = threshold;
+        part.score = score;
+        for (final int position : positions) part.items.add(items.get(position));
+        return part;
+    }
+
     int size() {
         return items.size();
     }

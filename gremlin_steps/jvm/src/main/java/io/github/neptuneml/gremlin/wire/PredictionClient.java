@@ -2,6 +2,7 @@ package io.github.neptuneml.gremlin.wire;
 
 import io.github.neptuneml.gremlin.Settings;
 import io.github.neptuneml.gremlin.failure.Failure;
+import java.util.ArrayList;
 import java.util.List;
 
 /** The way from the graph's JVM to predictions: finds endpoints and asks them. One per set of settings; thread-safe. */
@@ -10,6 +11,7 @@ public final class PredictionClient {
     private final Settings settings;
     private final EndpointDirectory directory;
     private final WorkerClient workers;
+    private final AnswerCache cache = new AnswerCache();
 
     public PredictionClient(final Settings settings) {
         this.settings = settings;
@@ -46,6 +48,20 @@ public final class PredictionClient {
      */
     public List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation invocation, final long budgetMillis,
                                      final Counters counters) {
-        return invocation.size() == 0 ? List.of() : workers.invoke(endpoint, invocation, budgetMillis, counters);
+        final List<String> keys = invocation.keys(endpoint.reference.name() + endpoint.version);
+        final List<Integer> missing = new ArrayList<>();
+        final List<List<Answer>> answers = new ArrayList<>();
+        for (int i = 0; i < keys.size(); i++) {
+            answers.add(cache.get(keys.get(i)));
+            if (answers.get(i) == null) missing.add(i);
+        }
+        counters.cacheHits += keys.size() - missing.size();
+        if (missing.isEmpty()) return answers;
+        int next = 0;
+        for (final List<Answer> answer : workers.invoke(endpoint, invocation.only(missing), budgetMillis, counters)) {
+            cache.put(keys.get(missing.get(next)), answer);
+            answers.set(missing.get(next++), answer);
+        }
+        return answers;
     }
 }
