@@ -86,7 +86,7 @@ class BatchingTest extends PredictionTest {
                 effect("sideEffect", g -> g.V().limit(20).sideEffect(__.identity()).values("country").with(CLASSIFICATION)),
                 effect("store", g -> g.V().limit(20).local(__.aggregate("x")).values("country").with(CLASSIFICATION)),
                 effect("store read upstream", g -> g.V().limit(20).where(P.without("x")).values("country").with(CLASSIFICATION).local(__.aggregate("x"))),
-                effect("property in a parent's stretch", g -> g.V().limit(20).local(__.values("country").with(CLASSIFICATION)).property("seen", true)),
+                effect("property in a parent's stretch", g -> g.V().limit(20).local(__.properties("country").with(CLASSIFICATION).element()).property("seen", true)),
                 effect("where, then property", g -> g.V().limit(20).where(__.values("country").with(CLASSIFICATION)).property("seen", true)),
                 effect("property, then project", g -> g.V().limit(20).property("seen", true).project("c").by(__.values("country").with(CLASSIFICATION))),
                 effect("effect in a sibling", g -> g.V().limit(20).union(__.values("country").with(CLASSIFICATION), __.property("seen", true))),

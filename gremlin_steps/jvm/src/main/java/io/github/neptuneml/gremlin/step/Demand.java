@@ -8,6 +8,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.step.filter.RangeGlobalSte
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.MapStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.NoOpBarrierStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.ProjectStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.sideEffect.ProfileSideEffectStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.ProfileStep;
 
@@ -32,11 +33,11 @@ final class Demand {
         boolean each = true;
         boolean several = false;
         for (Step<?, ?> s = step.getNextStep(); !(s instanceof EmptyStep); s = s.getNextStep()) {
+            if (s instanceof ProfileSideEffectStep || s instanceof NoOpBarrierStep) return UNKNOWN;
             if (Effects.isFullBarrier(s)) return EVERYTHING;
             if (s instanceof RangeGlobalStep) return isRepeated(step) ? UNKNOWN : of((RangeGlobalStep<?>) s, each, several);
             each &= s instanceof ProjectStep || s instanceof ProfileStep || s instanceof LookAheadStep;
             several |= !(s instanceof FilterStep || s instanceof MapStep || s instanceof ProfileStep || s instanceof LookAheadStep);
-            if (s instanceof NoOpBarrierStep) return UNKNOWN;
         }
         return UNKNOWN;
     }

@@ -22,6 +22,9 @@ final class Query {
     /** For queries that do not say their evaluation timeout: Gremlin Server's own default. */
     static final long DEFAULT_BUDGET_MILLIS = 30_000;
 
+    private static final long SHORTEST_MARGIN_MILLIS = 50;
+    private static final long LONGEST_MARGIN_MILLIS = 250;
+
     private final PredictionClient client;
     private final WeakReference<Traversal.Admin<?, ?>> root;
     private final Map<EndpointReference, EndpointDescription> pins = new ConcurrentHashMap<>();
@@ -50,9 +53,14 @@ final class Query {
         return client.invoke(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis), counters);
     }
 
+    /** Given up a little early, so that the query ends with what went wrong and not with the server's own timeout. */
+    private static long marginMillis(final long timeoutMillis) {
+        return Math.min(Math.max(timeoutMillis / 50, SHORTEST_MARGIN_MILLIS), LONGEST_MARGIN_MILLIS);
+    }
+
     private long budgetMillis(final String endpoint, final long timeoutMillis) {
         if (timeoutMillis <= 0) return DEFAULT_BUDGET_MILLIS;
-        final long left = timeoutMillis - (System.nanoTime() - startNanos) / 1_000_000L;
+        final long left = timeoutMillis - marginMillis(timeoutMillis) - (System.nanoTime() - startNanos) / 1_000_000L;
         if (left <= 0) throw Failure.TOO_LATE.with(endpoint, timeoutMillis);
         return left;
     }
