@@ -19,10 +19,12 @@ final class Costs {
 
     void addBatch() {
         batches++;
-        if (metrics != null) show();
+        show();
     }
 
-    private void show() {
+    /** Brings the profile, if there is one, up to date. */
+    void show() {
+        if (metrics == null) return;
         metrics.setAnnotation("batches", batches);
         metrics.setAnnotation("calls", counters.calls);
         metrics.setAnnotation("items", counters.items);

@@ -104,7 +104,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
     }
 
     /** At first execution, not before: explain() applies strategies one at a time, without the source's options. */
-    private Resolved resolved() {
+    final Resolved resolved() {
         if (resolved == null) {
             final Traversal.Admin<?, ?> root = TraversalHelper.getRootTraversal(traversal);
             final Resolved fresh = Resolved.of(runs.of(root), options, SourceOptions.of(root.getStrategies()), predicate, costs.counters);
@@ -114,13 +114,18 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
         return resolved;
     }
 
-    /** Whether answers have to be asked for; not where the endpoint cannot be used, which only a query that needs it may say. */
+    /** Whether looking ahead pays: not where the endpoint cannot be used, which only a query that needs it may say. */
     final boolean isAsking() {
         try {
-            return !resolved().answersWithoutAsking();
+            return runs.keepsAnswers() && needsAsking(resolved());
         } catch (final NeptuneMLException e) {
             return false;
         }
+    }
+
+    /** Whether answers cost requests. */
+    boolean needsAsking(final Resolved here) {
+        return true;
     }
 
     /**
@@ -136,6 +141,10 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
             if (accepts(traverser.get(), here)) batch.add(traverser);
         if (!batch.isEmpty()) answer(batch, here.countedBy(counters), answers::add);
         return answers;
+    }
+
+    final void showCosts() {
+        costs.show();
     }
 
     final StepOptions options() {

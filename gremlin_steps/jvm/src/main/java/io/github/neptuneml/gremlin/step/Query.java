@@ -1,6 +1,7 @@
 package io.github.neptuneml.gremlin.step;
 
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.table.PredictionTable;
 import io.github.neptuneml.gremlin.wire.Answer;
 import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
@@ -56,6 +57,11 @@ final class Query {
     /** Given up a little early, so that the query ends with what went wrong and not with the server's own timeout. */
     private static long marginMillis(final long timeoutMillis) {
         return Math.min(Math.max(timeoutMillis / 50, SHORTEST_MARGIN_MILLIS), LONGEST_MARGIN_MILLIS);
+    }
+
+    /** The endpoint's table for a label, or null where there is none at hand. */
+    PredictionTable table(final EndpointDescription endpoint, final String label, final long timeoutMillis) {
+        return client.table(endpoint, label, budgetMillis(endpoint.name(), timeoutMillis));
     }
 
     private long budgetMillis(final String endpoint, final long timeoutMillis) {
