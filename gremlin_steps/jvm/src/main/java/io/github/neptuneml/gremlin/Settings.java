@@ -24,6 +24,7 @@ public final class Settings {
     private final List<URI> allowedUrls;
     private final int tableLimitMib;
     private final int pinReuseMillis;
+    private final int cachedAnswers;
 
     private Settings(final Builder builder) {
         serviceUrl = baseUrl("serviceUrl", builder.text("serviceUrl", builder.serviceUrl).orElse(DEFAULT_SERVICE_URL));
@@ -33,6 +34,7 @@ public final class Settings {
                 .map(url -> baseUrl("allowedUrls", url)).collect(Collectors.toUnmodifiableList());
         tableLimitMib = builder.number("tableLimitMib", builder.tableLimitMib, 256);
         pinReuseMillis = builder.number("pinReuseMillis", builder.pinReuseMillis, 1000);
+        cachedAnswers = builder.number("cachedAnswers", builder.cachedAnswers, 200_000);
     }
 
     /** Where the service listens: scheme, host and port. */
@@ -55,7 +57,7 @@ public final class Settings {
         return allowedUrls;
     }
 
-    /** The largest prediction table, in MiB, that the plugin keeps in memory. */
+    /** How many MiB the prediction tables of all endpoints may take together; 0 for no tables. */
     public int tableLimitMib() {
         return tableLimitMib;
     }
@@ -63,6 +65,11 @@ public final class Settings {
     /** For how many milliseconds an endpoint's description is used without asking the service whether it changed. */
     public int pinReuseMillis() {
         return pinReuseMillis;
+    }
+
+    /** How many answers of one version of an endpoint are kept, beside its tables; 0 for none. */
+    public int cachedAnswers() {
+        return cachedAnswers;
     }
 
     public static Builder build() {
@@ -92,6 +99,7 @@ public final class Settings {
         private List<String> allowedUrls;
         private Integer tableLimitMib;
         private Integer pinReuseMillis;
+        private Integer cachedAnswers;
 
         private Builder() {
             this(Builder::propertyOrEnvironment);
@@ -128,6 +136,11 @@ public final class Settings {
 
         public Builder pinReuseMillis(final int milliseconds) {
             pinReuseMillis = milliseconds;
+            return this;
+        }
+
+        public Builder cachedAnswers(final int answers) {
+            cachedAnswers = answers;
             return this;
         }
 

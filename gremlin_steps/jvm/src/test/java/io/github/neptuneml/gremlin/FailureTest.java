@@ -18,6 +18,7 @@ import java.net.ServerSocket;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -106,20 +107,44 @@ class FailureTest extends PredictionTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "not json", "[]", "null", "{}", "{\"answers\": 5, \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[], []], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": \"US\", \"score\": 1}, {\"value\": \"US\", \"score\": 1}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [{\"value\": \"US\"}], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"score\": 0.5}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": null, \"score\": 0.5}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": \"US\"}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": \"US\", \"score\": \"NaN\"}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": \"US\", \"score\": 0.5}]], \"artifactVersion\": \"country-2\"}",
-        "{\"answers\": [[{\"value\": \"US\", \"score\": 0.5}]]}"})
+    @ValueSource(strings = {"", "not json", "[]", "null", "{}", "{\"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[{\"value\": \"US\", \"score\": 1}]], \"artifactVersion\": \"country-1\"}"})
     void malformedAnswersAreRefused(final String body) {
         service.workersSay(new Canned(200, body));
         assertEquals("ConstraintViolationException", failure().code());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "5",
+        "{}",
+        "{\"classes\": \"US\"}",
+        "{\"classes\": [\"US\"], \"indices\": [], \"scores\": []}",
+        "{\"classes\": [\"US\"], \"indices\": [0, 0], \"scores\": [1, 1]}",
+        "{\"classes\": [\"US\"], \"indices\": [0, 0], \"scores\": [1, 1], \"counts\": [2]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1], \"counts\": [0]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1], \"counts\": [-1]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1], \"counts\": [1, 0]}",
+        "{\"classes\": [\"US\"], \"indices\": [1], \"scores\": [1]}",
+        "{\"classes\": [\"US\"], \"indices\": [-1], \"scores\": [1]}",
+        "{\"classes\": [\"US\"], \"indices\": [\"0\"], \"scores\": [1]}",
+        "{\"classes\": [null], \"indices\": [0], \"scores\": [1]}",
+        "{\"classes\": [[\"US\"]], \"indices\": [0], \"scores\": [1]}",
+        "{\"classes\": [\"US\"], \"indices\": [0]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [\"NaN\"]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1e999]}",
+        "{\"values\": [1.5], \"scores\": [1]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1]"})
+    void malformedColumnsAreRefused(final String columns) {
+        service.workersSay(new Canned(200, "{\"artifactVersion\": \"country-1\", \"columns\": " + columns + "}"));
+        assertEquals("ConstraintViolationException", failure().code());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", ", \"artifactVersion\": \"country-2\"", ", \"artifactVersion\": 1"})
+    void anAnswerOfAnotherVersionIsRefused(final String version) {
+        service.workersSay(new Canned(200, "{\"columns\": {\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1]}" + version + "}"));
+        assertTrue(failure().getMessage().contains("run the query again"));
     }
 
     @Test
@@ -137,7 +162,7 @@ class FailureTest extends PredictionTest {
                 .V(1).values("country").with(CLASSIFICATION).iterate());
         assertEquals("TimeLimitExceededException", failure.code());
         final int deadline = service.requests.get(0).parameters().path("deadlineMs").asInt();
-        assertTrue(deadline > 0 && deadline <= 200, "deadlineMs is " + deadline);
+        assertTrue(deadline > 0 && deadline <= 150, "deadlineMs is " + deadline);
     }
 
     @Test
@@ -199,5 +224,59 @@ class FailureTest extends PredictionTest {
         assertTrue(request.parameters().path("score").asBoolean());
         assertEquals("country-1", request.parameters().path("artifactVersion").asText());
         assertEquals("[{\"nodeId\":\"1\"}]", request.items().toString());
+    }
+
+    private Traversal<?, ?> afterOneAnswer() {
+        final Traversal<?, ?> query = g("country").V(1, 2, 4).values("country").with(CLASSIFICATION);
+        assertEquals("US", query.next());
+        return query;
+    }
+
+    private static void failsWith(final String code, final Traversal<?, ?> query) {
+        assertEquals(code, assertThrows(NeptuneMLException.class, query::hasNext).code());
+    }
+
+    @Test
+    void aWorkerThatDiesBetweenTwoBatchesFailsTheQueryUnlessAnotherAnswers() {
+        final Traversal<?, ?> bypassed = afterOneAnswer();
+        service.workersSay(Canned.error(503, "FailureByQueryException", "shutting down"));
+        assertEquals("FR", bypassed.next());
+        service.workersSay(null);
+        final Traversal<?, ?> failing = afterOneAnswer();
+        service.workersSay(Canned.error(503, "FailureByQueryException", "shutting down"));
+        service.serviceSays(Canned.error(503, "FailureByQueryException", "the worker died"));
+        failsWith("FailureByQueryException", failing);
+    }
+
+    @Test
+    void aWorkerThatComesBackWithAnotherVersionFailsTheQuery() {
+        final Traversal<?, ?> query = afterOneAnswer();
+        service.workersSay(new Canned(200, "{\"answers\": [[{\"value\": \"US\"}], []], \"artifactVersion\": \"country-2\"}"));
+        failsWith("ConstraintViolationException", query);
+    }
+
+    @Test
+    void aMalformedAnswerInMidQueryFailsTheQuery() {
+        final Traversal<?, ?> query = afterOneAnswer();
+        service.workersSay(new Canned(200, "{\"answers\": [["));
+        failsWith("ConstraintViolationException", query);
+    }
+
+    @Test
+    void aWorkerThatHangsInMidQueryFailsTheQueryBeforeItsTimeout() {
+        final Traversal<?, ?> query = g("country").with("evaluationTimeout", 600L).V(1, 2, 4).values("country").with(CLASSIFICATION);
+        assertEquals("US", query.next());
+        service.holdAnswers();
+        failsWith("TimeLimitExceededException", query);
+    }
+
+    @Test
+    void nestedPredictionsFailAsFlatOnesDo() {
+        service.workersSay(new Canned(200, "nothing"));
+        failsWith("ConstraintViolationException", g("country").V().where(__.values("country").with(CLASSIFICATION)));
+        service.workersSay(null);
+        service.holdAnswers();
+        failsWith("TimeLimitExceededException", g("country").with("evaluationTimeout", 300L)
+                .V().project("c").by(__.values("country").with(CLASSIFICATION)));
     }
 }

@@ -14,7 +14,7 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
-import io.github.neptuneml.gremlin.failure.NeptuneMLException.UnsupportedOperationMLException;
+import io.github.neptuneml.gremlin.failure.NeptuneMLException.UnsupportedOperationException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -143,10 +143,10 @@ class PredictedPropertiesTest extends PredictionTest {
 
     @Test
     void predictionsCannotBeDroppedOrChanged() {
-        assertThrows(UnsupportedOperationMLException.class, () -> g("country").V(1).properties("country").with(CLASSIFICATION).drop().iterate());
-        assertThrows(UnsupportedOperationMLException.class, () -> g("mood").E(9).properties("mood").with(CLASSIFICATION).drop().iterate());
+        assertThrows(UnsupportedOperationException.class, () -> g("country").V(1).properties("country").with(CLASSIFICATION).drop().iterate());
+        assertThrows(UnsupportedOperationException.class, () -> g("mood").E(9).properties("mood").with(CLASSIFICATION).drop().iterate());
         final VertexProperty<?> property = (VertexProperty<?>) g("country").V(1).properties("country").with(CLASSIFICATION).next();
-        assertThrows(UnsupportedOperationMLException.class, () -> property.property("since", 2020));
+        assertThrows(UnsupportedOperationException.class, () -> property.property("since", 2020));
     }
 
     @Test

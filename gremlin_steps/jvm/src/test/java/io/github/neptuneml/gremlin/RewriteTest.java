@@ -15,6 +15,7 @@ import io.github.neptuneml.gremlin.wire.PredictionClient;
 import java.util.stream.Stream;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategies;
+import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.GraphTraversalSource;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
 import org.apache.tinkerpop.gremlin.process.traversal.util.DefaultTraversalStrategies;
 import org.apache.tinkerpop.gremlin.structure.T;
@@ -31,36 +32,37 @@ class RewriteTest {
 
     static Stream<Arguments> rewrites() {
         final String software = "[GraphStep(vertex,[]), HasStep([~label.eq(software)])]";
+        final String end = ",endpoint=?,batch=1..4096,mode=transductive)";
         return Stream.of(
                 // nothing of ours: nothing changes
                 arguments(__.properties("a"), "[PropertiesStep([a],property)]"),
                 arguments(__.out("l").hasLabel("software"), "[VertexStep(OUT,[l],vertex), HasStep([~label.eq(software)])]"),
                 arguments(__.out("l").with("somebody else's", 1), "[VertexStep(OUT,[l],vertex)]"),
                 // properties
-                arguments(__.properties("a").with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,property)]"),
-                arguments(__.values("a").with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,value)]"),
-                arguments(__.properties("a").with(REGRESSION).value(), "[PredictedPropertiesStep(a,regression,property), PropertyValueStep]"),
-                arguments(__.properties("a", SCORE).with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,property,score)]"),
-                arguments(__.properties("a").with(CLASSIFICATION).as("x"), "[PredictedPropertiesStep(a,classification,property)@[x]]"),
-                arguments(__.properties("a").with(CLASSIFICATION).with(REGRESSION, false), "[PredictedPropertiesStep(a,classification,property)]"),
+                arguments(__.properties("a").with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,property" + end + "]"),
+                arguments(__.values("a").with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,value" + end + "]"),
+                arguments(__.properties("a").with(REGRESSION).value(), "[PredictedPropertiesStep(a,regression,property" + end + ", PropertyValueStep]"),
+                arguments(__.properties("a", SCORE).with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,property,score" + end + "]"),
+                arguments(__.properties("a").with(CLASSIFICATION).as("x"), "[PredictedPropertiesStep(a,classification,property" + end + "@[x]]"),
+                arguments(__.properties("a").with(CLASSIFICATION).with(REGRESSION, false), "[PredictedPropertiesStep(a,classification,property" + end + "]"),
                 // links
-                arguments(__.out("l").with(PREDICTION).hasLabel("software"), "[PredictedVerticesStep(OUT,l," + software + ")]"),
-                arguments(__.in("l").with(PREDICTION).has(T.label, "software"), "[PredictedVerticesStep(IN,l," + software + ")]"),
-                arguments(__.out().with(PREDICTION, "l").hasLabel("software"), "[PredictedVerticesStep(OUT,l," + software + ")]"),
-                arguments(__.out("l").with(PREDICTION).as("x").hasLabel("software").as("y"), "[PredictedVerticesStep(OUT,l," + software + ")@[x, y]]"),
+                arguments(__.out("l").with(PREDICTION).hasLabel("software"), "[PredictedVerticesStep(OUT,l," + software + end + "]"),
+                arguments(__.in("l").with(PREDICTION).has(T.label, "software"), "[PredictedVerticesStep(IN,l," + software + end + "]"),
+                arguments(__.out().with(PREDICTION, "l").hasLabel("software"), "[PredictedVerticesStep(OUT,l," + software + end + "]"),
+                arguments(__.out("l").with(PREDICTION).as("x").hasLabel("software").as("y"), "[PredictedVerticesStep(OUT,l," + software + end + "@[x, y]]"),
                 arguments(__.out("l").with(PREDICTION).hasLabel("software").has("n", 1),
-                        "[PredictedVerticesStep(OUT,l," + software + "), HasStep([n.eq(1)])]"),
+                        "[PredictedVerticesStep(OUT,l," + software + end + ", HasStep([n.eq(1)])]"),
                 arguments(__.out("l").with(PREDICTION).with(FILTER_BEFORE_LIMIT).hasLabel("software").has("n", 1),
-                        "[PredictedVerticesStep(OUT,l,[GraphStep(vertex,[]), HasStep([~label.eq(software), n.eq(1)])])]"),
+                        "[PredictedVerticesStep(OUT,l,[GraphStep(vertex,[]), HasStep([~label.eq(software), n.eq(1)])]" + end + "]"),
                 arguments(__.out("l").with(PREDICTION).with(FILTER_EXISTING_EDGES).hasLabel("software"),
-                        "[PredictedVerticesStep(OUT,l," + software + ",[VertexStep(OUT,[l],vertex)])]"),
+                        "[PredictedVerticesStep(OUT,l," + software + ",[VertexStep(OUT,[l],vertex)]" + end + "]"),
                 arguments(__.out("l").with(PREDICTION).hasLabel("software").out("m"),
-                        "[PredictedVerticesStep(OUT,l," + software + "), VertexStep(OUT,[m],vertex)]"),
+                        "[PredictedVerticesStep(OUT,l," + software + end + ", VertexStep(OUT,[m],vertex)]"),
                 // nested, rewritten in the root's turn
-                arguments(__.where(__.values("a").with(CLASSIFICATION).is("b")),
-                        "[TraversalFilterStep([PredictedPropertiesStep(a,classification,value), IsStep(eq(b))])]"),
-                arguments(__.map(__.map(__.values("a").with(REGRESSION))),
-                        "[TraversalMapStep([TraversalMapStep([PredictedPropertiesStep(a,regression,value)])])]"));
+                arguments(__.identity().where(__.values("a").with(CLASSIFICATION).is("b")),
+                        "[IdentityStep, LookAheadStep, TraversalFilterStep([PredictedPropertiesStep(a,classification,value" + end + ", IsStep(eq(b))])]"),
+                arguments(__.identity().map(__.map(__.values("a").with(REGRESSION))),
+                        "[IdentityStep, LookAheadStep, TraversalMapStep([LookAheadStep, TraversalMapStep([PredictedPropertiesStep(a,regression,value" + end + "])])]"));
     }
 
     @ParameterizedTest
@@ -80,6 +82,27 @@ class RewriteTest {
                 .V().out("l").with(PREDICTION).hasLabel("software").values("a").with(CLASSIFICATION).explain().toString();
         assertTrue(explanation.contains("NeptuneMLStrategy"), explanation);
         assertTrue(explanation.contains("PredictedPropertiesStep"), explanation);
+    }
+
+    @ParameterizedTest
+    @MethodSource("explained")
+    void explainNamesTheEndpointWhereItIsKnown(final Traversal<?, ?> query, final String expected) {
+        final String explanation = query.explain().prettyPrint(Integer.MAX_VALUE);
+        final String last = explanation.substring(explanation.indexOf("Final Traversal"));
+        assertTrue(last.contains(expected), last);
+    }
+
+    static Stream<Arguments> explained() {
+        final GraphTraversalSource g = TinkerGraph.open().traversal().withStrategies(STRATEGY);
+        final GraphTraversalSource configured = TinkerGraph.open().traversal()
+                .withStrategies(new NeptuneMLStrategy(new PredictionClient(Settings.build().endpoint("configured").create())));
+        return Stream.of(
+                arguments(g.V().values("a").with(CLASSIFICATION), "endpoint=?,batch=1..4096,mode=transductive"),
+                arguments(g.V().values("a").with(CLASSIFICATION).with(NeptuneML.ENDPOINT, "mine"), "endpoint=mine,"),
+                arguments(configured.V().values("a").with(CLASSIFICATION), "endpoint=configured,"),
+                arguments(g.V().property("b", 1).values("a").with(CLASSIFICATION), "batch=1,"),
+                arguments(g.V().where(__.values("a").with(CLASSIFICATION)), "LookAheadStep, TraversalFilterStep"),
+                arguments(g.V().where(__.values("a").with(CLASSIFICATION)).has("b", 1), "TinkerGraphStep(vertex,[b.eq(1)]), LookAheadStep"));
     }
 
     @Test

@@ -1,5 +1,7 @@
 package io.github.neptuneml.gremlin.failure;
 
+import org.apache.tinkerpop.gremlin.structure.util.TemporaryException;
+
 /**
  * The tree of failures, named as Neptune names them.
  *
@@ -13,21 +15,24 @@ package io.github.neptuneml.gremlin.failure;
  * ├── MissingParameterException        400  a predicate, key or label is missing
  * ├── TimeLimitExceededException       500  the answer came too late
  * ├── TooManyRequestsException         429  the worker is overloaded
- * └── UnsupportedOperationMLException  400  code UnsupportedOperationException
+ * └── UnsupportedOperationException    400  the form cannot be answered
  * </pre>
  *
- * Messages begin with the code, because Gremlin Server ships only the message of the root cause. For the same reason
- * none of them carries a cause.
+ * Classes are named as the codes are, because Gremlin Server puts the names of an exception's classes into the
+ * {@code exceptions} of a response's status attributes. Messages begin with the code, because only the message of the
+ * root cause is shipped. For the same reason none of them carries a cause.
  */
 public abstract class NeptuneMLException extends RuntimeException {
 
     private static final long serialVersionUID = 1L;
 
     private final String code;
+    private final int status;
 
-    private NeptuneMLException(final String code, final String detail) {
+    private NeptuneMLException(final String code, final int status, final String detail) {
         super(code + ": " + detail);
         this.code = code;
+        this.status = status;
     }
 
     /** The name that Neptune gives to this failure, stable and fit for comparison. */
@@ -35,12 +40,17 @@ public abstract class NeptuneMLException extends RuntimeException {
         return code;
     }
 
+    /** The HTTP status that goes with the code. */
+    public final int status() {
+        return status;
+    }
+
     /** The endpoint is unknown, not in service, or may not be asked. */
     public static final class BadRequestException extends NeptuneMLException {
         private static final long serialVersionUID = 1L;
 
         public BadRequestException(final String detail) {
-            super("BadRequestException", detail);
+            super("BadRequestException", 400, detail);
         }
     }
 
@@ -49,7 +59,7 @@ public abstract class NeptuneMLException extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
         public ConstraintViolationException(final String detail) {
-            super("ConstraintViolationException", detail);
+            super("ConstraintViolationException", 400, detail);
         }
     }
 
@@ -58,7 +68,7 @@ public abstract class NeptuneMLException extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
         public FailureByQueryException(final String detail) {
-            super("FailureByQueryException", detail);
+            super("FailureByQueryException", 500, detail);
         }
     }
 
@@ -67,7 +77,7 @@ public abstract class NeptuneMLException extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
         public InternalFailureException(final String detail) {
-            super("InternalFailureException", detail);
+            super("InternalFailureException", 500, detail);
         }
     }
 
@@ -76,7 +86,7 @@ public abstract class NeptuneMLException extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
         public InvalidParameterException(final String detail) {
-            super("InvalidParameterException", detail);
+            super("InvalidParameterException", 400, detail);
         }
     }
 
@@ -85,7 +95,7 @@ public abstract class NeptuneMLException extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
         public MissingParameterException(final String detail) {
-            super("MissingParameterException", detail);
+            super("MissingParameterException", 400, detail);
         }
     }
 
@@ -94,25 +104,25 @@ public abstract class NeptuneMLException extends RuntimeException {
         private static final long serialVersionUID = 1L;
 
         public TimeLimitExceededException(final String detail) {
-            super("TimeLimitExceededException", detail);
+            super("TimeLimitExceededException", 500, detail);
         }
     }
 
-    /** The worker's queue is full. */
-    public static final class TooManyRequestsException extends NeptuneMLException {
+    /** The worker's queue is full; Gremlin Server tells drivers (596) that the same request may be sent again. */
+    public static final class TooManyRequestsException extends NeptuneMLException implements TemporaryException {
         private static final long serialVersionUID = 1L;
 
         public TooManyRequestsException(final String detail) {
-            super("TooManyRequestsException", detail);
+            super("TooManyRequestsException", 429, detail);
         }
     }
 
     /** The form is not one that can be answered; not Java's own class, whose messages clients do not read. */
-    public static final class UnsupportedOperationMLException extends NeptuneMLException {
+    public static final class UnsupportedOperationException extends NeptuneMLException {
         private static final long serialVersionUID = 1L;
 
-        public UnsupportedOperationMLException(final String detail) {
-            super("UnsupportedOperationException", detail);
+        public UnsupportedOperationException(final String detail) {
+            super("UnsupportedOperationException", 400, detail);
         }
     }
 }

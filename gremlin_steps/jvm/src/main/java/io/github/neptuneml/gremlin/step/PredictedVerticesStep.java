@@ -15,7 +15,6 @@ import org.apache.tinkerpop.gremlin.process.traversal.step.util.HasContainer;
 import org.apache.tinkerpop.gremlin.process.traversal.traverser.TraverserRequirement;
 import org.apache.tinkerpop.gremlin.structure.Direction;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
-import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
 
 /** {@code out(l)} or {@code in(l)} with a prediction: the vertices that an edge probably leads to. */
 public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> implements TraversalParent {
@@ -111,12 +110,12 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
     }
 
     @Override
-    public int hashCode() {
-        return super.hashCode() ^ toString().hashCode();
+    boolean accepts(final Object object, final Resolved resolved) {
+        return object instanceof Vertex;
     }
 
     @Override
-    public String toString() {
-        return StringFactory.stepString(this, direction, edgeLabel, candidates, neighbours == null ? "" : neighbours);
+    Object[] question() {
+        return new Object[] {direction, edgeLabel, candidates, neighbours == null ? "" : neighbours};
     }
 }

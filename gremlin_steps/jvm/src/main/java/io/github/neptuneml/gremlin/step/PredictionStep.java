@@ -1,9 +1,11 @@
 package io.github.neptuneml.gremlin.step;
 
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import io.github.neptuneml.gremlin.wire.Counters;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
@@ -13,14 +15,15 @@ import java.util.function.Consumer;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
-import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
-import org.apache.tinkerpop.gremlin.process.traversal.step.branch.RepeatStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.Profiling;
 import org.apache.tinkerpop.gremlin.process.traversal.step.filter.RangeGlobalStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.AbstractStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
 import org.apache.tinkerpop.gremlin.process.traversal.traverser.TraverserRequirement;
 import org.apache.tinkerpop.gremlin.process.traversal.util.FastNoSuchElementException;
+import org.apache.tinkerpop.gremlin.process.traversal.util.MutableMetrics;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
+import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
 
 /**
  * A step that answers its incoming traversers in batches of 1, 8, 64 … 4096, so that a first answer is quick,
@@ -29,9 +32,8 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
  * @param <S> what comes in
  * @param <E> what is predicted
  */
-abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
+abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profiling {
 
-    private static final int LARGEST_BATCH = 4096;
     private static final int GROWTH = 8;
 
     private final Runs runs;
@@ -42,7 +44,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     private int batchSize = 1;
     private long passedOn;
     private Resolved resolved;
-    private Counters counters = new Counters();
+    private Costs costs = new Costs();
 
     /**
      * Makes a step.
@@ -65,11 +67,18 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     /** Refuses an endpoint that predicts something else. */
     abstract void check(Resolved resolved);
 
+    /** Whether something can be asked about at all. */
+    abstract boolean accepts(Object object, Resolved resolved);
+
+    /** What is asked, for {@code explain()}. */
+    abstract Object[] question();
+
     @Override
     protected Traverser.Admin<E> processNextStart() {
         while (answered.isEmpty()) {
             if (passedOn >= wanted()) throw FastNoSuchElementException.instance();
             answer(nextBatch(), resolved(), answered::add);
+            costs.addBatch();
         }
         final Traverser.Admin<E> next = answered.remove();
         passedOn += next.bulk();
@@ -81,33 +90,61 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
      * where its asking has effects, nor in repeat(), where it counts each loop on its own.
      */
     private long wanted() {
-        if (oneByOne || !(nextStep instanceof RangeGlobalStep) || isRepeated()) return Long.MAX_VALUE;
-        return FollowingLimit.of((RangeGlobalStep<?>) (Step) nextStep);
-    }
-
-    private boolean isRepeated() {
-        TraversalParent parent = traversal.getParent();
-        while (!(parent instanceof EmptyStep) && !(parent instanceof RepeatStep)) parent = parent.asStep().getTraversal().getParent();
-        return parent instanceof RepeatStep;
+        final Step<?, ?> next = Demand.afterProfiling(nextStep);
+        if (oneByOne || !(next instanceof RangeGlobalStep) || Demand.isRepeated(this)) return Long.MAX_VALUE;
+        return FollowingLimit.of((RangeGlobalStep<?>) next);
     }
 
     private List<Traverser.Admin<S>> nextBatch() {
         final List<Traverser.Admin<S>> batch = new ArrayList<>();
         batch.add(starts.next());
         while (batch.size() < batchSize && starts.hasNext()) batch.add(starts.next());
-        if (!oneByOne) batchSize = Math.min(GROWTH * batchSize, LARGEST_BATCH);
+        if (!oneByOne) batchSize = Math.min(GROWTH * batchSize, LookAheadStep.LARGEST_BATCH);
         return batch;
     }
 
     /** At first execution, not before: explain() applies strategies one at a time, without the source's options. */
-    private Resolved resolved() {
+    final Resolved resolved() {
         if (resolved == null) {
             final Traversal.Admin<?, ?> root = TraversalHelper.getRootTraversal(traversal);
-            final Resolved fresh = Resolved.of(runs.of(root), options, SourceOptions.of(root.getStrategies()), predicate, counters);
+            final Resolved fresh = Resolved.of(runs.of(root), options, SourceOptions.of(root.getStrategies()), predicate, costs.counters);
             check(fresh);
             resolved = fresh;
         }
         return resolved;
+    }
+
+    /** Whether looking ahead pays: not where the endpoint cannot be used, which only a query that needs it may say. */
+    final boolean isAsking() {
+        try {
+            return runs.keepsAnswers() && needsAsking(resolved());
+        } catch (final NeptuneMLException e) {
+            return false;
+        }
+    }
+
+    /** Whether answers cost requests. */
+    boolean needsAsking(final Resolved here) {
+        return true;
+    }
+
+    /**
+     * What the step will pass on for some traversers, asked for now so that it need not ask then.
+     *
+     * @param counters what asking costs is added to these
+     */
+    final List<Traverser.Admin<E>> lookAhead(final List<Traverser.Admin<S>> traversers, final Counters counters) {
+        final List<Traverser.Admin<E>> answers = new ArrayList<>();
+        final Resolved here = resolved();
+        final List<Traverser.Admin<S>> batch = new ArrayList<>();
+        for (final Traverser.Admin<S> traverser : traversers)
+            if (accepts(traverser.get(), here)) batch.add(traverser);
+        if (!batch.isEmpty()) answer(batch, here.countedBy(counters), answers::add);
+        return answers;
+    }
+
+    final void showCosts() {
+        costs.show();
     }
 
     final StepOptions options() {
@@ -145,7 +182,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     public PredictionStep<S, E> clone() {
         final PredictionStep<S, E> clone = (PredictionStep<S, E>) super.clone();
         clone.resolved = null;
-        clone.counters = new Counters();
+        clone.costs = new Costs();
         return clone;
     }
 
@@ -156,5 +193,30 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
         answered = new ArrayDeque<>();
         batchSize = 1;
         passedOn = 0;
+    }
+
+    @Override
+    public void setMetrics(final MutableMetrics metrics) {
+        costs.showIn(metrics);
+    }
+
+    @Override
+    public int hashCode() {
+        return super.hashCode() ^ Arrays.deepHashCode(question());
+    }
+
+    /** With what is known of the endpoint: explain() applies strategies one at a time, without the source's options. */
+    @Override
+    public String toString() {
+        final List<Object> parts = new ArrayList<>(Arrays.asList(question()));
+        parts.add("endpoint=" + runs.endpointName(endpoint()).orElse("?"));
+        parts.add("batch=" + (oneByOne ? "1" : "1.." + LookAheadStep.LARGEST_BATCH));
+        parts.add("mode=transductive");
+        return StringFactory.stepString(this, parts.toArray());
+    }
+
+    private String endpoint() {
+        if (options.endpoint != null) return options.endpoint;
+        return SourceOptions.of(TraversalHelper.getRootTraversal(traversal).getStrategies()).endpoint;
     }
 }

@@ -1,6 +1,7 @@
 package io.github.neptuneml.gremlin.step;
 
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.table.PredictionTable;
 import io.github.neptuneml.gremlin.wire.Answer;
 import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
@@ -21,6 +22,9 @@ final class Query {
 
     /** For queries that do not say their evaluation timeout: Gremlin Server's own default. */
     static final long DEFAULT_BUDGET_MILLIS = 30_000;
+
+    private static final long SHORTEST_MARGIN_MILLIS = 50;
+    private static final long LONGEST_MARGIN_MILLIS = 250;
 
     private final PredictionClient client;
     private final WeakReference<Traversal.Admin<?, ?>> root;
@@ -50,9 +54,19 @@ final class Query {
         return client.invoke(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis), counters);
     }
 
+    /** Given up a little early, so that the query ends with what went wrong and not with the server's own timeout. */
+    private static long marginMillis(final long timeoutMillis) {
+        return Math.min(Math.max(timeoutMillis / 50, SHORTEST_MARGIN_MILLIS), LONGEST_MARGIN_MILLIS);
+    }
+
+    /** The endpoint's table for a label, or null where there is none at hand. */
+    PredictionTable table(final EndpointDescription endpoint, final String label, final long timeoutMillis) {
+        return client.table(endpoint, label, budgetMillis(endpoint.name(), timeoutMillis));
+    }
+
     private long budgetMillis(final String endpoint, final long timeoutMillis) {
         if (timeoutMillis <= 0) return DEFAULT_BUDGET_MILLIS;
-        final long left = timeoutMillis - (System.nanoTime() - startNanos) / 1_000_000L;
+        final long left = timeoutMillis - marginMillis(timeoutMillis) - (System.nanoTime() - startNanos) / 1_000_000L;
         if (left <= 0) throw Failure.TOO_LATE.with(endpoint, timeoutMillis);
         return left;
     }

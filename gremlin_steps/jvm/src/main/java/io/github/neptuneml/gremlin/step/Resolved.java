@@ -2,6 +2,7 @@ package io.github.neptuneml.gremlin.step;
 
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.table.PredictionTable;
 import io.github.neptuneml.gremlin.wire.Answer;
 import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
@@ -16,7 +17,7 @@ final class Resolved {
     final Object threshold;
     private final Query query;
     private final long timeoutMillis;
-    private final Counters counters;
+    final Counters counters;
 
     private Resolved(final Query query, final EndpointDescription endpoint, final int limit, final Object threshold,
                      final long timeoutMillis, final Counters counters) {
@@ -41,6 +42,22 @@ final class Resolved {
         if (NeptuneML.TUNED.equals(threshold) && endpoint.threshold().isEmpty())
             throw Failure.NO_TUNED_THRESHOLD.with(endpoint.name());
         return new Resolved(query, endpoint, limit == null ? 1 : limit, threshold, source.evaluationTimeoutMillis, counters);
+    }
+
+    /** The same, with what it costs added to other counters. */
+    Resolved countedBy(final Counters others) {
+        return new Resolved(query, endpoint, limit, threshold, timeoutMillis, others);
+    }
+
+    /** Below this score nothing is answered; 0 where the query sets no threshold. */
+    double lowestScore() {
+        if (NeptuneML.TUNED.equals(threshold)) return endpoint.threshold().orElseThrow();
+        return threshold == null ? 0 : (Double) threshold;
+    }
+
+    /** The endpoint's table for a label, or null where there is none at hand. */
+    PredictionTable table(final String label) {
+        return query.table(endpoint, label, timeoutMillis);
     }
 
     List<List<Answer>> ask(final Invocation invocation) {

@@ -1,8 +1,10 @@
 package io.github.neptuneml.gremlin.step;
 
+import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import io.github.neptuneml.gremlin.wire.PredictionClient;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 
 /**
@@ -25,5 +27,23 @@ public final class Runs {
         final Query query = new Query(client, root);
         queries.add(query);
         return query;
+    }
+
+    /** Whether what has been asked is known afterwards. */
+    boolean keepsAnswers() {
+        return client.keepsAnswers();
+    }
+
+    /**
+     * The name of the endpoint that would be asked, if there is one.
+     *
+     * @param named what the query says, or null
+     */
+    Optional<String> endpointName(final String named) {
+        try {
+            return Optional.of(client.reference(named).name());
+        } catch (final NeptuneMLException e) {
+            return Optional.empty();
+        }
     }
 }

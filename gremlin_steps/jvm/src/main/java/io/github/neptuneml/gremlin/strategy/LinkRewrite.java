@@ -5,6 +5,7 @@ import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.step.PredictedVerticesStep;
 import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.StepOptions;
+import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.Locale;
 import java.util.Map;
@@ -29,7 +30,7 @@ final class LinkRewrite {
     void apply(final VertexStep<?> step, final Map<String, Object> predicates, final Traversal.Admin<?, ?> traversal) {
         final String where = where(step);
         requirePrediction(step, predicates, where);
-        final String edgeLabel = onlyEdgeLabel(step, predicates.get(NeptuneML.PREDICTION), where);
+        final String edgeLabel = onlyEdgeLabel(step, where);
         final FollowingFilters filters = FollowingFilters.of(
                 step, traversal, StepOptions.isOn(predicates, NeptuneML.FILTER_BEFORE_LIMIT));
         final Step<?, ?> predicted = new PredictedVerticesStep(traversal, runs, StepOptions.of(predicates),
@@ -49,11 +50,13 @@ final class LinkRewrite {
     }
 
     /** The label stands in {@code out(label)} or, where the grammar takes no options there, beside the predicate. */
-    private static String onlyEdgeLabel(final VertexStep<?> step, final Object option, final String where) {
-        final Set<String> labels = new LinkedHashSet<>(java.util.Arrays.asList(step.getEdgeLabels()));
-        if (option instanceof String) labels.add((String) option);
-        else if (!Boolean.TRUE.equals(option))
-            throw Failure.WRONG_VALUE.with(NeptuneML.PREDICTION, "nothing or an edge label", option);
+    private static String onlyEdgeLabel(final VertexStep<?> step, final String where) {
+        final Set<String> labels = new LinkedHashSet<>(Arrays.asList(step.getEdgeLabels()));
+        for (final Object option : step.getParameters().getRaw().get(NeptuneML.PREDICTION)) {
+            if (option instanceof String) labels.add((String) option);
+            else if (!Boolean.TRUE.equals(option))
+                throw Failure.WRONG_VALUE.with(NeptuneML.PREDICTION, "nothing or an edge label", option);
+        }
         if (labels.isEmpty()) throw Failure.NO_EDGE_LABEL.with(where);
         if (labels.size() > 1) throw Failure.SEVERAL_EDGE_LABELS.with(labels);
         return labels.iterator().next();

@@ -2,9 +2,11 @@ package io.github.neptuneml.gremlin.strategy;
 
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.step.Effects;
 import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.SourceOptions;
 import io.github.neptuneml.gremlin.wire.PredictionClient;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -16,6 +18,8 @@ import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategies;
 import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.lambda.ValueTraversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.HasContainerHolder;
+import org.apache.tinkerpop.gremlin.process.traversal.step.Mutating;
+import org.apache.tinkerpop.gremlin.process.traversal.step.Parameterizing;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.ElementMapStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertiesStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertyMapStep;
@@ -25,6 +29,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.strategy.AbstractTraversal
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.ConnectiveStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.PartitionStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
+import org.apache.tinkerpop.gremlin.structure.T;
 
 /**
  * Replaces the steps that carry {@code Neptune#ml.*} predicates by steps that ask an endpoint, and refuses every
@@ -63,23 +68,25 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     }
 
     private void rewrite(final List<Traversal.Admin<?, ?>> tree) {
-        final Runs runs = new Runs(client);
-        final boolean oneByOne = Effects.in(tree);
-        final PropertiesRewrite properties = new PropertiesRewrite(runs, oneByOne, PropertyCriterion.of(tree.get(0).getStrategies()));
-        final LinkRewrite links = new LinkRewrite(runs, oneByOne);
         tree.forEach(NeptuneMLStrategy::refuseModulator);
+        final Runs runs = new Runs(client);
+        final PropertyCriterion criterion = PropertyCriterion.of(tree.get(0).getStrategies());
         for (final Traversal.Admin<?, ?> part : tree)
             for (final Step<?, ?> step : List.copyOf(part.getSteps()))
-                if (isMarked(step)) rewrite(step, part, properties, links);
+                if (isMarked(step)) rewrite(step, part, runs, criterion);
+        LookAheadRewrite.apply(tree);
     }
 
-    private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal,
-                                final PropertiesRewrite properties, final LinkRewrite links) {
+    private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal, final Runs runs,
+                                final PropertyCriterion criterion) {
         final Map<String, Object> predicates = Traversals.predicates(step);
         refuseInductive(predicates);
+        final boolean oneByOne = Effects.around(step);
         if (predicates.isEmpty()) refuseKeys(step);
-        else if (step instanceof PropertiesStep) properties.apply((PropertiesStep<?>) step, predicates, traversal);
-        else if (step instanceof VertexStep) links.apply((VertexStep<?>) step, predicates, traversal);
+        else if (step instanceof PropertiesStep)
+            new PropertiesRewrite(runs, oneByOne, criterion).apply((PropertiesStep<?>) step, predicates, traversal);
+        else if (step instanceof VertexStep)
+            new LinkRewrite(runs, oneByOne).apply((VertexStep<?>) step, predicates, traversal);
         else predicates.keySet().forEach(predicate -> Predicates.refuse(predicate, Traversals.name(step)));
     }
 
@@ -109,11 +116,12 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
         return !Traversals.predicates(step).isEmpty() || predicateKey(step) != null;
     }
 
-    /** The first predicate among the property keys that a step reads, or null; plain loops, as every query pays for them. */
+    /** The first predicate among the property keys that a step reads or writes, or null; plain loops, as every query pays for them. */
     private static String predicateKey(final Step<?, ?> step) {
-        if (step instanceof PropertiesStep) return firstPredicate(((PropertiesStep<?>) step).getPropertyKeys());
-        if (step instanceof PropertyMapStep) return firstPredicate(((PropertyMapStep<?, ?>) step).getPropertyKeys());
-        if (step instanceof ElementMapStep) return firstPredicate(((ElementMapStep<?, ?>) step).getPropertyKeys());
+        if (step instanceof PropertiesStep) return firstPredicate(Arrays.asList(((PropertiesStep<?>) step).getPropertyKeys()));
+        if (step instanceof PropertyMapStep) return firstPredicate(Arrays.asList(((PropertyMapStep<?, ?>) step).getPropertyKeys()));
+        if (step instanceof ElementMapStep) return firstPredicate(Arrays.asList(((ElementMapStep<?, ?>) step).getPropertyKeys()));
+        if (step instanceof Mutating) return writtenPredicate(step);
         if (!(step instanceof HasContainerHolder)) return null;
         final List<HasContainer> containers = ((HasContainerHolder) step).getHasContainers();
         for (final HasContainer container : containers)
@@ -121,9 +129,17 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
         return null;
     }
 
-    private static String firstPredicate(final String[] keys) {
-        for (final String key : keys) if (NeptuneML.isPredicate(key)) return key;
+    private static String firstPredicate(final Iterable<?> keys) {
+        for (final Object key : keys) if (NeptuneML.isPredicate(key)) return (String) key;
         return null;
+    }
+
+    /** {@code property(k, v)} keeps a key as the value of {@code T.key}, {@code addV().property(k, v)} as its own. */
+    private static String writtenPredicate(final Step<?, ?> step) {
+        if (!(step instanceof Parameterizing)) return null;
+        final Map<Object, List<Object>> raw = ((Parameterizing) step).getParameters().getRaw();
+        final String own = firstPredicate(raw.keySet());
+        return own != null ? own : firstPredicate(raw.getOrDefault(T.key, List.of()));
     }
 
     private static void checkSource(final TraversalStrategies strategies) {

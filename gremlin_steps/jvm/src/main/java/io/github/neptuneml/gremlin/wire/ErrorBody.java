@@ -63,7 +63,7 @@ final class ErrorBody {
             case "MissingParameterException": return new NeptuneMLException.MissingParameterException(from);
             case "BadRequestException": return new NeptuneMLException.BadRequestException(from);
             case "ConstraintViolationException": return new NeptuneMLException.ConstraintViolationException(from);
-            case "UnsupportedOperationException": return new NeptuneMLException.UnsupportedOperationMLException(from);
+            case "UnsupportedOperationException": return new NeptuneMLException.UnsupportedOperationException(from);
             default: return Failure.WORKER_FAILED.with(endpoint, status, text);
         }
     }

@@ -9,13 +9,14 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpTimeoutException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /** Asks the workers of an endpoint; where none of them can be reached, the service's own route. */
 final class WorkerClient {
 
-    /** A worker ends a late answer itself and says so; only a worker that hangs is given up from here. */
-    private static final long GRACE_MILLIS = 500;
+    /** A worker ends a late answer itself and says so, this much earlier than one that hangs is given up. */
+    private static final long LONGEST_GRACE_MILLIS = 500;
 
     /** Answers that another worker, known to the service, may do better: moved on, restarted, shutting down. */
     private static final Set<Integer> ASK_THE_SERVICE = Set.of(401, 403, 404, 409, 502, 503);
@@ -29,25 +30,41 @@ final class WorkerClient {
         this.directory = directory;
     }
 
-    List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis,
+    List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
                               final Counters counters) {
-        final Deadline deadline = new Deadline(endpoint.name(), budgetMillis);
         counters.items += asked.size();
-        for (final WorkerPool.Worker worker : endpoint.workers.leastBusyFirst()) {
-            final HttpResponse<byte[]> response = tryWorker(worker, endpoint, asked, deadline, counters);
-            if (response == null) continue;
-            if (ASK_THE_SERVICE.contains(response.statusCode())) break;
-            return answers(response, endpoint, asked);
-        }
-        return answers(askService(endpoint, asked, deadline, counters), endpoint, asked);
+        HttpResponse<byte[]> response = askWorkers(endpoint, asked, deadline, counters);
+        if (response == null && hasMoved(endpoint, deadline)) response = askWorkers(endpoint, asked, deadline, counters);
+        if (response == null) response = askService(endpoint, asked, deadline, counters);
+        return answers(response, endpoint, asked);
     }
 
-    private HttpResponse<byte[]> tryWorker(final WorkerPool.Worker worker, final EndpointDescription endpoint,
+    /** Null where none of them can answer, but another may. */
+    private HttpResponse<byte[]> askWorkers(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
+                                            final Counters counters) {
+        final WorkerPool pool = endpoint.workers();
+        for (final WorkerPool.Worker worker : pool.leastBusyFirst()) {
+            final HttpResponse<byte[]> response = tryWorker(worker, pool.token, endpoint, asked, deadline, counters);
+            if (response == null) continue;
+            return ASK_THE_SERVICE.contains(response.statusCode()) ? null : response;
+        }
+        return null;
+    }
+
+    /** A restarted worker, or one of a version before the newest, has another address or token. */
+    private boolean hasMoved(final EndpointDescription endpoint, final Deadline deadline) {
+        final Optional<EndpointDescription> now = directory.again(endpoint, deadline.leftMillis());
+        if (now.isEmpty() || now.get().workers().isSame(endpoint.workers())) return false;
+        endpoint.moveTo(now.get());
+        return true;
+    }
+
+    private HttpResponse<byte[]> tryWorker(final WorkerPool.Worker worker, final String token, final EndpointDescription endpoint,
                                            final Invocation asked, final Deadline deadline, final Counters counters) {
         worker.inFlight.incrementAndGet();
         try {
             final URI url = worker.address.resolve("/invocations");
-            return post(url, endpoint.token, endpoint, asked, deadline, counters);
+            return post(url, token, endpoint, asked, deadline, counters);
         } catch (final IOException e) {
             worker.rest();
             return null;
@@ -68,9 +85,9 @@ final class WorkerClient {
     private HttpResponse<byte[]> post(final URI url, final String token, final EndpointDescription endpoint,
                                       final Invocation asked, final Deadline deadline, final Counters counters) throws IOException {
         final long left = deadline.leftMillis();
-        final byte[] body = asked.toJson(endpoint.version, left);
+        final byte[] body = asked.toJson(endpoint.version, Math.max(1, left - Math.min(LONGEST_GRACE_MILLIS, left / 10)));
         final HttpRequest.Builder request = HttpRequest.newBuilder(url)
-                .timeout(Duration.ofMillis(left + GRACE_MILLIS))
+                .timeout(Duration.ofMillis(left))
                 .header("Content-Type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofByteArray(body));
         if (!token.isEmpty()) request.header("Authorization", "Bearer " + token);
@@ -93,27 +110,5 @@ final class WorkerClient {
         if (response.statusCode() == 200) return reader.read(response.body(), endpoint, asked);
         if (response.statusCode() == 404) directory.forget(endpoint.reference);
         throw ErrorBody.read(response).asInvocationFailure(endpoint);
-    }
-
-    /** The moment until which the caller waits, over all attempts. */
-    private static final class Deadline {
-        private final String endpoint;
-        private final long budgetMillis;
-        private final long startNanos = System.nanoTime();
-
-        Deadline(final String endpoint, final long budgetMillis) {
-            this.endpoint = endpoint;
-            this.budgetMillis = budgetMillis;
-        }
-
-        long leftMillis() {
-            final long left = budgetMillis - (System.nanoTime() - startNanos) / 1_000_000L;
-            if (left <= 0) throw exceeded();
-            return left;
-        }
-
-        RuntimeException exceeded() {
-            return Failure.TOO_LATE.with(endpoint, budgetMillis);
-        }
     }
 }

@@ -16,7 +16,7 @@ final class EffectForms {
     }
 
     static Stream<Form> all() {
-        return Stream.of(kept(), graph()).flatMap(forms -> forms);
+        return Stream.of(kept(), graph(), nested(), barriers()).flatMap(forms -> forms);
     }
 
     private static Stream<Form> kept() {
@@ -55,5 +55,47 @@ final class EffectForms {
                 of("addE seen upstream", (g, r) -> r.out(g.V().hasLabel("Reader").not(__.in("liked")).as("a"), "knows", "Reader").addE("liked").from("a").inV().id()),
                 of("mergeV", (g, r) -> r.values(g.V(11, 12, 13).as("b").mergeV(Map.of("name", "b0")), "genre")),
                 of("drop predicted on edges", (g, r) -> g.E().where(r.values("mood").is("calm")).drop()));
+    }
+
+    private static Stream<Form> nested() {
+        return Stream.of(
+                of("where, then store and limit", (g, r) -> g.V().where(r.values("genre")).local(__.aggregate("x")).limit(2).cap("x")),
+                of("store, then where and limit", (g, r) -> g.V().local(__.aggregate("x")).where(r.values("genre")).limit(2).cap("x")),
+                of("where not stored, where, store", (g, r) -> g.V().out("borrowed").where(P.without("x")).where(r.values("genre")).local(__.aggregate("x"))),
+                of("project by, then property and limit", (g, r) -> g.V().has("genre").as("b").project("g").by(r.values("genre")).select("b").property("seen", true).limit(2)),
+                of("property, then order by", (g, r) -> g.V().has("genre").property("seen", true).order().by(r.values("genre")).values("name")),
+                of("order by, then property and limit", (g, r) -> g.V().has("genre").order().by(r.values("genre")).property("seen", true).limit(2)),
+                of("union with an effect beside", (g, r) -> g.V().union(r.values("genre"), __.has("tenant", "b").property("seen", true).values("name"))),
+                of("where of a changed graph", (g, r) -> g.V().hasLabel("Book").where(r.values(__.in("borrowed").out("borrowed"), "genre").is("poetry")).sideEffect(__.inE("borrowed").drop()).values("name")),
+                of("coalesce or add", (g, r) -> g.V().hasLabel("Book").coalesce(r.values("genre"), __.addV("Lost").values("name"))),
+                of("drop if", (g, r) -> g.V().hasLabel("Book").choose(r.values("genre").is("novel"), __.drop(), __.values("name"))),
+                of("store between levels", (g, r) -> g.V().where(__.and(r.values("genre"), __.local(__.aggregate("x")), r.values("genre").is("poetry"))).cap("x")),
+                of("store in repeat", (g, r) -> g.V(1).repeat(__.out("knows").where(P.without("x")).where(r.values("age")).local(__.aggregate("x"))).times(3).values("name")),
+                of("aggregate in repeat", (g, r) -> g.V(1).repeat(__.out("knows").where(P.without("x")).where(r.values("age")).aggregate("x")).times(3).values("name")),
+                of("sack in a filter's stretch", (g, r) -> g.withSack(1.0).V().where(r.values("age")).sack(Operator.sum).by("age").sack()),
+                of("lambda filter, then project", (g, r) -> g.V().filter(t -> t.get().id().hashCode() % 2 == 0).has("genre").project("g").by(r.values("genre")).limit(2)));
+    }
+
+    private static Stream<Form> barriers() {
+        return Stream.of(
+                of("aggregate before", (g, r) -> r.values(g.V().aggregate("x"), "genre").limit(2).cap("x")),
+                of("aggregate after", (g, r) -> r.values(g.V(), "genre").aggregate("x").limit(2).cap("x")),
+                of("aggregate by", (g, r) -> g.V().has("genre").aggregate("x").by(r.values("genre")).limit(2).cap("x")),
+                of("aggregate read upstream", (g, r) -> r.values(g.V().hasLabel("Book").where(P.without("x")), "genre").aggregate("x").cap("x")),
+                of("fold, then property", (g, r) -> r.values(g.V(), "genre").fold().V(1).property("seen", true)),
+                of("property, fold", (g, r) -> r.values(g.V().property("seen", true).fold().unfold(), "genre").limit(2)),
+                of("count, then addV", (g, r) -> r.values(g.V(), "genre").count().addV("Count")),
+                of("store after, read after", (g, r) -> r.values(g.V(), "genre").local(__.aggregate("x")).where(P.within("x"))),
+                of("group, then property", (g, r) -> g.V().has("genre").group().by(r.values("genre")).V(1).property("seen", true)),
+                of("groupCount side effect after, limit", (g, r) -> r.values(g.V(), "genre").groupCount("x").limit(2).cap("x")),
+                of("repeat times", (g, r) -> g.V(1).repeat(Reading.owners(r.properties(__.out("knows"), "age"))).times(3)),
+                of("repeat times, filtered", (g, r) -> g.V(1, 2).repeat(__.out("knows").where(r.values("age").is(P.gt(20)))).times(3).path()),
+                of("repeat times, flat", (g, r) -> r.values(g.V(1).repeat(__.out("knows")).times(2).out("borrowed"), "genre")),
+                of("repeat times emit, limited", (g, r) -> g.V(1).emit().repeat(__.out("knows").where(r.values("age"))).times(3).limit(5)),
+                of("repeat in where", (g, r) -> g.V().where(__.repeat(__.out().where(__.or(r.values("age"), r.values("genre")))).times(2).values("genre").is("novel"))),
+                of("limit inside and outside", (g, r) -> g.V().hasLabel("Reader").flatMap(r.values(__.out("borrowed").limit(2), "genre").limit(1)).limit(3)),
+                of("dedup inside", (g, r) -> g.V().project("n", "g").by("name").by(r.values(__.out().out().dedup(), "genre").fold())),
+                of("labels and paths", (g, r) -> g.V().as("a").where(r.values(__.as("a").out("borrowed").as("b"), "genre")).as("c").project("g").by(__.local(r.values("genre")).fold()).path()),
+                of("profile inside", (g, r) -> g.V().where(r.values("genre")).profile("m").values("name")));
     }
 }

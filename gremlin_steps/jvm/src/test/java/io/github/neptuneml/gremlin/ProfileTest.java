@@ -1,0 +1,70 @@
+package io.github.neptuneml.gremlin;
+
+import static io.github.neptuneml.gremlin.NeptuneML.CLASSIFICATION;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
+import org.apache.tinkerpop.gremlin.process.traversal.util.Metrics;
+import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalMetrics;
+import org.junit.jupiter.api.Test;
+
+/** What {@code profile()} says of predictions, in both of its forms. */
+class ProfileTest extends PredictionTest {
+
+    private static TraversalMetrics profile(final Traversal<?, ?> query) {
+        return (TraversalMetrics) query.next();
+    }
+
+    private static List<Metrics> all(final Collection<? extends Metrics> metrics) {
+        final List<Metrics> all = new ArrayList<>();
+        for (final Metrics one : metrics) {
+            all.add(one);
+            all.addAll(all(one.getNested()));
+        }
+        return all;
+    }
+
+    private static Metrics of(final String step, final TraversalMetrics profile) {
+        return all(profile.getMetrics()).stream().filter(metrics -> metrics.getName().startsWith(step)).findFirst().orElseThrow();
+    }
+
+    private static long number(final Metrics metrics, final String annotation) {
+        return ((Number) metrics.getAnnotation(annotation)).longValue();
+    }
+
+    @Test
+    void aFlatPredictionShowsItsCosts() {
+        final TraversalMetrics profile = profile(g("country").V().hasLabel("person").values("country").with(CLASSIFICATION).profile());
+        final Metrics metrics = of("PredictedPropertiesStep(country,classification,value,endpoint=country", profile);
+        assertEquals(2, number(metrics, "batches"));
+        assertEquals(2, number(metrics, "calls"));
+        assertEquals(4, number(metrics, "items"));
+        assertEquals(0, number(metrics, "cacheHits"));
+        assertEquals(0, number(metrics, "tableHits"));
+        assertTrue(number(metrics, "bytes") > 100);
+        assertTrue((double) metrics.getAnnotation("waitMillis") > 0);
+    }
+
+    @Test
+    void aNestedOneShowsThemAtTheLookAhead() {
+        final TraversalMetrics profile = profile(g("country").V().hasLabel("person").where(__.values("country").with(CLASSIFICATION)).profile());
+        final Metrics ahead = of("LookAheadStep", profile);
+        assertEquals(2, number(ahead, "calls"));
+        assertEquals(4, number(ahead, "items"));
+        final Metrics nested = of("PredictedPropertiesStep", profile);
+        assertEquals(0, number(nested, "calls"));
+        assertEquals(4, number(nested, "cacheHits"));
+    }
+
+    @Test
+    void theTextHasThemToo() {
+        final String text = profile(g("links").V().hasLabel("person").out("created").with(NeptuneML.PREDICTION).hasLabel("software").profile()).toString();
+        for (final String annotation : List.of("PredictedVerticesStep(", "calls=", "items=", "bytes=", "batches=", "tableHits=", "cacheHits=", "waitMillis="))
+            assertTrue(text.contains(annotation), annotation + " is not in " + text);
+    }
+}
