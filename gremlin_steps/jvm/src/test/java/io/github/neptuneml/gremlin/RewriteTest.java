@@ -41,7 +41,11 @@ class RewriteTest {
                 // properties
                 arguments(__.properties("a").with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,property" + end + "]"),
                 arguments(__.values("a").with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,value" + end + "]"),
-                arguments(__.properties("a").with(REGRESSION).value(), "[PredictedPropertiesStep(a,regression,property" + end + ", PropertyValueStep]"),
+                arguments(__.properties("a").with(REGRESSION).value(), "[PredictedPropertiesStep(a,regression,value" + end + "]"),
+                arguments(__.properties("a").with(REGRESSION).value().as("x"), "[PredictedPropertiesStep(a,regression,value" + end + "@[x]]"),
+                arguments(__.properties("a").with(REGRESSION).as("x").value(), "[PredictedPropertiesStep(a,regression,property" + end + "@[x], PropertyValueStep]"),
+                arguments(__.properties("a").with(REGRESSION).value().path(), "[PredictedPropertiesStep(a,regression,property" + end + ", PropertyValueStep, PathStep]"),
+                arguments(__.properties("a", SCORE).with(CLASSIFICATION).value(), "[PredictedPropertiesStep(a,classification,property,score" + end + ", PropertyValueStep]"),
                 arguments(__.properties("a", SCORE).with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,property,score" + end + "]"),
                 arguments(__.properties("a").with(CLASSIFICATION).as("x"), "[PredictedPropertiesStep(a,classification,property" + end + "@[x]]"),
                 arguments(__.properties("a").with(CLASSIFICATION).with(REGRESSION, false), "[PredictedPropertiesStep(a,classification,property" + end + "]"),

@@ -2,6 +2,7 @@ package io.github.neptuneml.gremlin.strategy;
 
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.step.Effects;
 import io.github.neptuneml.gremlin.step.PredictedVerticesStep;
 import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.StepOptions;
@@ -20,11 +21,9 @@ import org.apache.tinkerpop.gremlin.structure.Direction;
 final class LinkRewrite {
 
     private final Runs runs;
-    private final boolean oneByOne;
 
-    LinkRewrite(final Runs runs, final boolean oneByOne) {
+    LinkRewrite(final Runs runs) {
         this.runs = runs;
-        this.oneByOne = oneByOne;
     }
 
     void apply(final VertexStep<?> step, final Map<String, Object> predicates, final Traversal.Admin<?, ?> traversal) {
@@ -34,7 +33,7 @@ final class LinkRewrite {
         final FollowingFilters filters = FollowingFilters.of(
                 step, traversal, StepOptions.isOn(predicates, NeptuneML.FILTER_BEFORE_LIMIT));
         final Step<?, ?> predicted = new PredictedVerticesStep(traversal, runs, StepOptions.of(predicates),
-                step.getDirection(), edgeLabel, filters.vertexLabel(), filters.criteria(), oneByOne);
+                step.getDirection(), edgeLabel, filters.vertexLabel(), filters.criteria(), Effects.around(step));
         TraversalHelper.copyLabels(step, predicted, false);
         filters.labels().forEach(predicted::addLabel);
         TraversalHelper.replaceStep((Step) step, (Step) predicted, traversal);

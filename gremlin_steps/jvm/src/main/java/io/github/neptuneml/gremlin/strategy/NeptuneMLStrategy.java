@@ -2,7 +2,6 @@ package io.github.neptuneml.gremlin.strategy;
 
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
-import io.github.neptuneml.gremlin.step.Effects;
 import io.github.neptuneml.gremlin.step.Runs;
 import io.github.neptuneml.gremlin.step.SourceOptions;
 import io.github.neptuneml.gremlin.wire.PredictionClient;
@@ -70,23 +69,22 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     private void rewrite(final List<Traversal.Admin<?, ?>> tree) {
         tree.forEach(NeptuneMLStrategy::refuseModulator);
         final Runs runs = new Runs(client);
-        final PropertyCriterion criterion = PropertyCriterion.of(tree.get(0).getStrategies());
+        final PropertiesRewrite properties = new PropertiesRewrite(
+                runs, PropertyCriterion.of(tree.get(0).getStrategies()), Traversals.showsPaths(tree));
+        final LinkRewrite links = new LinkRewrite(runs);
         for (final Traversal.Admin<?, ?> part : tree)
             for (final Step<?, ?> step : List.copyOf(part.getSteps()))
-                if (isMarked(step)) rewrite(step, part, runs, criterion);
+                if (isMarked(step)) rewrite(step, part, properties, links);
         LookAheadRewrite.apply(tree);
     }
 
-    private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal, final Runs runs,
-                                final PropertyCriterion criterion) {
+    private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal,
+                                final PropertiesRewrite properties, final LinkRewrite links) {
         final Map<String, Object> predicates = Traversals.predicates(step);
         refuseInductive(predicates);
-        final boolean oneByOne = Effects.around(step);
         if (predicates.isEmpty()) refuseKeys(step);
-        else if (step instanceof PropertiesStep)
-            new PropertiesRewrite(runs, oneByOne, criterion).apply((PropertiesStep<?>) step, predicates, traversal);
-        else if (step instanceof VertexStep)
-            new LinkRewrite(runs, oneByOne).apply((VertexStep<?>) step, predicates, traversal);
+        else if (step instanceof PropertiesStep) properties.apply((PropertiesStep<?>) step, predicates, traversal);
+        else if (step instanceof VertexStep) links.apply((VertexStep<?>) step, predicates, traversal);
         else predicates.keySet().forEach(predicate -> Predicates.refuse(predicate, Traversals.name(step)));
     }
 

@@ -11,6 +11,8 @@ import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Configuring;
 import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.RequirementsStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.traverser.TraverserRequirement;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 
 /** Reading a traversal: all its children, and the predicates on its steps. */
@@ -42,6 +44,13 @@ final class Traversals {
             for (final Traversal.Admin<?, ?> child : parent.getGlobalChildren()) if (any(child, test)) return true;
         }
         return false;
+    }
+
+    /** Whether a query can tell which objects it went through. */
+    static boolean showsPaths(final List<Traversal.Admin<?, ?>> tree) {
+        return tree.get(0).getStrategies().getStrategy(RequirementsStrategy.class).isPresent()
+                || tree.stream().flatMap(traversal -> traversal.getSteps().stream())
+                        .anyMatch(step -> step.getRequirements().contains(TraverserRequirement.PATH));
     }
 
     /** The predicates that {@code with(...)} gave to a step; where one was given twice, the last value. */
