@@ -19,7 +19,6 @@ import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.lambda.ValueTraversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.HasContainerHolder;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Mutating;
-import org.apache.tinkerpop.gremlin.process.traversal.step.Parameterizing;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.ElementMapStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertiesStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertyMapStep;
@@ -29,7 +28,6 @@ import org.apache.tinkerpop.gremlin.process.traversal.strategy.AbstractTraversal
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.ConnectiveStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.PartitionStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
-import org.apache.tinkerpop.gremlin.structure.T;
 
 /**
  * Replaces the steps that carry {@code Neptune#ml.*} predicates by steps that ask an endpoint, and refuses every
@@ -120,18 +118,10 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
         if (step instanceof PropertiesStep) return Arrays.stream(((PropertiesStep<?>) step).getPropertyKeys());
         if (step instanceof PropertyMapStep) return Arrays.stream(((PropertyMapStep<?, ?>) step).getPropertyKeys());
         if (step instanceof ElementMapStep) return Arrays.stream(((ElementMapStep<?, ?>) step).getPropertyKeys());
-        if (step instanceof Mutating) return writtenKeys(step);
+        if (step instanceof Mutating) return WrittenKeys.of(step);
         if (!(step instanceof HasContainerHolder)) return Stream.empty();
         final List<HasContainer> containers = ((HasContainerHolder) step).getHasContainers();
         return containers.stream().map(HasContainer::getKey);
-    }
-
-    /** {@code property(k, v)} keeps a key as the value of {@code T.key}, {@code addV().property(k, v)} as its own. */
-    private static Stream<String> writtenKeys(final Step<?, ?> step) {
-        if (!(step instanceof Parameterizing)) return Stream.empty();
-        final Map<Object, List<Object>> raw = ((Parameterizing) step).getParameters().getRaw();
-        return Stream.concat(raw.keySet().stream(), raw.getOrDefault(T.key, List.of()).stream())
-                .filter(key -> key instanceof String).map(key -> (String) key);
     }
 
     private static void checkSource(final TraversalStrategies strategies) {
