@@ -2,14 +2,17 @@
 
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from gremlin_python.driver.protocol import GremlinServerError
 from gremlin_python.driver.serializer import GraphBinarySerializersV1, GraphSONSerializersV3d0
 from gremlin_python.process.graph_traversal import __
 from gremlin_python.process.traversal import T
 from gremlin_python.statics import long
 
+from neptuneml_plugin.errors import NeptuneMLError, TimeLimitExceeded, TooManyRequests
 from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.testing import FakeService, edge_endpoint, link_endpoint, node_endpoint
 from tests.servers import Connect
@@ -70,3 +73,43 @@ def test_links_are_the_graphs_own_vertices(g: Any, stop_type: str) -> None:
     )
     found = lines.with_("Neptune#ml.filterExistingEdges").has_label("stop").element_map("name").to_list()
     assert found == [{T.id: third, T.label: "stop", "name": f"stop {third}"}]
+
+
+def failing_queries(g: Any) -> dict[str, Any]:
+    """Return Neptune's code -> a query that fails with it."""
+    classified = __.values("zone").with_("Neptune#ml.classification")
+    named = g.with_("Neptune#ml.endpoint", "no-such-endpoint")
+    return {
+        "MissingParameterException": g.inject(1).map(classified),
+        "InvalidParameterException": named.inject(1).properties("a", "b").with_("Neptune#ml.classification"),
+        "UnsupportedOperationException": named.inject(1).both("line").with_("Neptune#ml.prediction"),
+        "BadRequestException": named.inject(1).map(classified),
+    }
+
+
+def test_status_attributes_hold_neptunes_code(g: Any) -> None:
+    for code, query in failing_queries(g).items():
+        with pytest.raises(GremlinServerError) as failure:
+            query.to_list()
+        classes = failure.value.status_attributes["exceptions"]
+        assert code in {name.rpartition("$")[2] for name in classes}
+        assert code in failure.value.status_message
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "status"),
+    [(TooManyRequests, "TooManyRequestsException", 596), (TimeLimitExceeded, "TimeLimitExceededException", 500)],
+)
+def test_failures_of_a_worker_keep_their_code(
+    raised: type[NeptuneMLError], code: str, status: int, g: Any, fake_service: FakeService
+) -> None:
+    endpoint = node_endpoint("halt", "zone", "Integer", "Long", {})
+    fake_service.endpoints[f"fails-{code}"] = replace(endpoint, failure=raised("because"))
+    g.add_v("halt").iterate()
+    with pytest.raises(GremlinServerError) as failure:
+        g.with_("Neptune#ml.endpoint", f"fails-{code}").V().has_label("halt").values("zone").with_(
+            "Neptune#ml.classification"
+        ).to_list()
+    g.V().has_label("halt").drop().iterate()
+    assert failure.value.status_code == status
+    assert code in {name.rpartition("$")[2] for name in failure.value.status_attributes["exceptions"]}

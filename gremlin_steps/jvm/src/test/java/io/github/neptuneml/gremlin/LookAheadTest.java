@@ -192,9 +192,23 @@ class LookAheadTest extends PredictionTest {
         assertEquals(List.of(1, 8, 41, 1, 8, 41), sizes());
     }
 
+    /** They hand over one traverser at a time, also to a look-ahead that stands in them. */
     @Test
-    void oneByOneInsideRepeatAndMatchStays() {
-        g("country").V().limit(10).repeat(__.where(country()).out("next")).times(2).iterate();
-        assertEquals(11, items());
+    void whatRepeatAndMatchBeginWithIsAskedOneByOne() {
+        g("country").V().limit(10).repeat(__.where(country()).out("next")).emit().times(2).iterate();
+        assertEquals(items(), service.requests.size());
+        service.requests.clear();
+        g("country").V().limit(10).match(__.as("a").map(country()).as("c")).iterate();
+        assertEquals(10, service.requests.size());
+    }
+
+    @Test
+    void whatAnExpansionInsideRepeatFindsIsAskedTogether() {
+        final Graph star = TinkerGraph.open();
+        final Vertex centre = star.addVertex(T.id, 0, T.label, "person");
+        for (int i = 1; i <= 100; i++) centre.addEdge("next", star.addVertex(T.id, i, T.label, "person"));
+        graph = star;
+        assertEquals(100, g("country").V(0).repeat(__.out("next").where(country())).times(1).toList().size());
+        assertEquals(List.of(1, 8, 64, 27), sizes());
     }
 }

@@ -18,7 +18,6 @@ import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.lambda.ValueTraversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.HasContainerHolder;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Mutating;
-import org.apache.tinkerpop.gremlin.process.traversal.step.Parameterizing;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.ElementMapStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertiesStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertyMapStep;
@@ -28,7 +27,6 @@ import org.apache.tinkerpop.gremlin.process.traversal.strategy.AbstractTraversal
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.ConnectiveStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.PartitionStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
-import org.apache.tinkerpop.gremlin.structure.T;
 
 /**
  * Replaces the steps that carry {@code Neptune#ml.*} predicates by steps that ask an endpoint, and refuses every
@@ -119,7 +117,7 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
         if (step instanceof PropertiesStep) return firstPredicate(Arrays.asList(((PropertiesStep<?>) step).getPropertyKeys()));
         if (step instanceof PropertyMapStep) return firstPredicate(Arrays.asList(((PropertyMapStep<?, ?>) step).getPropertyKeys()));
         if (step instanceof ElementMapStep) return firstPredicate(Arrays.asList(((ElementMapStep<?, ?>) step).getPropertyKeys()));
-        if (step instanceof Mutating) return writtenPredicate(step);
+        if (step instanceof Mutating) return WrittenKeys.of(step).filter(NeptuneML::isPredicate).findFirst().orElse(null);
         if (!(step instanceof HasContainerHolder)) return null;
         final List<HasContainer> containers = ((HasContainerHolder) step).getHasContainers();
         for (final HasContainer container : containers)
@@ -130,14 +128,6 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     private static String firstPredicate(final Iterable<?> keys) {
         for (final Object key : keys) if (NeptuneML.isPredicate(key)) return (String) key;
         return null;
-    }
-
-    /** {@code property(k, v)} keeps a key as the value of {@code T.key}, {@code addV().property(k, v)} as its own. */
-    private static String writtenPredicate(final Step<?, ?> step) {
-        if (!(step instanceof Parameterizing)) return null;
-        final Map<Object, List<Object>> raw = ((Parameterizing) step).getParameters().getRaw();
-        final String own = firstPredicate(raw.keySet());
-        return own != null ? own : firstPredicate(raw.getOrDefault(T.key, List.of()));
     }
 
     private static void checkSource(final TraversalStrategies strategies) {
