@@ -24,6 +24,7 @@ public final class Settings {
     private final List<URI> allowedUrls;
     private final int tableLimitMib;
     private final int pinReuseMillis;
+    private final int maxRequestMib;
 
     private Settings(final Builder builder) {
         serviceUrl = baseUrl("serviceUrl", builder.text("serviceUrl", builder.serviceUrl).orElse(DEFAULT_SERVICE_URL));
@@ -33,6 +34,7 @@ public final class Settings {
                 .map(url -> baseUrl("allowedUrls", url)).collect(Collectors.toUnmodifiableList());
         tableLimitMib = builder.number("tableLimitMib", builder.tableLimitMib, 256);
         pinReuseMillis = builder.number("pinReuseMillis", builder.pinReuseMillis, 1000);
+        maxRequestMib = builder.number("maxRequestMib", builder.maxRequestMib, 32);
     }
 
     /** Where the service listens: scheme, host and port. */
@@ -65,6 +67,11 @@ public final class Settings {
         return pinReuseMillis;
     }
 
+    /** How large a request to a worker may be, in MiB; inductive batches shrink to it. */
+    public int maxRequestMib() {
+        return maxRequestMib;
+    }
+
     public static Builder build() {
         return new Builder();
     }
@@ -92,6 +99,7 @@ public final class Settings {
         private List<String> allowedUrls;
         private Integer tableLimitMib;
         private Integer pinReuseMillis;
+        private Integer maxRequestMib;
 
         private Builder() {
             this(Builder::propertyOrEnvironment);
@@ -128,6 +136,11 @@ public final class Settings {
 
         public Builder pinReuseMillis(final int milliseconds) {
             pinReuseMillis = milliseconds;
+            return this;
+        }
+
+        public Builder maxRequestMib(final int mebibytes) {
+            maxRequestMib = mebibytes;
             return this;
         }
 

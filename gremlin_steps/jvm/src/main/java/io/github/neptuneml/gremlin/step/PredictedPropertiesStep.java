@@ -77,7 +77,9 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
             if (answers.putIfAbsent(element, List.of()) == null && add(element, resolved.endpoint, invocation)) asked.add(element);
         }
         int item = 0;
-        for (final List<Answer> answer : resolved.ask(invocation)) answers.put(asked.get(item++), answer);
+        final List<List<Answer>> given = resolved.isInductive
+                ? resolved.inductive().properties(asked, withScores || options().scoreLabel != null) : resolved.ask(invocation);
+        for (final List<Answer> answer : given) answers.put(asked.get(item++), answer);
         return answers;
     }
 
@@ -100,7 +102,7 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
         if (endpoint.nodeLabel() != null)
             throw Failure.WRONG_ELEMENT.with("an edge's property", endpoint.name(), endpoint);
         if (endpoint.relations().stream().noneMatch(relation -> relation.fits(edge))) return false;
-        invocation.addEdge(edge);
+        invocation.addEdge(edge, null);
         return true;
     }
 

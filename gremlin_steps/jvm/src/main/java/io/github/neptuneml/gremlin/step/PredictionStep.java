@@ -95,8 +95,18 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
         final List<Traverser.Admin<S>> batch = new ArrayList<>();
         batch.add(starts.next());
         while (batch.size() < batchSize && starts.hasNext()) batch.add(starts.next());
-        if (!oneByOne) batchSize = Math.min(GROWTH * batchSize, LARGEST_BATCH);
+        if (!oneByOne) batchSize = Math.min(GROWTH * batchSize, largestBatch());
         return batch;
+    }
+
+    private int largestBatch() {
+        return resolved != null && resolved.isInductive ? InductiveAnswers.LARGEST_BATCH : LARGEST_BATCH;
+    }
+
+    /** How answers are found: from the graph as it is now, or from what was computed before. */
+    final String mode() {
+        final SourceOptions source = SourceOptions.of(TraversalHelper.getRootTraversal(traversal).getStrategies());
+        return options.isInductive(source) ? "inductive" : "transductive";
     }
 
     /** At first execution, not before: explain() applies strategies one at a time, without the source's options. */

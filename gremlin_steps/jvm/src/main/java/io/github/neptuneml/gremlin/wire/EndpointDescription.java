@@ -4,6 +4,7 @@ import io.github.neptuneml.gremlin.failure.Failure;
 import java.net.URI;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -59,11 +60,12 @@ public final class EndpointDescription {
     final Double threshold;
     final WorkerPool workers;
     final String token;
+    private final InductiveSchema inductive;
 
     EndpointDescription(final EndpointReference reference, final String version, final Task task, final String property,
                         final String dataType, final String nodeLabel, final List<Relation> relations,
                         final Map<String, NodeLabel> nodes, final Double threshold, final List<URI> addresses,
-                        final String token) {
+                        final String token, final InductiveSchema inductive) {
         this.reference = reference;
         this.version = version;
         this.task = task;
@@ -75,10 +77,15 @@ public final class EndpointDescription {
         this.threshold = threshold;
         this.workers = new WorkerPool(addresses);
         this.token = token;
+        this.inductive = inductive;
     }
 
     public String name() {
         return reference.name();
+    }
+
+    public EndpointReference reference() {
+        return reference;
     }
 
     public String version() {
@@ -102,6 +109,11 @@ public final class EndpointDescription {
     /** The predicted relations of an edge task. */
     public List<Relation> relations() {
         return relations;
+    }
+
+    /** What an inductive answer reads; absent where the model cannot be asked so. */
+    public Optional<InductiveSchema> inductive() {
+        return Optional.ofNullable(inductive);
     }
 
     /** The threshold tuned on validation data, if the model has one. */

@@ -5,7 +5,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import org.apache.tinkerpop.gremlin.structure.Edge;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
@@ -30,6 +32,8 @@ public final class Invocation {
     private boolean tails;
     private Object threshold;
     private boolean score;
+    private boolean embed;
+    private final Map<String, JsonPart> parts = new LinkedHashMap<>();
 
     private Invocation(final Task task, final int topk) {
         this.task = task;
@@ -53,6 +57,20 @@ public final class Invocation {
         return invocation;
     }
 
+    /** Asks for the embeddings of vertices of one label. */
+    public static Invocation ofEmbeddings(final String nodeType) {
+        final Invocation invocation = new Invocation(Task.LINK_PREDICTION, 1);
+        invocation.predictedType = nodeType;
+        invocation.embed = true;
+        return invocation;
+    }
+
+    /** Adds a member to {@code data}: {@code subgraph} or {@code newCandidates}. */
+    public Invocation with(final String member, final JsonPart part) {
+        parts.put(member, part);
+        return this;
+    }
+
     /** Leaves out what scores lower; a number, {@code "tuned"} or null for no threshold. */
     public Invocation threshold(final Object numberOrTuned) {
         threshold = numberOrTuned;
@@ -69,11 +87,15 @@ public final class Invocation {
         items.add(json -> json.writeStringField("nodeId", String.valueOf(vertex.id())));
     }
 
-    public void addEdge(final Edge edge) {
+    /** @param properties what the model reads of the edge, or null */
+    public void addEdge(final Edge edge, final JsonPart properties) {
         items.add(json -> {
             json.writeStringField("headNodeId", String.valueOf(edge.outVertex().id()));
             json.writeStringField("tailNodeId", String.valueOf(edge.inVertex().id()));
             json.writeStringField("edgeId", String.valueOf(edge.id()));
+            if (properties == null) return;
+            json.writeFieldName("properties");
+            properties.write(json);
         });
     }
 
@@ -107,19 +129,33 @@ public final class Invocation {
         return task;
     }
 
+    /** Whether it carries a part of the graph. */
+    boolean isInductive() {
+        return !parts.isEmpty();
+    }
+
     boolean wantsScores() {
         return score || task == Task.LINK_PREDICTION;
     }
 
-    byte[] toJson(final String artifactVersion, final long deadlineMillis) {
-        final ByteArrayOutputStream bytes = new ByteArrayOutputStream(256 + 32 * items.size());
+    /**
+     * Encodes the request.
+     *
+     * @throws RequestTooLarge if that takes more bytes than allowed
+     */
+    byte[] toJson(final String artifactVersion, final long deadlineMillis, final long mostBytes) {
+        final ByteArrayOutputStream bytes = new BoundedBytes(256 + 32 * items.size(), mostBytes);
         try (JsonGenerator json = JSON.createGenerator(bytes)) {
             json.writeStartObject();
             json.writeStringField("version", "v1");
-            json.writeStringField("mode", task != Task.LINK_PREDICTION ? "predict" : tails ? "predict_tail" : "predict_head");
+            json.writeStringField("mode", mode());
             json.writeObjectFieldStart("data");
             writeParameters(json, artifactVersion, deadlineMillis);
             writeItems(json);
+            for (final Map.Entry<String, JsonPart> part : parts.entrySet()) {
+                json.writeFieldName(part.getKey());
+                part.getValue().write(json);
+            }
             json.writeEndObject();
             json.writeEndObject();
         } catch (final IOException e) {
@@ -128,13 +164,19 @@ public final class Invocation {
         return bytes.toByteArray();
     }
 
+    private String mode() {
+        if (embed) return "embed";
+        return task != Task.LINK_PREDICTION ? "predict" : tails ? "predict_tail" : "predict_head";
+    }
+
     private void writeParameters(final JsonGenerator json, final String artifactVersion, final long deadlineMillis)
             throws IOException {
         json.writeObjectFieldStart("globalParameters");
         if (property != null) json.writeStringField("property", property);
         if (edgeType != null) json.writeStringField("edgeType", edgeType);
-        if (predictedType != null) json.writeStringField(tails ? "tailNodeType" : "headNodeType", predictedType);
-        if (!task.isRegression()) json.writeNumberField("topk", topk);
+        if (embed) json.writeStringField("nodeType", predictedType);
+        else if (predictedType != null) json.writeStringField(tails ? "tailNodeType" : "headNodeType", predictedType);
+        if (!task.isRegression() && !embed) json.writeNumberField("topk", topk);
         if (threshold instanceof Double) json.writeNumberField("threshold", (Double) threshold);
         else if (threshold != null) json.writeStringField("threshold", threshold.toString());
         if (score) json.writeBooleanField("score", true);
@@ -145,7 +187,7 @@ public final class Invocation {
     }
 
     private void writeItems(final JsonGenerator json) throws IOException {
-        final boolean nodes = task == Task.NODE_CLASS || task == Task.NODE_REGRESSION;
+        final boolean nodes = embed || task == Task.NODE_CLASS || task == Task.NODE_REGRESSION;
         json.writeArrayFieldStart(nodes ? "nodes" : "edges");
         for (final Item item : items) {
             json.writeStartObject();

@@ -22,24 +22,35 @@ final class WorkerClient {
 
     private final Http http;
     private final EndpointDirectory directory;
+    private final long mostBytes;
     private final AnswerReader reader = new AnswerReader();
 
-    WorkerClient(final Http http, final EndpointDirectory directory) {
+    /** @param mostBytes how large a request may be */
+    WorkerClient(final Http http, final EndpointDirectory directory, final long mostBytes) {
         this.http = http;
         this.directory = directory;
+        this.mostBytes = mostBytes;
     }
 
     List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis,
                               final Counters counters) {
+        return reader.read(ask(endpoint, asked, budgetMillis, counters), endpoint, asked);
+    }
+
+    List<byte[]> embed(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis, final Counters counters) {
+        return Embeddings.read(ask(endpoint, asked, budgetMillis, counters), endpoint, asked.size());
+    }
+
+    private byte[] ask(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis, final Counters counters) {
         final Deadline deadline = new Deadline(endpoint.name(), budgetMillis);
         counters.items += asked.size();
         for (final WorkerPool.Worker worker : endpoint.workers.leastBusyFirst()) {
             final HttpResponse<byte[]> response = tryWorker(worker, endpoint, asked, deadline, counters);
             if (response == null) continue;
             if (ASK_THE_SERVICE.contains(response.statusCode())) break;
-            return answers(response, endpoint, asked);
+            return checked(response, endpoint, asked);
         }
-        return answers(askService(endpoint, asked, deadline, counters), endpoint, asked);
+        return checked(askService(endpoint, asked, deadline, counters), endpoint, asked);
     }
 
     private HttpResponse<byte[]> tryWorker(final WorkerPool.Worker worker, final EndpointDescription endpoint,
@@ -68,7 +79,7 @@ final class WorkerClient {
     private HttpResponse<byte[]> post(final URI url, final String token, final EndpointDescription endpoint,
                                       final Invocation asked, final Deadline deadline, final Counters counters) throws IOException {
         final long left = deadline.leftMillis();
-        final byte[] body = asked.toJson(endpoint.version, left);
+        final byte[] body = asked.toJson(endpoint.version, left, asked.isInductive() ? mostBytes : Long.MAX_VALUE);
         final HttpRequest.Builder request = HttpRequest.newBuilder(url)
                 .timeout(Duration.ofMillis(left + GRACE_MILLIS))
                 .header("Content-Type", "application/json")
@@ -89,8 +100,9 @@ final class WorkerClient {
         }
     }
 
-    private List<List<Answer>> answers(final HttpResponse<byte[]> response, final EndpointDescription endpoint, final Invocation asked) {
-        if (response.statusCode() == 200) return reader.read(response.body(), endpoint, asked);
+    private byte[] checked(final HttpResponse<byte[]> response, final EndpointDescription endpoint, final Invocation asked) {
+        if (response.statusCode() == 200) return response.body();
+        if (response.statusCode() == 413 && asked.isInductive()) throw new RequestTooLarge("the worker takes");
         if (response.statusCode() == 404) directory.forget(endpoint.reference);
         throw ErrorBody.read(response).asInvocationFailure(endpoint);
     }
