@@ -26,6 +26,7 @@ public final class FakeEndpoint {
     private final Map<String, List<Object[]>> answers = new LinkedHashMap<>();
     private Double threshold;
     private List<String> addresses;
+    private ObjectNode inductive;
 
     private FakeEndpoint(final String name, final String task) {
         this.name = name;
@@ -66,6 +67,28 @@ public final class FakeEndpoint {
         return this;
     }
 
+    /** Can be asked inductively, with these fan-outs; {@link #reads} says what it reads. */
+    public FakeEndpoint inductive(final int... fanouts) {
+        inductive = MAPPER.createObjectNode().put("maxNewCandidates", 3);
+        for (final int fanout : fanouts) inductive.withArray("fanouts").add(fanout);
+        inductive.putObject("nodes");
+        inductive.putArray("edges");
+        return this;
+    }
+
+    public FakeEndpoint reads(final String label, final String... keys) {
+        final ArrayNode list = ((ObjectNode) inductive.path("nodes")).putArray(label);
+        for (final String key : keys) list.add(key);
+        return this;
+    }
+
+    public FakeEndpoint reads(final String[] edge, final String... keys) {
+        final ArrayNode list = inductive.withArray("edges").addObject()
+                .put("from", edge[0]).put("label", edge[1]).put("to", edge[2]).putArray("properties");
+        for (final String key : keys) list.add(key);
+        return this;
+    }
+
     /** Other workers than the fake service itself. */
     public FakeEndpoint addresses(final List<String> urls) {
         addresses = urls;
@@ -102,6 +125,7 @@ public final class FakeEndpoint {
         description.putObject("schema").set("nodes", nodes);
         if (threshold == null) description.putNull("threshold");
         else description.put("threshold", threshold);
+        description.set("inductive", inductive);
         final ArrayNode list = description.putArray("addresses");
         if (!status.equals("InService") && !status.equals("Updating")) return description;
         for (final String address : addresses == null ? List.of(serviceUrl) : addresses) list.add(address);
