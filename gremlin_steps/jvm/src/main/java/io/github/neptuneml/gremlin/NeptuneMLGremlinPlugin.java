@@ -96,6 +96,11 @@ public final class NeptuneMLGremlinPlugin implements GremlinPlugin {
             return this;
         }
 
+        public Builder cachedAnswers(final int answers) {
+            settings.cachedAnswers(answers);
+            return this;
+        }
+
         public NeptuneMLGremlinPlugin create() {
             StrategyRegistration.register(strategy(settings.create()));
             return new NeptuneMLGremlinPlugin(true);

@@ -25,6 +25,7 @@ public final class Settings {
     private final int tableLimitMib;
     private final int pinReuseMillis;
     private final int maxRequestMib;
+    private final int cachedAnswers;
 
     private Settings(final Builder builder) {
         serviceUrl = baseUrl("serviceUrl", builder.text("serviceUrl", builder.serviceUrl).orElse(DEFAULT_SERVICE_URL));
@@ -35,6 +36,7 @@ public final class Settings {
         tableLimitMib = builder.number("tableLimitMib", builder.tableLimitMib, 256);
         pinReuseMillis = builder.number("pinReuseMillis", builder.pinReuseMillis, 1000);
         maxRequestMib = builder.number("maxRequestMib", builder.maxRequestMib, 32);
+        cachedAnswers = builder.number("cachedAnswers", builder.cachedAnswers, 200_000);
     }
 
     /** Where the service listens: scheme, host and port. */
@@ -57,7 +59,7 @@ public final class Settings {
         return allowedUrls;
     }
 
-    /** The largest prediction table, in MiB, that the plugin keeps in memory. */
+    /** How many MiB the prediction tables of all endpoints may take together; 0 for no tables. */
     public int tableLimitMib() {
         return tableLimitMib;
     }
@@ -70,6 +72,11 @@ public final class Settings {
     /** How large a request to a worker may be, in MiB; inductive batches shrink to it. */
     public int maxRequestMib() {
         return maxRequestMib;
+    }
+
+    /** How many answers of one version of an endpoint are kept, beside its tables; 0 for none. */
+    public int cachedAnswers() {
+        return cachedAnswers;
     }
 
     public static Builder build() {
@@ -100,6 +107,7 @@ public final class Settings {
         private Integer tableLimitMib;
         private Integer pinReuseMillis;
         private Integer maxRequestMib;
+        private Integer cachedAnswers;
 
         private Builder() {
             this(Builder::propertyOrEnvironment);
@@ -141,6 +149,11 @@ public final class Settings {
 
         public Builder maxRequestMib(final int mebibytes) {
             maxRequestMib = mebibytes;
+            return this;
+        }
+
+        public Builder cachedAnswers(final int answers) {
+            cachedAnswers = answers;
             return this;
         }
 

@@ -106,20 +106,44 @@ class FailureTest extends PredictionTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "not json", "[]", "null", "{}", "{\"answers\": 5, \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[], []], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": \"US\", \"score\": 1}, {\"value\": \"US\", \"score\": 1}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [{\"value\": \"US\"}], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"score\": 0.5}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": null, \"score\": 0.5}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": \"US\"}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": \"US\", \"score\": \"NaN\"}]], \"artifactVersion\": \"country-1\"}",
-        "{\"answers\": [[{\"value\": \"US\", \"score\": 0.5}]], \"artifactVersion\": \"country-2\"}",
-        "{\"answers\": [[{\"value\": \"US\", \"score\": 0.5}]]}"})
+    @ValueSource(strings = {"", "not json", "[]", "null", "{}", "{\"artifactVersion\": \"country-1\"}",
+        "{\"answers\": [[{\"value\": \"US\", \"score\": 1}]], \"artifactVersion\": \"country-1\"}"})
     void malformedAnswersAreRefused(final String body) {
         service.workersSay(new Canned(200, body));
         assertEquals("ConstraintViolationException", failure().code());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {
+        "5",
+        "{}",
+        "{\"classes\": \"US\"}",
+        "{\"classes\": [\"US\"], \"indices\": [], \"scores\": []}",
+        "{\"classes\": [\"US\"], \"indices\": [0, 0], \"scores\": [1, 1]}",
+        "{\"classes\": [\"US\"], \"indices\": [0, 0], \"scores\": [1, 1], \"counts\": [2]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1], \"counts\": [0]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1], \"counts\": [-1]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1], \"counts\": [1, 0]}",
+        "{\"classes\": [\"US\"], \"indices\": [1], \"scores\": [1]}",
+        "{\"classes\": [\"US\"], \"indices\": [-1], \"scores\": [1]}",
+        "{\"classes\": [\"US\"], \"indices\": [\"0\"], \"scores\": [1]}",
+        "{\"classes\": [null], \"indices\": [0], \"scores\": [1]}",
+        "{\"classes\": [[\"US\"]], \"indices\": [0], \"scores\": [1]}",
+        "{\"classes\": [\"US\"], \"indices\": [0]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [\"NaN\"]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1e999]}",
+        "{\"values\": [1.5], \"scores\": [1]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1]"})
+    void malformedColumnsAreRefused(final String columns) {
+        service.workersSay(new Canned(200, "{\"artifactVersion\": \"country-1\", \"columns\": " + columns + "}"));
+        assertEquals("ConstraintViolationException", failure().code());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", ", \"artifactVersion\": \"country-2\"", ", \"artifactVersion\": 1"})
+    void anAnswerOfAnotherVersionIsRefused(final String version) {
+        service.workersSay(new Canned(200, "{\"columns\": {\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1]}" + version + "}"));
+        assertTrue(failure().getMessage().contains("run the query again"));
     }
 
     @Test

@@ -1,5 +1,6 @@
 package io.github.neptuneml.gremlin;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -27,6 +28,10 @@ public final class FakeEndpoint {
     private Double threshold;
     private List<String> addresses;
     private ObjectNode inductive;
+    private final Map<String, byte[]> idTables = new LinkedHashMap<>();
+    private byte[] table;
+    private long tableBytes;
+    private Path tablePath = Path.of("");
 
     private FakeEndpoint(final String name, final String task) {
         this.name = name;
@@ -117,12 +122,44 @@ public final class FakeEndpoint {
         return this;
     }
 
-    ObjectNode description(final String serviceUrl) {
+    /** The endpoint has a table of all its answers, which must be of single ids. */
+    public FakeEndpoint tabled() {
+        return tabled(TableBytes.of(task, answers));
+    }
+
+    /** The endpoint has this table, good or bad, and sends it in blocks. */
+    public FakeEndpoint tabled(final byte[] file) {
+        table = file;
+        tableBytes = file.length;
+        return this;
+    }
+
+    /** Has a table that says that the model knows these vertices of a label. */
+    public FakeEndpoint knows(final String label, final String... known) {
+        idTables.put(label, TableBytes.ofIds(known));
+        return this;
+    }
+
+    /** The table lies there too. */
+    public FakeEndpoint tabledAt(final Path path) {
+        tablePath = path;
+        return this;
+    }
+
+    byte[] table(final String label) {
+        return idTables.containsKey(label) ? idTables.get(label) : label.equals(target.path("label").asText()) ? table : null;
+    }
+
+    ObjectNode description(final String serviceUrl, final String version) {
         final ObjectNode description = MAPPER.createObjectNode()
                 .put("name", name).put("status", status).put("version", version).put("task", task)
                 .put("token", "token-of-" + version);
         description.set("target", target);
         description.putObject("schema").set("nodes", nodes);
+        final ArrayNode tables = description.putArray("tables");
+        idTables.forEach((label, file) -> tables.addObject().put("label", label).put("bytes", file.length).put("path", ""));
+        if (table != null)
+            tables.addObject().put("label", target.path("label").asText()).put("bytes", tableBytes).put("path", tablePath.toString());
         if (threshold == null) description.putNull("threshold");
         else description.put("threshold", threshold);
         description.set("inductive", inductive);
@@ -132,18 +169,36 @@ public final class FakeEndpoint {
         return description;
     }
 
-    ArrayNode answer(final JsonNode item, final JsonNode parameters, final String answeringVersion) {
-        final ArrayNode list = MAPPER.createArrayNode();
+    /** Fills the columns of an answer. */
+    void answer(final FakeService.Request request, final String answeringVersion, final ObjectNode columns) {
+        final List<Object> distinct = new ArrayList<>();
+        final ArrayNode counts = MAPPER.createArrayNode();
+        final ArrayNode contents = MAPPER.createArrayNode();
+        final ArrayNode scores = MAPPER.createArrayNode();
+        for (final JsonNode item : request.items()) {
+            final List<Object[]> given = answer(item, request.parameters());
+            counts.add(given.size());
+            for (final Object[] answer : given) {
+                final Object content = "VERSION".equals(answer[0]) ? answeringVersion : answer[0];
+                if (task.endsWith("class") && !distinct.contains(content)) distinct.add(content);
+                contents.add(MAPPER.valueToTree(task.endsWith("class") ? distinct.indexOf(content) : content));
+                scores.add((double) answer[1]);
+            }
+        }
+        if (task.endsWith("class")) columns.set("classes", MAPPER.valueToTree(distinct));
+        columns.set(task.endsWith("class") ? "indices" : task.equals("link_prediction") ? "ids" : "values", contents);
+        if (request.parameters().path("score").asBoolean() || task.equals("link_prediction")) columns.set("scores", scores);
+        for (final JsonNode count : counts)
+            if (count.asInt() != 1) columns.set("counts", counts);
+    }
+
+    private List<Object[]> answer(final JsonNode item, final JsonNode parameters) {
+        final List<Object[]> list = new ArrayList<>();
         final Set<String> exclude = new HashSet<>();
         for (final JsonNode id : item.path("exclude")) exclude.add(id.asText());
-        final boolean scores = parameters.path("score").asBoolean() || task.equals("link_prediction");
         for (final Object[] answer : answers.getOrDefault(key(item), answers.getOrDefault("*", List.of()))) {
             if (list.size() == parameters.path("topk").asInt(1) || exclude.contains(answer[0].toString())) continue;
-            if ((double) answer[1] < lowest(parameters)) continue;
-            final ObjectNode entry = list.addObject();
-            if (task.equals("link_prediction")) entry.put("id", (String) answer[0]);
-            else entry.set("value", MAPPER.valueToTree("VERSION".equals(answer[0]) ? answeringVersion : answer[0]));
-            if (scores) entry.put("score", (double) answer[1]);
+            if ((double) answer[1] >= lowest(parameters)) list.add(answer);
         }
         return list;
     }

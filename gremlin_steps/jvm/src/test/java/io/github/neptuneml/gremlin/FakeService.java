@@ -9,6 +9,7 @@ import java.net.InetSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -58,8 +59,16 @@ public final class FakeService implements AutoCloseable {
             return MissingNode.getInstance();
         }
 
+        /** The items, one by one. */
         public JsonNode items() {
-            return body.path("data").path(body.path("data").has("nodes") ? "nodes" : "edges");
+            final ArrayNode items = MAPPER.createArrayNode();
+            body.path("data").path("items").fields().forEachRemaining(member -> {
+                for (int i = 0; i < member.getValue().size(); i++) {
+                    if (items.size() <= i) items.addObject();
+                    if (!member.getValue().get(i).isNull()) ((ObjectNode) items.get(i)).set(member.getKey(), member.getValue().get(i));
+                }
+            });
+            return items;
         }
     }
 
@@ -82,6 +91,7 @@ public final class FakeService implements AutoCloseable {
 
     public final List<Request> requests = new CopyOnWriteArrayList<>();
     public final List<Request> descriptions = new CopyOnWriteArrayList<>();
+    public final List<String> tableRanges = new CopyOnWriteArrayList<>();
     private final Map<String, FakeEndpoint> endpoints = new ConcurrentHashMap<>();
     private final HttpServer server;
     private final ExecutorService executor = Executors.newCachedThreadPool();
@@ -147,17 +157,43 @@ public final class FakeService implements AutoCloseable {
             invoke(exchange, serviceSays);
             return;
         }
-        descriptions.add(new Request(path, authorization(exchange), null));
+        if (parts.length == 5) {
+            sendTable(exchange, parts[2], parts[4]);
+            return;
+        }
+        descriptions.add(new Request(exchange.getRequestURI().toString(), authorization(exchange), null));
         await(holdDescriptions);
         final FakeEndpoint endpoint = endpoints.get(parts[2]);
-        if (endpoint == null) {
+        final String query = exchange.getRequestURI().getQuery();
+        if (endpoint == null || query != null && !endpoint.versions.contains(query.substring("version=".length()))) {
             send(exchange, Canned.error(404, "MLResourceNotFoundException", "no endpoint " + parts[2]));
+            return;
+        }
+        if (query != null) {
+            send(exchange, new Canned(200, endpoint.description(url(), query.substring("version=".length())).toString()));
             return;
         }
         final String etag = "\"" + endpoint.version + endpoint.status + "\"";
         exchange.getResponseHeaders().add("ETag", etag);
         final boolean known = etag.equals(exchange.getRequestHeaders().getFirst("If-None-Match"));
-        send(exchange, known ? new Canned(304, "") : new Canned(200, endpoint.description(url()).toString()));
+        send(exchange, known ? new Canned(304, "") : new Canned(200, endpoint.description(url(), endpoint.version).toString()));
+    }
+
+    /** A Range of the table, which is what the plugin asks for. */
+    private void sendTable(final HttpExchange exchange, final String endpoint, final String label) throws IOException {
+        final String range = exchange.getRequestHeaders().getFirst("Range");
+        tableRanges.add(range);
+        await(hold);
+        final byte[] table = endpoints.get(endpoint).table(label);
+        if (table == null) {
+            send(exchange, Canned.error(404, "MLResourceNotFoundException", "no table"));
+            return;
+        }
+        final String[] ends = range.substring("bytes=".length()).split("-");
+        final byte[] block = Arrays.copyOfRange(table, Integer.parseInt(ends[0]), Math.min(table.length, Integer.parseInt(ends[1]) + 1));
+        exchange.sendResponseHeaders(206, block.length);
+        exchange.getResponseBody().write(block);
+        exchange.close();
     }
 
     private void invoke(final HttpExchange exchange, final Canned canned) throws IOException {
@@ -184,8 +220,7 @@ public final class FakeService implements AutoCloseable {
         if (endpoint == null) return Canned.error(409, "ConstraintViolationException", "another version");
         final ObjectNode answer = MAPPER.createObjectNode().put("endpoint", endpoint.name).put("artifactVersion", version);
         if (request.body.path("mode").asText().equals("embed")) return embeddings(request, answer);
-        final ArrayNode lists = answer.putArray("answers");
-        for (final JsonNode item : request.items()) lists.add(endpoint.answer(item, request.parameters(), version));
+        endpoint.answer(request, version, answer.putObject("columns"));
         return new Canned(200, answer.toString());
     }
 

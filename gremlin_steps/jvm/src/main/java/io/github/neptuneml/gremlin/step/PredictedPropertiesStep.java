@@ -4,17 +4,21 @@ import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.structure.PredictedProperty;
 import io.github.neptuneml.gremlin.structure.PredictedVertexProperty;
+import io.github.neptuneml.gremlin.table.XxHash64;
 import io.github.neptuneml.gremlin.wire.Answer;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
 import io.github.neptuneml.gremlin.wire.Invocation;
 import io.github.neptuneml.gremlin.wire.Labels;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.function.Consumer;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
+import org.apache.tinkerpop.gremlin.process.traversal.util.FastNoSuchElementException;
 import org.apache.tinkerpop.gremlin.structure.Edge;
 import org.apache.tinkerpop.gremlin.structure.Element;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
@@ -26,6 +30,10 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
     private final String key;
     private final boolean asValues;
     private final boolean withScores;
+    private Queue<Traverser.Admin<E>> further = new ArrayDeque<>();
+    private TableAnswers table;
+    private boolean isTableSought;
+    private long origin;
 
     /**
      * Makes a step.
@@ -51,19 +59,52 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
             throw Failure.WRONG_KEY.with(key, resolved.endpoint.name(), resolved.endpoint);
     }
 
+    /** From the endpoint's table, one by one: there is nothing to gain by pulling ahead. */
+    @Override
+    protected Traverser.Admin<E> processNextStart() {
+        if (!isTableSought && !starts.hasNext()) throw FastNoSuchElementException.instance();
+        if (table(resolved()) == null) return super.processNextStart();
+        while (further.isEmpty()) answerFromTable(starts.next(), further::add);
+        return further.remove();
+    }
+
+    private TableAnswers table(final Resolved resolved) {
+        if (isTableSought) return table;
+        table = resolved.isInductive ? null : TableAnswers.of(resolved);
+        origin = XxHash64.of(resolved.endpoint.name() + "\0" + resolved.endpoint.version(), 0);
+        isTableSought = true;
+        return table;
+    }
+
+    private void answerFromTable(final Traverser.Admin<Element> start, final Consumer<Traverser.Admin<E>> out) {
+        if (!isPredicted(start, resolved().endpoint)) return;
+        resolved().counters.tableHits++;
+        final int row = table.row((Vertex) start.get());
+        if (row < 0) return;
+        for (int rank = 0; rank < table.ranks(); rank++) {
+            final Object value = table.value(row, rank);
+            if (value == null) return;
+            emit(start, value, table.score(row, rank), rank, out);
+        }
+    }
+
     @Override
     void answer(final List<Traverser.Admin<Element>> batch, final Resolved resolved, final Consumer<Traverser.Admin<E>> out) {
+        if (table(resolved) != null) {
+            for (final Traverser.Admin<Element> start : batch) answerFromTable(start, out);
+            return;
+        }
         final Map<Element, List<Answer>> answers = ask(batch, resolved);
-        final String origin = resolved.endpoint.name() + "\0" + resolved.endpoint.version();
         for (final Traverser.Admin<Element> start : batch) {
             int rank = 0;
-            for (final Answer answer : answers.get(start.get())) {
-                out.accept(split(start, predicted(start.get(), key, answer.value(), origin, rank), answer.score()));
-                if (withScores)
-                    out.accept(split(start, predicted(start.get(), NeptuneML.SCORE, answer.score(), origin, rank), answer.score()));
-                rank++;
-            }
+            for (final Answer answer : answers.get(start.get())) emit(start, answer.value(), answer.score(), rank++, out);
         }
+    }
+
+    private void emit(final Traverser.Admin<Element> start, final Object value, final double score, final int rank,
+                      final Consumer<Traverser.Admin<E>> out) {
+        out.accept(split(start, predicted(start.get(), key, value, rank), score));
+        if (withScores) out.accept(split(start, predicted(start.get(), NeptuneML.SCORE, score, rank), score));
     }
 
     private Map<Element, List<Answer>> ask(final List<Traverser.Admin<Element>> batch, final Resolved resolved) {
@@ -71,10 +112,11 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
         final List<Element> asked = new ArrayList<>();
         final Invocation invocation = Invocation.ofProperty(resolved.endpoint, resolved.limit)
                 .score(withScores || options().scoreLabel != null);
-        for (final Traverser.Admin<?> start : batch) {
-            if (!(start.get() instanceof Element)) throw notAnElement(start.get());
-            final Element element = (Element) start.get();
-            if (answers.putIfAbsent(element, List.of()) == null && add(element, resolved.endpoint, invocation)) asked.add(element);
+        for (final Traverser.Admin<Element> start : batch) {
+            final boolean isPredicted = isPredicted(start, resolved.endpoint);
+            if (answers.putIfAbsent(start.get(), List.of()) != null || !isPredicted) continue;
+            add(start.get(), invocation);
+            asked.add(start.get());
         }
         int item = 0;
         final List<List<Answer>> given = resolved.isInductive
@@ -83,35 +125,44 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
         return answers;
     }
 
-    /** Whether the element is of the predicted label; others have an empty answer without being asked for. */
-    private boolean add(final Element element, final EndpointDescription endpoint, final Invocation invocation) {
-        if (element instanceof Vertex) return addVertex((Vertex) element, endpoint, invocation);
-        if (element instanceof Edge) return addEdge((Edge) element, endpoint, invocation);
-        throw notAnElement(element);
+    private static void add(final Element element, final Invocation invocation) {
+        if (element instanceof Vertex) invocation.addNode((Vertex) element);
+        else invocation.addEdge((Edge) element);
     }
 
-    private boolean addVertex(final Vertex vertex, final EndpointDescription endpoint, final Invocation invocation) {
-        if (endpoint.nodeLabel() == null)
-            throw Failure.WRONG_ELEMENT.with("a vertex's property", endpoint.name(), endpoint);
-        if (!Labels.onWire(vertex.label()).equals(endpoint.nodeLabel())) return false;
-        invocation.addNode(vertex);
-        return true;
-    }
-
-    private boolean addEdge(final Edge edge, final EndpointDescription endpoint, final Invocation invocation) {
-        if (endpoint.nodeLabel() != null)
-            throw Failure.WRONG_ELEMENT.with("an edge's property", endpoint.name(), endpoint);
-        if (endpoint.relations().stream().noneMatch(relation -> relation.fits(edge))) return false;
-        invocation.addEdge(edge, null);
-        return true;
+    /** Whether what came in is of the predicted label; others have an empty answer without being asked for. */
+    private static boolean isPredicted(final Traverser.Admin<?> start, final EndpointDescription endpoint) {
+        final Object element = start.get();
+        if (element instanceof Vertex) {
+            if (endpoint.nodeLabel() == null) throw Failure.WRONG_ELEMENT.with("a vertex's property", endpoint.name(), endpoint);
+            return Labels.onWire(((Vertex) element).label()).equals(endpoint.nodeLabel());
+        }
+        if (!(element instanceof Edge)) throw notAnElement(element);
+        if (endpoint.nodeLabel() != null) throw Failure.WRONG_ELEMENT.with("an edge's property", endpoint.name(), endpoint);
+        return endpoint.relations().stream().anyMatch(relation -> relation.fits((Edge) element));
     }
 
     @SuppressWarnings("unchecked")
-    private E predicted(final Element element, final String key, final Object value, final String origin, final int rank) {
+    private E predicted(final Element element, final String key, final Object value, final int rank) {
         if (asValues) return (E) value;
         return (E) (element instanceof Vertex
                 ? new PredictedVertexProperty<>((Vertex) element, key, value, origin, rank)
                 : new PredictedProperty<>(element, key, value));
+    }
+
+    @Override
+    public PredictedPropertiesStep<E> clone() {
+        final PredictedPropertiesStep<E> clone = (PredictedPropertiesStep<E>) super.clone();
+        clone.further = new ArrayDeque<>();
+        clone.table = null;
+        clone.isTableSought = false;
+        return clone;
+    }
+
+    @Override
+    public void reset() {
+        super.reset();
+        if (!further.isEmpty()) further = new ArrayDeque<>();
     }
 
     @Override

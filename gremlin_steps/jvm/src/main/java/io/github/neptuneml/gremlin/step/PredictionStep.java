@@ -110,7 +110,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> {
     }
 
     /** At first execution, not before: explain() applies strategies one at a time, without the source's options. */
-    private Resolved resolved() {
+    final Resolved resolved() {
         if (resolved == null) {
             final Traversal.Admin<?, ?> root = TraversalHelper.getRootTraversal(traversal);
             final Resolved fresh = Resolved.of(runs.of(root), options, SourceOptions.of(root.getStrategies()), predicate, counters);

@@ -3,6 +3,7 @@ package io.github.neptuneml.gremlin.step;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.sampling.Sampler;
 import io.github.neptuneml.gremlin.sampling.VisibleGraph;
+import io.github.neptuneml.gremlin.table.PredictionTable;
 import io.github.neptuneml.gremlin.wire.Answer;
 import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EmbeddingCache;
@@ -107,6 +108,11 @@ final class Query {
     List<byte[]> embed(final EndpointDescription endpoint, final Invocation invocation, final long timeoutMillis,
                        final Counters counters) {
         return client.embed(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis), counters);
+    }
+
+    /** The endpoint's table for a label, or null where there is none at hand. */
+    PredictionTable table(final EndpointDescription endpoint, final String label, final long timeoutMillis) {
+        return client.table(endpoint, label, budgetMillis(endpoint.name(), timeoutMillis));
     }
 
     private long budgetMillis(final String endpoint, final long timeoutMillis) {

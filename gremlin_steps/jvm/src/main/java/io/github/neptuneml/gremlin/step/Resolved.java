@@ -2,6 +2,7 @@ package io.github.neptuneml.gremlin.step;
 
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.table.PredictionTable;
 import io.github.neptuneml.gremlin.wire.Answer;
 import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
@@ -20,7 +21,7 @@ final class Resolved {
     final boolean isDeterministic;
     private final Query query;
     private final long timeoutMillis;
-    private final Counters counters;
+    final Counters counters;
     private InductiveAnswers inductive;
     private NewCandidates newCandidates;
 
@@ -75,6 +76,17 @@ final class Resolved {
     /** Asks for embeddings, one per item. */
     List<byte[]> embed(final Invocation invocation) {
         return query.embed(endpoint, invocation, timeoutMillis, counters);
+    }
+
+    /** Below this score nothing is answered; 0 where the query sets no threshold. */
+    double lowestScore() {
+        if (NeptuneML.TUNED.equals(threshold)) return endpoint.threshold().orElseThrow();
+        return threshold == null ? 0 : (Double) threshold;
+    }
+
+    /** The endpoint's table for a label, or null where there is none at hand. */
+    PredictionTable table(final String label) {
+        return query.table(endpoint, label, timeoutMillis);
     }
 
     List<List<Answer>> ask(final Invocation invocation) {

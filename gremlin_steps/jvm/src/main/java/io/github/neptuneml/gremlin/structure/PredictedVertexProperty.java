@@ -1,10 +1,9 @@
 package io.github.neptuneml.gremlin.structure;
 
 import io.github.neptuneml.gremlin.failure.Failure;
-import java.nio.charset.StandardCharsets;
+import io.github.neptuneml.gremlin.table.XxHash64;
 import java.util.Collections;
 import java.util.Iterator;
-import java.util.UUID;
 import org.apache.tinkerpop.gremlin.structure.Property;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
 import org.apache.tinkerpop.gremlin.structure.VertexProperty;
@@ -20,17 +19,17 @@ public final class PredictedVertexProperty<V> implements VertexProperty<V> {
     private final Vertex vertex;
     private final String key;
     private final V value;
-    private final String origin;
+    private final long origin;
     private final int rank;
-    private UUID id;
+    private Long id;
 
     /**
      * Makes a property.
      *
-     * @param origin endpoint and artifact version
+     * @param origin the hash of endpoint and artifact version
      * @param rank the place among the vertex's predictions, from 0
      */
-    public PredictedVertexProperty(final Vertex vertex, final String key, final V value, final String origin, final int rank) {
+    public PredictedVertexProperty(final Vertex vertex, final String key, final V value, final long origin, final int rank) {
         this.vertex = vertex;
         this.key = key;
         this.value = value;
@@ -42,9 +41,7 @@ public final class PredictedVertexProperty<V> implements VertexProperty<V> {
     public Object id() {
         if (id == null) {
             final Object owner = vertex.id();
-            final String name = String.join("\0",
-                    origin, owner.getClass().getName(), owner.toString(), key, String.valueOf(rank));
-            id = UUID.nameUUIDFromBytes(name.getBytes(StandardCharsets.UTF_8));
+            id = XxHash64.of(String.join("\0", owner.getClass().getName(), owner.toString(), key, String.valueOf(rank)), origin);
         }
         return id;
     }

@@ -40,7 +40,16 @@ final class DescriptionReader {
                 node ? List.of() : relations(link ? target.path("edges") : target),
                 nodes(root.path("schema").path("nodes")),
                 root.path("threshold").isNumber() ? root.path("threshold").doubleValue() : null,
-                addresses(root.path("addresses")), root.path("token").asText(""), inductive(root.path("inductive")));
+                tables(root.path("tables")),
+                new WorkerPool(addresses(root.path("addresses")), root.path("token").asText("")), inductive(root.path("inductive")));
+    }
+
+    private static Map<String, EndpointDescription.TableReference> tables(final JsonNode tables) {
+        final Map<String, EndpointDescription.TableReference> byLabel = new HashMap<>();
+        for (final JsonNode table : tables)
+            byLabel.put(text(table, "label"), new EndpointDescription.TableReference(
+                    table.path("bytes").asLong(-1), table.path("path").asText("")));
+        return Map.copyOf(byLabel);
     }
 
     private static String text(final JsonNode node, final String name) {

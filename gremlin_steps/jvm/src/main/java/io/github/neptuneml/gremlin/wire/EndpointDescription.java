@@ -1,7 +1,6 @@
 package io.github.neptuneml.gremlin.wire;
 
 import io.github.neptuneml.gremlin.failure.Failure;
-import java.net.URI;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -49,6 +48,17 @@ public final class EndpointDescription {
         }
     }
 
+    /** The file with the answers for the vertices of one label; the path is empty where the service tells none. */
+    static final class TableReference {
+        final long bytes;
+        final String path;
+
+        TableReference(final long bytes, final String path) {
+            this.bytes = bytes;
+            this.path = path;
+        }
+    }
+
     final EndpointReference reference;
     final String version;
     final Task task;
@@ -58,14 +68,15 @@ public final class EndpointDescription {
     final List<Relation> relations;
     final Map<String, NodeLabel> nodes;
     final Double threshold;
-    final WorkerPool workers;
-    final String token;
+    final Map<String, TableReference> tables;
     private final InductiveSchema inductive;
+    private volatile WorkerPool workers;
+    private volatile VersionMemory memory = new VersionMemory();
 
     EndpointDescription(final EndpointReference reference, final String version, final Task task, final String property,
                         final String dataType, final String nodeLabel, final List<Relation> relations,
-                        final Map<String, NodeLabel> nodes, final Double threshold, final List<URI> addresses,
-                        final String token, final InductiveSchema inductive) {
+                        final Map<String, NodeLabel> nodes, final Double threshold, final Map<String, TableReference> tables,
+                        final WorkerPool workers, final InductiveSchema inductive) {
         this.reference = reference;
         this.version = version;
         this.task = task;
@@ -75,9 +86,28 @@ public final class EndpointDescription {
         this.relations = relations;
         this.nodes = nodes;
         this.threshold = threshold;
-        this.workers = new WorkerPool(addresses);
-        this.token = token;
+        this.tables = tables;
+        this.workers = workers;
         this.inductive = inductive;
+    }
+
+    WorkerPool workers() {
+        return workers;
+    }
+
+    /** What the JVM has kept of this version. */
+    VersionMemory memory() {
+        return memory;
+    }
+
+    /** Takes over what was kept under another description of the same version. */
+    void remember(final EndpointDescription earlier) {
+        memory = earlier.memory;
+    }
+
+    /** Asks the workers of a newer description of the same version from now on. */
+    void moveTo(final EndpointDescription newer) {
+        workers = newer.workers;
     }
 
     public String name() {

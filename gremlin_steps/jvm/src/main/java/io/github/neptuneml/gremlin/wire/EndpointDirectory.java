@@ -2,13 +2,16 @@ package io.github.neptuneml.gremlin.wire;
 
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.failure.NeptuneMLException;
+import io.github.neptuneml.gremlin.failure.NeptuneMLException.BadRequestException;
 import java.io.IOException;
+import java.net.URI;
 import java.net.http.HttpConnectTimeoutException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpTimeoutException;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -47,11 +50,28 @@ final class EndpointDirectory {
         if (!fresh && known != null && now - known.checkedNanos < reuseNanos) return known.description;
         try {
             final Entry current = ask(reference, known, now, Math.min(budgetMillis, LONGEST_WAIT_MILLIS));
-            entries.put(reference, current);
-            return current.description;
-        } catch (final NeptuneMLException e) {
+            return entries.merge(reference, current, EndpointDirectory::succeed).description;
+        } catch (final BadRequestException e) {
             entries.remove(reference);
             throw e;
+        }
+    }
+
+    /** What is kept of a version outlives its description, which also changes when workers do. */
+    private static Entry succeed(final Entry earlier, final Entry current) {
+        if (earlier.description.version.equals(current.description.version)) current.description.remember(earlier.description);
+        return current;
+    }
+
+    /** The same version as it is described now, if it still is: where its workers are. */
+    Optional<EndpointDescription> again(final EndpointDescription pinned, final long budgetMillis) {
+        try {
+            final URI url = pinned.reference.description(pinned.version);
+            final HttpResponse<byte[]> response = get(pinned.reference, url, null, Math.min(budgetMillis, LONGEST_WAIT_MILLIS));
+            if (response.statusCode() != 200) return Optional.empty();
+            return Optional.of(reader.read(response.body(), pinned.reference)).filter(found -> found.version.equals(pinned.version));
+        } catch (final NeptuneMLException e) {
+            return Optional.empty();
         }
     }
 
@@ -60,7 +80,7 @@ final class EndpointDirectory {
     }
 
     private Entry ask(final EndpointReference reference, final Entry known, final long now, final long waitMillis) {
-        final HttpResponse<byte[]> response = get(reference, known, waitMillis);
+        final HttpResponse<byte[]> response = get(reference, reference.description(), known, waitMillis);
         switch (response.statusCode()) {
             case 200:
                 return new Entry(reader.read(response.body(), reference),
@@ -73,8 +93,9 @@ final class EndpointDirectory {
         }
     }
 
-    private HttpResponse<byte[]> get(final EndpointReference reference, final Entry known, final long waitMillis) {
-        final HttpRequest.Builder request = HttpRequest.newBuilder(reference.description())
+    private HttpResponse<byte[]> get(final EndpointReference reference, final URI url, final Entry known,
+                                     final long waitMillis) {
+        final HttpRequest.Builder request = HttpRequest.newBuilder(url)
                 .timeout(Duration.ofMillis(waitMillis)).GET();
         reference.token().ifPresent(token -> request.header("Authorization", "Bearer " + token));
         if (known != null && known.etag != null) request.header("If-None-Match", known.etag);

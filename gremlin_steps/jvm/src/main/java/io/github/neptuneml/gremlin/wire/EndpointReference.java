@@ -3,6 +3,8 @@ package io.github.neptuneml.gremlin.wire;
 import io.github.neptuneml.gremlin.Settings;
 import io.github.neptuneml.gremlin.failure.Failure;
 import java.net.URI;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -84,6 +86,21 @@ public final class EndpointReference {
     /** Where the service describes the endpoint. */
     public URI description() {
         return service.resolve("/endpoints/" + name);
+    }
+
+    /** Where the service describes one version of it. */
+    URI description(final String version) {
+        return service.resolve("/endpoints/" + name + "?version=" + encoded(version));
+    }
+
+    /** Where the service keeps one version's table of a vertex label. */
+    URI table(final String label, final String version) {
+        return service.resolve("/endpoints/" + name + "/tables/" + encoded(label) + "?version=" + encoded(version));
+    }
+
+    /** The encoder is made for forms, where a space is a plus. */
+    private static String encoded(final String text) {
+        return URLEncoder.encode(text, StandardCharsets.UTF_8).replace("+", "%20");
     }
 
     /** Where the service passes an invocation on to a worker. */

@@ -4,10 +4,13 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import java.util.UUID;
 import org.apache.tinkerpop.gremlin.structure.Edge;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
@@ -19,12 +22,9 @@ public final class Invocation {
 
     private static final JsonFactory JSON = new JsonFactory();
 
-    private interface Item {
-        void write(JsonGenerator json) throws IOException;
-    }
-
     private final Task task;
-    private final List<Item> items = new ArrayList<>();
+    private final String[] members;
+    private final List<Item> items;
     private final int topk;
     private String property;
     private String edgeType;
@@ -33,16 +33,21 @@ public final class Invocation {
     private Object threshold;
     private boolean score;
     private boolean embed;
+    private final List<JsonPart> edgeProperties = new ArrayList<>();
     private final Map<String, JsonPart> parts = new LinkedHashMap<>();
 
-    private Invocation(final Task task, final int topk) {
+    private Invocation(final Task task, final int topk, final List<Item> items, final String... members) {
         this.task = task;
         this.topk = topk;
+        this.items = items;
+        this.members = members;
     }
 
     /** Asks for values of a property. */
     public static Invocation ofProperty(final EndpointDescription endpoint, final int topk) {
-        final Invocation invocation = new Invocation(endpoint.task, topk);
+        final Invocation invocation = endpoint.nodeLabel != null
+                ? new Invocation(endpoint.task, topk, new ArrayList<>(), "nodeId")
+                : new Invocation(endpoint.task, topk, new ArrayList<>(), "headNodeId", "tailNodeId", "edgeId");
         invocation.property = endpoint.property;
         invocation.edgeType = endpoint.relations.isEmpty() ? null : endpoint.relations.get(0).label;
         return invocation;
@@ -50,7 +55,9 @@ public final class Invocation {
 
     /** Asks for the other ends of edges: tails, or else heads. */
     public static Invocation ofLinks(final String edgeType, final String predictedType, final boolean tails, final int topk) {
-        final Invocation invocation = new Invocation(Task.LINK_PREDICTION, topk);
+        final String end = tails ? "head" : "tail";
+        final Invocation invocation =
+                new Invocation(Task.LINK_PREDICTION, topk, new ArrayList<>(), end + "NodeId", end + "NodeType");
         invocation.edgeType = edgeType;
         invocation.predictedType = predictedType;
         invocation.tails = tails;
@@ -59,7 +66,7 @@ public final class Invocation {
 
     /** Asks for the embeddings of vertices of one label. */
     public static Invocation ofEmbeddings(final String nodeType) {
-        final Invocation invocation = new Invocation(Task.LINK_PREDICTION, 1);
+        final Invocation invocation = new Invocation(Task.LINK_PREDICTION, 1, new ArrayList<>(), "nodeId");
         invocation.predictedType = nodeType;
         invocation.embed = true;
         return invocation;
@@ -84,19 +91,18 @@ public final class Invocation {
     }
 
     public void addNode(final Vertex vertex) {
-        items.add(json -> json.writeStringField("nodeId", String.valueOf(vertex.id())));
+        items.add(new Item(Set.of(), String.valueOf(vertex.id())));
+    }
+
+    public void addEdge(final Edge edge) {
+        addEdge(edge, null);
     }
 
     /** @param properties what the model reads of the edge, or null */
     public void addEdge(final Edge edge, final JsonPart properties) {
-        items.add(json -> {
-            json.writeStringField("headNodeId", String.valueOf(edge.outVertex().id()));
-            json.writeStringField("tailNodeId", String.valueOf(edge.inVertex().id()));
-            json.writeStringField("edgeId", String.valueOf(edge.id()));
-            if (properties == null) return;
-            json.writeFieldName("properties");
-            properties.write(json);
-        });
+        edgeProperties.add(properties);
+        items.add(new Item(Set.of(), String.valueOf(edge.outVertex().id()), String.valueOf(edge.inVertex().id()),
+                String.valueOf(edge.id())));
     }
 
     /**
@@ -106,15 +112,29 @@ public final class Invocation {
      * @param exclude ids that the answer must not hold
      */
     public void addEnd(final Vertex vertex, final String type, final Collection<String> exclude) {
-        final String end = tails ? "head" : "tail";
-        items.add(json -> {
-            json.writeStringField(end + "NodeId", String.valueOf(vertex.id()));
-            if (type != null) json.writeStringField(end + "NodeType", type);
-            if (exclude.isEmpty()) return;
-            json.writeArrayFieldStart("exclude");
-            for (final String id : exclude) json.writeString(id);
-            json.writeEndArray();
-        });
+        items.add(new Item(exclude, String.valueOf(vertex.id()), type));
+    }
+
+    /** The same question about some of the items. */
+    Invocation only(final List<Integer> positions) {
+        final Invocation part = new Invocation(task, topk, new ArrayList<>(positions.size()), members);
+        positions.forEach(position -> part.items.add(items.get(position)));
+        part.property = property;
+        part.edgeType = edgeType;
+        part.predictedType = predictedType;
+        part.tails = tails;
+        part.threshold = threshold;
+        part.score = score;
+        return part;
+    }
+
+    /** What is asked of every item; equal for equal questions. */
+    Object question() {
+        return Arrays.asList(task, property, topk, edgeType, predictedType, tails, threshold, score);
+    }
+
+    Item item(final int position) {
+        return items.get(position);
     }
 
     int size() {
@@ -180,6 +200,7 @@ public final class Invocation {
         if (threshold instanceof Double) json.writeNumberField("threshold", (Double) threshold);
         else if (threshold != null) json.writeStringField("threshold", threshold.toString());
         if (score) json.writeBooleanField("score", true);
+        json.writeBooleanField("columns", true);
         json.writeNumberField("deadlineMs", deadlineMillis);
         json.writeStringField("requestId", UUID.randomUUID().toString());
         json.writeStringField("artifactVersion", artifactVersion);
@@ -187,12 +208,34 @@ public final class Invocation {
     }
 
     private void writeItems(final JsonGenerator json) throws IOException {
-        final boolean nodes = embed || task == Task.NODE_CLASS || task == Task.NODE_REGRESSION;
-        json.writeArrayFieldStart(nodes ? "nodes" : "edges");
+        json.writeObjectFieldStart("items");
+        for (int member = 0; member < members.length; member++) writeMember(json, member);
+        if (items.stream().anyMatch(item -> !item.exclude.isEmpty())) writeExclude(json);
+        if (edgeProperties.stream().anyMatch(Objects::nonNull)) writeEdgeProperties(json);
+        json.writeEndObject();
+    }
+
+    private void writeMember(final JsonGenerator json, final int member) throws IOException {
+        if (!items.isEmpty() && items.stream().allMatch(item -> item.texts[member] == null)) return;
+        json.writeArrayFieldStart(members[member]);
+        for (final Item item : items) json.writeString(item.texts[member]);
+        json.writeEndArray();
+    }
+
+    private void writeEdgeProperties(final JsonGenerator json) throws IOException {
+        json.writeArrayFieldStart("properties");
+        for (final JsonPart properties : edgeProperties) {
+            if (properties == null) json.writeNull();
+            else properties.write(json);
+        }
+        json.writeEndArray();
+    }
+
+    private void writeExclude(final JsonGenerator json) throws IOException {
+        json.writeArrayFieldStart("exclude");
         for (final Item item : items) {
-            json.writeStartObject();
-            item.write(json);
-            json.writeEndObject();
+            if (item.exclude.isEmpty()) json.writeNull();
+            else json.writeArray(item.exclude.toArray(new String[0]), 0, item.exclude.size());
         }
         json.writeEndArray();
     }

@@ -2,6 +2,8 @@ package io.github.neptuneml.gremlin.wire;
 
 import io.github.neptuneml.gremlin.Settings;
 import io.github.neptuneml.gremlin.failure.Failure;
+import io.github.neptuneml.gremlin.table.PredictionTable;
+import io.github.neptuneml.gremlin.table.Tables;
 import java.util.List;
 import java.util.function.Predicate;
 
@@ -12,12 +14,14 @@ public final class PredictionClient {
     private final EndpointDirectory directory;
     private final WorkerClient workers;
     private final EmbeddingCache embeddings = new EmbeddingCache();
+    private final Tables tables;
+    private final Http http = new Http();
 
     public PredictionClient(final Settings settings) {
         this.settings = settings;
-        final Http http = new Http();
         this.directory = new EndpointDirectory(http, settings.pinReuseMillis());
         this.workers = new WorkerClient(http, directory, settings.maxRequestMib() * 1024L * 1024L);
+        this.tables = new Tables(settings.tableLimitMib() * 1024L * 1024L);
     }
 
     /**
@@ -48,7 +52,8 @@ public final class PredictionClient {
      */
     public List<byte[]> embed(final EndpointDescription endpoint, final Invocation invocation, final long budgetMillis,
                               final Counters counters) {
-        return workers.embed(endpoint, invocation, budgetMillis, counters);
+        return invocation.size() == 0 ? List.of()
+                : workers.embed(endpoint, invocation, new Deadline(endpoint.name(), budgetMillis), counters);
     }
 
     /**
@@ -57,7 +62,8 @@ public final class PredictionClient {
      * @return null where the endpoint has no table that says so
      */
     public Predicate<String> knownIds(final EndpointDescription endpoint, final String label, final long budgetMillis) {
-        return null;
+        final PredictionTable table = table(endpoint, label, budgetMillis);
+        return table == null ? null : id -> table.row(id) >= 0;
     }
 
     /** The embeddings of candidates that models do not know, for a while. */
@@ -66,7 +72,20 @@ public final class PredictionClient {
     }
 
     /**
-     * Asks once for all items.
+     * What the endpoint answers for the vertices of a label without being asked.
+     *
+     * @param budgetMillis how long the caller waits; half of it is left for asking
+     * @return null where there is no such table, or none that can be had
+     */
+    public PredictionTable table(final EndpointDescription endpoint, final String label, final long budgetMillis) {
+        if (!endpoint.tables.containsKey(label)) return null;
+        final long wait = budgetMillis / 2;
+        return tables.get(endpoint.memory().table(label), "'" + label + "' of endpoint '" + endpoint.name() + "'",
+                new TableSource(http, endpoint, label, new Deadline(endpoint.name(), wait)), wait);
+    }
+
+    /**
+     * Answers all items, asking once for those whose answers are not known yet.
      *
      * @param budgetMillis how long the caller waits
      * @param counters what the call costs is added to these
@@ -74,6 +93,10 @@ public final class PredictionClient {
      */
     public List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation invocation, final long budgetMillis,
                                      final Counters counters) {
-        return invocation.size() == 0 ? List.of() : workers.invoke(endpoint, invocation, budgetMillis, counters);
+        if (invocation.size() == 0) return List.of();
+        final Deadline deadline = new Deadline(endpoint.name(), budgetMillis);
+        if (settings.cachedAnswers() == 0 || invocation.isInductive()) return workers.invoke(endpoint, invocation, deadline, counters);
+        return endpoint.memory().answers(settings.cachedAnswers()).answers(invocation, deadline, counters,
+                missing -> workers.invoke(endpoint, missing, deadline, counters));
     }
 }

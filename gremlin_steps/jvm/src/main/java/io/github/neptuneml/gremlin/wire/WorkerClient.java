@@ -9,6 +9,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpTimeoutException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /** Asks the workers of an endpoint; where none of them can be reached, the service's own route. */
@@ -32,33 +33,49 @@ final class WorkerClient {
         this.mostBytes = mostBytes;
     }
 
-    List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis,
+    List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
                               final Counters counters) {
-        return reader.read(ask(endpoint, asked, budgetMillis, counters), endpoint, asked);
+        return reader.read(ask(endpoint, asked, deadline, counters), endpoint, asked);
     }
 
-    List<byte[]> embed(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis, final Counters counters) {
-        return Embeddings.read(ask(endpoint, asked, budgetMillis, counters), endpoint, asked.size());
+    List<byte[]> embed(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline, final Counters counters) {
+        return Embeddings.read(ask(endpoint, asked, deadline, counters), endpoint, asked.size());
     }
 
-    private byte[] ask(final EndpointDescription endpoint, final Invocation asked, final long budgetMillis, final Counters counters) {
-        final Deadline deadline = new Deadline(endpoint.name(), budgetMillis);
+    private byte[] ask(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline, final Counters counters) {
         counters.items += asked.size();
-        for (final WorkerPool.Worker worker : endpoint.workers.leastBusyFirst()) {
-            final HttpResponse<byte[]> response = tryWorker(worker, endpoint, asked, deadline, counters);
-            if (response == null) continue;
-            if (ASK_THE_SERVICE.contains(response.statusCode())) break;
-            return checked(response, endpoint, asked);
-        }
-        return checked(askService(endpoint, asked, deadline, counters), endpoint, asked);
+        HttpResponse<byte[]> response = askWorkers(endpoint, asked, deadline, counters);
+        if (response == null && hasMoved(endpoint, deadline)) response = askWorkers(endpoint, asked, deadline, counters);
+        if (response == null) response = askService(endpoint, asked, deadline, counters);
+        return checked(response, endpoint, asked);
     }
 
-    private HttpResponse<byte[]> tryWorker(final WorkerPool.Worker worker, final EndpointDescription endpoint,
+    /** Null where none of them can answer, but another may. */
+    private HttpResponse<byte[]> askWorkers(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
+                                            final Counters counters) {
+        final WorkerPool pool = endpoint.workers();
+        for (final WorkerPool.Worker worker : pool.leastBusyFirst()) {
+            final HttpResponse<byte[]> response = tryWorker(worker, pool.token, endpoint, asked, deadline, counters);
+            if (response == null) continue;
+            return ASK_THE_SERVICE.contains(response.statusCode()) ? null : response;
+        }
+        return null;
+    }
+
+    /** A restarted worker, or one of a version before the newest, has another address or token. */
+    private boolean hasMoved(final EndpointDescription endpoint, final Deadline deadline) {
+        final Optional<EndpointDescription> now = directory.again(endpoint, deadline.leftMillis());
+        if (now.isEmpty() || now.get().workers().isSame(endpoint.workers())) return false;
+        endpoint.moveTo(now.get());
+        return true;
+    }
+
+    private HttpResponse<byte[]> tryWorker(final WorkerPool.Worker worker, final String token, final EndpointDescription endpoint,
                                            final Invocation asked, final Deadline deadline, final Counters counters) {
         worker.inFlight.incrementAndGet();
         try {
             final URI url = worker.address.resolve("/invocations");
-            return post(url, endpoint.token, endpoint, asked, deadline, counters);
+            return post(url, token, endpoint, asked, deadline, counters);
         } catch (final IOException e) {
             worker.rest();
             return null;
@@ -105,27 +122,5 @@ final class WorkerClient {
         if (response.statusCode() == 413 && asked.isInductive()) throw new RequestTooLarge("the worker takes");
         if (response.statusCode() == 404) directory.forget(endpoint.reference);
         throw ErrorBody.read(response).asInvocationFailure(endpoint);
-    }
-
-    /** The moment until which the caller waits, over all attempts. */
-    private static final class Deadline {
-        private final String endpoint;
-        private final long budgetMillis;
-        private final long startNanos = System.nanoTime();
-
-        Deadline(final String endpoint, final long budgetMillis) {
-            this.endpoint = endpoint;
-            this.budgetMillis = budgetMillis;
-        }
-
-        long leftMillis() {
-            final long left = budgetMillis - (System.nanoTime() - startNanos) / 1_000_000L;
-            if (left <= 0) throw exceeded();
-            return left;
-        }
-
-        RuntimeException exceeded() {
-            return Failure.TOO_LATE.with(endpoint, budgetMillis);
-        }
     }
 }

@@ -32,10 +32,21 @@ final class WorkerPool {
         }
     }
 
+    final String token;
     private final List<Worker> workers;
 
-    WorkerPool(final List<URI> addresses) {
+    WorkerPool(final List<URI> addresses, final String token) {
+        this.token = token;
         workers = addresses.stream().map(Worker::new).collect(Collectors.toUnmodifiableList());
+    }
+
+    /** Whether these are the same workers, with the same token. */
+    boolean isSame(final WorkerPool other) {
+        return token.equals(other.token) && addresses().equals(other.addresses());
+    }
+
+    private List<URI> addresses() {
+        return workers.stream().map(worker -> worker.address).collect(Collectors.toList());
     }
 
     List<Worker> leastBusyFirst() {

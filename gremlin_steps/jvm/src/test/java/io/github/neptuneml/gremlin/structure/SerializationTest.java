@@ -3,6 +3,7 @@ package io.github.neptuneml.gremlin.structure;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
+import io.github.neptuneml.gremlin.table.XxHash64;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -22,10 +23,11 @@ import org.junit.jupiter.api.Test;
 /** Predicted properties travel as stored ones do: detached, referenced, in GraphSON. */
 class SerializationTest {
 
+    private static final long ORIGIN = XxHash64.of("e\0v1", 0);
     private final Graph graph = TinkerFactory.createModern();
     private final Vertex marko = graph.vertices(1).next();
     private final Edge edge = graph.edges(9).next();
-    private final VertexProperty<String> country = new PredictedVertexProperty<>(marko, "country", "US", "e\0v1", 0);
+    private final VertexProperty<String> country = new PredictedVertexProperty<>(marko, "country", "US", ORIGIN, 0);
     private final Property<String> mood = new PredictedProperty<>(edge, "mood", "calm");
 
     @Test
@@ -54,11 +56,11 @@ class SerializationTest {
 
     @Test
     void idsTellEveryOriginApart() {
-        assertEquals(country, new PredictedVertexProperty<>(marko, "country", "US", "e\0v1", 0));
-        assertNotEquals(country, new PredictedVertexProperty<>(marko, "country", "US", "e\0v2", 0), "another version");
-        assertNotEquals(country, new PredictedVertexProperty<>(marko, "country", "US", "f\0v1", 0), "another endpoint");
-        assertNotEquals(country, new PredictedVertexProperty<>(marko, "country", "US", "e\0v1", 1), "another rank");
-        assertNotEquals(country, new PredictedVertexProperty<>(marko, "region", "US", "e\0v1", 0), "another key");
-        assertNotEquals(country, new PredictedVertexProperty<>(graph.vertices(2).next(), "country", "US", "e\0v1", 0), "another vertex");
+        assertEquals(country, new PredictedVertexProperty<>(marko, "country", "US", ORIGIN, 0));
+        assertNotEquals(country, new PredictedVertexProperty<>(marko, "country", "US", XxHash64.of("e\0v2", 0), 0), "another version");
+        assertNotEquals(country, new PredictedVertexProperty<>(marko, "country", "US", XxHash64.of("f\0v1", 0), 0), "another endpoint");
+        assertNotEquals(country, new PredictedVertexProperty<>(marko, "country", "US", ORIGIN, 1), "another rank");
+        assertNotEquals(country, new PredictedVertexProperty<>(marko, "region", "US", ORIGIN, 0), "another key");
+        assertNotEquals(country, new PredictedVertexProperty<>(graph.vertices(2).next(), "country", "US", ORIGIN, 0), "another vertex");
     }
 }

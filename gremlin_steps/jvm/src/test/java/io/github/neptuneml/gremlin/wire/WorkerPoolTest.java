@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 /** Which worker is asked first. */
 class WorkerPoolTest {
 
-    private final WorkerPool pool = new WorkerPool(List.of(URI.create("http://a"), URI.create("http://b"), URI.create("http://c")));
+    private final WorkerPool pool = new WorkerPool(List.of(URI.create("http://a"), URI.create("http://b"), URI.create("http://c")), "token");
 
     private List<String> order() {
         return pool.leastBusyFirst().stream().map(worker -> worker.address.getHost()).collect(Collectors.toList());

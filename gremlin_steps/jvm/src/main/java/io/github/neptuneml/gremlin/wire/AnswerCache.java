@@ -1,0 +1,156 @@
+package io.github.neptuneml.gremlin.wire;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedException;
+
+/**
+ * The answers that one version of an endpoint has given. Nothing is asked twice: what is known is not asked again, and
+ * what somebody is asking already is waited for.
+ *
+ * <p>Two generations bound it: when the young one is full, the old one goes and the young one becomes old.
+ */
+final class AnswerCache {
+    private static final class Key {
+        final Object question;
+        final Item item;
+        private final int hash;
+
+        Key(final Object question, final Item item) {
+            this.question = question;
+            this.item = item;
+            this.hash = 31 * question.hashCode() + item.hashCode();
+        }
+
+        @Override
+        public boolean equals(final Object other) {
+            return other instanceof Key && hash == ((Key) other).hash
+                    && item.equals(((Key) other).item) && question.equals(((Key) other).question);
+        }
+
+        @Override
+        public int hashCode() {
+            return hash;
+        }
+    }
+
+    /** An answer, or null once whoever asked has failed. */
+    private static final class Pending extends CompletableFuture<List<Answer>> {
+    }
+
+    private final int limit;
+    private volatile Map<Key, Pending> young = new ConcurrentHashMap<>();
+    private volatile Map<Key, Pending> old = new ConcurrentHashMap<>();
+    private long weight;
+
+    /** Makes a cache of at most so many answers; an item counts as one more. */
+    AnswerCache(final int limit) {
+        this.limit = limit;
+    }
+
+    /**
+     * Answers an invocation, asking only for what is not known.
+     *
+     * @param worker asked for the remaining items, if there are any
+     * @return one list per item
+     */
+    List<List<Answer>> answers(final Invocation asked, final Deadline deadline, final Counters counters,
+                               final Function<Invocation, List<List<Answer>>> worker) {
+        final Object question = asked.question();
+        final List<List<Answer>> answers = new ArrayList<>(Collections.nCopies(asked.size(), null));
+        List<Integer> open = IntStream.range(0, asked.size()).boxed().collect(Collectors.toList());
+        while (!open.isEmpty()) {
+            final Claims claims = new Claims(question, asked, open);
+            claims.ask(worker);
+            for (int i = 0; i < open.size(); i++) answers.set(open.get(i), await(claims.pending.get(i), deadline));
+            final int before = open.size();
+            open = open.stream().filter(position -> answers.get(position) == null).collect(Collectors.toList());
+            counters.cacheHits += before - open.size() - claims.mine.size();
+        }
+        return answers;
+    }
+
+    /** Who answers each open item: somebody else, or nobody yet and so this thread. */
+    private final class Claims {
+        final List<Pending> pending = new ArrayList<>();
+        final List<Integer> mine = new ArrayList<>();
+        private final List<Pending> promised = new ArrayList<>();
+        private final Object question;
+        private final Invocation asked;
+
+        Claims(final Object question, final Invocation asked, final List<Integer> open) {
+            this.question = question;
+            this.asked = asked;
+            for (final int position : open) {
+                final Pending fresh = new Pending();
+                final Pending claimed = claim(new Key(question, asked.item(position)), fresh);
+                pending.add(claimed);
+                if (claimed != fresh) continue;
+                mine.add(position);
+                promised.add(fresh);
+            }
+        }
+
+        /** Keeps every promise, also where the asking fails: nobody must wait for ever. */
+        void ask(final Function<Invocation, List<List<Answer>>> worker) {
+            if (mine.isEmpty()) return;
+            try {
+                final List<List<Answer>> given = worker.apply(mine.size() == asked.size() ? asked : asked.only(mine));
+                for (int i = 0; i < mine.size(); i++) promised.get(i).complete(given.get(i));
+                weigh(IntStream.range(0, mine.size()).map(i -> weight(asked.item(mine.get(i)), given.get(i))).sum());
+            } finally {
+                for (int i = 0; i < mine.size(); i++)
+                    if (promised.get(i).complete(null)) forget(new Key(question, asked.item(mine.get(i))), promised.get(i));
+            }
+        }
+    }
+
+    private Pending claim(final Key key, final Pending fresh) {
+        final Pending older = old.get(key);
+        final Pending candidate = older == null ? fresh : older;
+        final Pending known = young.putIfAbsent(key, candidate);
+        if (known != null) return known;
+        if (older != null) weigh(weight(key.item, older.getNow(List.of())));
+        return candidate;
+    }
+
+    private static int weight(final Item item, final List<Answer> answers) {
+        return 1 + item.exclude.size() + answers.size();
+    }
+
+    private void forget(final Key key, final Pending failed) {
+        young.remove(key, failed);
+        old.remove(key, failed);
+    }
+
+    private synchronized void weigh(final int answers) {
+        weight += answers;
+        if (weight <= limit / 2) return;
+        weight = 0;
+        old = young;
+        young = new ConcurrentHashMap<>();
+    }
+
+    private static List<Answer> await(final Pending pending, final Deadline deadline) {
+        try {
+            return pending.isDone() ? pending.join() : pending.get(deadline.leftMillis(), TimeUnit.MILLISECONDS);
+        } catch (final TimeoutException e) {
+            throw deadline.exceeded();
+        } catch (final InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new TraversalInterruptedException();
+        } catch (final ExecutionException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+}
