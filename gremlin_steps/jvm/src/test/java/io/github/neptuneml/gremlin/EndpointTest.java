@@ -55,6 +55,22 @@ class EndpointTest extends PredictionTest {
         assertEquals("/endpoints/versioned/invocations", service.requests.get(service.requests.size() - 1).path);
     }
 
+    /** The worker of the pinned version was started again at another address: the service knows where. */
+    @Test
+    void aPinnedVersionsWorkersAreLookedUpAgain() {
+        final Traversal<?, Object> query;
+        try (FakeService worker = new FakeService().with(versioned)) {
+            versioned.addresses(List.of(worker.url()));
+            query = ask(g(settings().pinReuseMillis(0).create()).with(ENDPOINT, "versioned"));
+            assertEquals("versioned-1", query.next());
+        }
+        versioned.addresses(List.of(service.url())).update("versioned-2");
+        service.serviceSays(FakeService.Canned.error(503, "FailureByQueryException", "not this way"));
+        assertEquals(List.of("versioned-1", "versioned-1"), query.toList());
+        assertEquals(List.of("/endpoints/versioned", "/endpoints/versioned?version=versioned-1"),
+                service.descriptions.stream().map(request -> request.path).collect(Collectors.toList()));
+    }
+
     @Test
     void aVersionThatIsGoneFailsTheQuery() {
         final Traversal<?, Object> query = ask(g("versioned"));

@@ -39,7 +39,11 @@ class RewriteTest {
                 // properties
                 arguments(__.properties("a").with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,property)]"),
                 arguments(__.values("a").with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,value)]"),
-                arguments(__.properties("a").with(REGRESSION).value(), "[PredictedPropertiesStep(a,regression,property), PropertyValueStep]"),
+                arguments(__.properties("a").with(REGRESSION).value(), "[PredictedPropertiesStep(a,regression,value)]"),
+                arguments(__.properties("a").with(REGRESSION).value().as("x"), "[PredictedPropertiesStep(a,regression,value)@[x]]"),
+                arguments(__.properties("a").with(REGRESSION).as("x").value(), "[PredictedPropertiesStep(a,regression,property)@[x], PropertyValueStep]"),
+                arguments(__.properties("a").with(REGRESSION).value().path(), "[PredictedPropertiesStep(a,regression,property), PropertyValueStep, PathStep]"),
+                arguments(__.properties("a", SCORE).with(CLASSIFICATION).value(), "[PredictedPropertiesStep(a,classification,property,score), PropertyValueStep]"),
                 arguments(__.properties("a", SCORE).with(CLASSIFICATION), "[PredictedPropertiesStep(a,classification,property,score)]"),
                 arguments(__.properties("a").with(CLASSIFICATION).as("x"), "[PredictedPropertiesStep(a,classification,property)@[x]]"),
                 arguments(__.properties("a").with(CLASSIFICATION).with(REGRESSION, false), "[PredictedPropertiesStep(a,classification,property)]"),

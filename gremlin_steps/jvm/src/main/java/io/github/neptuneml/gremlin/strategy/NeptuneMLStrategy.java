@@ -67,7 +67,8 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     private void rewrite(final List<Traversal.Admin<?, ?>> tree) {
         final Runs runs = new Runs(client);
         final boolean oneByOne = Effects.in(tree);
-        final PropertiesRewrite properties = new PropertiesRewrite(runs, oneByOne, PropertyCriterion.of(tree.get(0).getStrategies()));
+        final PropertiesRewrite properties = new PropertiesRewrite(runs, oneByOne, PropertyCriterion.of(tree.get(0).getStrategies()),
+                Traversals.showsPaths(tree));
         final LinkRewrite links = new LinkRewrite(runs, oneByOne);
         tree.forEach(NeptuneMLStrategy::refuseModulator);
         for (final Traversal.Admin<?, ?> part : tree)

@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertiesStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertyValueStep;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 import org.apache.tinkerpop.gremlin.structure.PropertyType;
 
@@ -21,8 +22,15 @@ final class PropertiesRewrite {
     private final Runs runs;
     private final boolean oneByOne;
     private final PropertyCriterion criterion;
+    private final boolean showsPaths;
 
-    PropertiesRewrite(final Runs runs, final boolean oneByOne, final PropertyCriterion criterion) {
+    /**
+     * Makes a rewrite.
+     *
+     * @param showsPaths whether the query can tell which steps it went through
+     */
+    PropertiesRewrite(final Runs runs, final boolean oneByOne, final PropertyCriterion criterion, final boolean showsPaths) {
+        this.showsPaths = showsPaths;
         this.runs = runs;
         this.oneByOne = oneByOne;
         this.criterion = criterion;
@@ -36,10 +44,23 @@ final class PropertiesRewrite {
         final boolean withScores = keys.size() < step.getPropertyKeys().length;
         final String key = onlyKey(keys, withScores, task);
         if (task.equals(NeptuneML.REGRESSION)) refuseForRegression(predicates, withScores);
+        final boolean folds = !asValues && !withScores && foldsValue(step);
         final Step<?, ?> predicted = new PredictedPropertiesStep<>(traversal, runs, StepOptions.of(predicates), task, key,
-                asValues && criterion.isAbsent(), withScores, oneByOne);
+                folds || asValues && criterion.isAbsent(), withScores, oneByOne);
+        if (folds) takeOut(step.getNextStep(), predicted, traversal);
         TraversalHelper.replaceStep((Step) step, (Step) predicted, traversal);
         TraversalHelper.copyLabels(step, criterion.insertAfter(predicted, asValues, traversal), false);
+    }
+
+    /** Whether {@code properties(k).value()} may become {@code values(k)}: nothing else sees the properties. */
+    private boolean foldsValue(final Step<?, ?> properties) {
+        return criterion.isAbsent() && !showsPaths && properties.getLabels().isEmpty()
+                && properties.getNextStep() instanceof PropertyValueStep;
+    }
+
+    private static void takeOut(final Step<?, ?> value, final Step<?, ?> predicted, final Traversal.Admin<?, ?> traversal) {
+        TraversalHelper.copyLabels(value, predicted, false);
+        traversal.removeStep((Step) value);
     }
 
     private static String task(final Map<String, Object> predicates, final String where) {

@@ -9,6 +9,8 @@ import java.util.Map;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Configuring;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.RequirementsStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.traverser.TraverserRequirement;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 
 /** Reading a traversal: all its children, and the predicates on its steps. */
@@ -27,6 +29,13 @@ final class Traversals {
         final List<Traversal.Admin<?, ?>> tree = new ArrayList<>();
         TraversalHelper.applyTraversalRecursively(tree::add, root);
         return tree;
+    }
+
+    /** Whether a query can tell which objects it went through. */
+    static boolean showsPaths(final List<Traversal.Admin<?, ?>> tree) {
+        return tree.get(0).getStrategies().getStrategy(RequirementsStrategy.class).isPresent()
+                || tree.stream().flatMap(traversal -> traversal.getSteps().stream())
+                        .anyMatch(step -> step.getRequirements().contains(TraverserRequirement.PATH));
     }
 
     /** The predicates that {@code with(...)} gave to a step; where one was given twice, the last value. */

@@ -1,5 +1,7 @@
 package io.github.neptuneml.gremlin.differential;
 
+import static io.github.neptuneml.gremlin.differential.Reading.FROM_CACHE;
+import static io.github.neptuneml.gremlin.differential.Reading.FROM_TABLE;
 import static io.github.neptuneml.gremlin.differential.Reading.PREDICTED;
 import static io.github.neptuneml.gremlin.differential.Reading.STORED;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -11,6 +13,7 @@ import io.github.neptuneml.gremlin.Settings;
 import io.github.neptuneml.gremlin.strategy.NeptuneMLStrategy;
 import io.github.neptuneml.gremlin.wire.PredictionClient;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -43,12 +46,20 @@ import org.junit.jupiter.params.provider.MethodSource;
 class DifferentialTest {
 
     private static FakeService service;
-    private static NeptuneMLStrategy strategy;
+    private static final Map<Reading, NeptuneMLStrategy> STRATEGIES = new EnumMap<>(Reading.class);
 
     @BeforeAll
     static void startService() {
         service = Library.serve(library());
-        strategy = new NeptuneMLStrategy(new PredictionClient(Settings.build().serviceUrl(service.url()).pinReuseMillis(600_000).create()));
+        STRATEGIES.put(STORED, strategy(0, 0));
+        STRATEGIES.put(PREDICTED, strategy(0, 0));
+        STRATEGIES.put(FROM_TABLE, strategy(1, 0));
+        STRATEGIES.put(FROM_CACHE, strategy(0, 1000));
+    }
+
+    private static NeptuneMLStrategy strategy(final int tableLimitMib, final int cachedAnswers) {
+        return new NeptuneMLStrategy(new PredictionClient(Settings.build().serviceUrl(service.url())
+                .pinReuseMillis(600_000).tableLimitMib(tableLimitMib).cachedAnswers(cachedAnswers).create()));
     }
 
     @AfterAll
@@ -60,9 +71,9 @@ class DifferentialTest {
         return Library.fill(TinkerGraph.open());
     }
 
-    private static GraphTraversalSource g(final Graph graph) {
+    private static GraphTraversalSource g(final Graph graph, final Reading reading) {
         return AnonymousTraversalSource.traversal().withEmbedded(graph)
-                .withStrategies(strategy).withoutStrategies(LazyBarrierStrategy.class);
+                .withStrategies(STRATEGIES.get(reading)).withoutStrategies(LazyBarrierStrategy.class);
     }
 
     /** What may not be seen, and other ways to run the same query. */
@@ -115,7 +126,7 @@ class DifferentialTest {
                                   final Function<Traversal<?, ?>, Object> run) {
         Object results;
         try {
-            results = run.apply(form.ask(source.apply(g(graph)), reading));
+            results = run.apply(form.ask(source.apply(g(graph, reading)), reading));
         } catch (final IllegalArgumentException | IllegalStateException e) {
             results = e.getClass();
         }
@@ -123,7 +134,9 @@ class DifferentialTest {
     }
 
     private static void compare(final Form form, final UnaryOperator<GraphTraversalSource> source, final Function<Traversal<?, ?>, Object> run) {
-        assertEquals(outcome(form, STORED, library(), source, run), outcome(form, PREDICTED, library(), source, run), form.toString());
+        final Object stored = outcome(form, STORED, library(), source, run);
+        for (final Reading reading : Reading.PREDICTIONS)
+            assertEquals(stored, outcome(form, reading, library(), source, run), form + " " + reading);
     }
 
     @ParameterizedTest(name = "{0}")
@@ -159,8 +172,10 @@ class DifferentialTest {
     @ParameterizedTest(name = "{0}")
     @MethodSource("uncutForms")
     void sameResultsInATransaction(final Form form) {
-        assertEquals(outcome(form, STORED, Library.fill(TinkerTransactionGraph.open()), g -> g, DifferentialTest::unordered),
-                outcome(form, PREDICTED, Library.fill(TinkerTransactionGraph.open()), g -> g, DifferentialTest::unordered), form.toString());
+        final Object stored = outcome(form, STORED, Library.fill(TinkerTransactionGraph.open()), g -> g, DifferentialTest::unordered);
+        for (final Reading reading : Reading.PREDICTIONS)
+            assertEquals(stored, outcome(form, reading, Library.fill(TinkerTransactionGraph.open()), g -> g, DifferentialTest::unordered),
+                    form + " " + reading);
     }
 
     @ParameterizedTest(name = "{0}")

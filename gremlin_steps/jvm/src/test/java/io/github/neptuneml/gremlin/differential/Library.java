@@ -63,7 +63,7 @@ final class Library {
             stored(mood, item, edge, "mood");
             stored(days, item, edge, "days");
         });
-        return new FakeService().with(genre).with(age).with(mood).with(days)
+        return new FakeService().with(genre.tabled()).with(age.tabled()).with(mood).with(days)
                 .with(links(graph, Direction.OUT, "knows", "Reader")).with(links(graph, Direction.IN, "knows", "Reader"))
                 .with(links(graph, Direction.OUT, "borrowed", "Book")).with(links(graph, Direction.IN, "borrowed", "Book"));
     }

@@ -3,6 +3,7 @@ package io.github.neptuneml.gremlin.differential;
 import static io.github.neptuneml.gremlin.differential.Form.of;
 
 import java.util.stream.Stream;
+import org.apache.tinkerpop.gremlin.process.traversal.Operator;
 import org.apache.tinkerpop.gremlin.process.traversal.Order;
 import org.apache.tinkerpop.gremlin.process.traversal.P;
 import org.apache.tinkerpop.gremlin.process.traversal.Pop;
@@ -19,7 +20,48 @@ final class PropertyForms {
     }
 
     static Stream<Form> all() {
-        return Stream.of(flat(), edges(), named(), filters(), collected(), nested(), branches(), loops(), cut(), further()).flatMap(forms -> forms);
+        return Stream.of(flat(), folded(), unproductive(), edges(), named(), filters(), collected(), nested(), branches(), loops(), cut(), further()).flatMap(forms -> forms);
+    }
+
+    /** What becomes one step, and where it must not. */
+    private static Stream<Form> folded() {
+        return Stream.of(
+                of("value labelled", (g, r) -> r.properties(g.V().as("v"), "genre").value().as("x").select("v", "x").by(T.id).by()),
+                of("properties and value labelled", (g, r) -> r.properties(g.V(), "genre").as("p").value().as("x").select("p", "x")),
+                of("value path", (g, r) -> r.properties(g.V(), "genre").value().path()),
+                of("value path in a child", (g, r) -> g.V().local(r.properties("genre").value().path())),
+                of("value path outside", (g, r) -> g.V().flatMap(r.properties("genre").value()).path()),
+                of("value simplePath", (g, r) -> r.properties(g.V(), "genre").value().simplePath()),
+                of("value tree", (g, r) -> r.properties(g.V(), "genre").value().tree()),
+                of("value withPath", (g, r) -> r.properties(g.withPath().V(), "genre").value().map(t -> t.path().size())),
+                of("value of edges", (g, r) -> r.properties(g.E(), "mood").value()),
+                of("value bulk", (g, r) -> r.properties(g.V().out("borrowed").barrier(), "age").value().groupCount()),
+                of("value limit", (g, r) -> r.properties(g.V(), "genre").value().limit(2)),
+                of("value where", (g, r) -> g.V().where(r.properties("genre").value().is("poetry"))),
+                of("value union", (g, r) -> g.V().union(r.properties("genre").value(), r.properties("age").value())));
+    }
+
+    /** Modulators that say nothing of some elements: those that the model does not know. */
+    private static Stream<Form> unproductive() {
+        return Stream.of(
+                of("project by unknown", (g, r) -> g.V().project("id", "genre").by(T.id).by(r.values("genre"))),
+                of("project by unknown value", (g, r) -> g.V().project("id", "genre").by(T.id).by(r.properties("genre").value())),
+                of("project by unknown properties", (g, r) -> g.V().project("id", "genre").by(T.id).by(r.properties("genre"))),
+                of("order by unknown", (g, r) -> g.V().order().by(r.values("age")).by(T.id)),
+                of("order by unknown desc", (g, r) -> g.V().order().by(r.properties("age").value(), Order.desc).by(T.id)),
+                of("order local by unknown", (g, r) -> g.V().fold().order(Scope.local).by(r.values("age"))),
+                of("group by unknown", (g, r) -> g.V().group().by(r.values("genre")).by(T.id)),
+                of("group by unknown twice", (g, r) -> g.V().group().by(T.label).by(r.values("genre"))),
+                of("groupCount by unknown", (g, r) -> g.V().groupCount().by(r.values("genre"))),
+                of("dedup by unknown", (g, r) -> g.V().dedup().by(r.values("genre"))),
+                of("select by unknown", (g, r) -> g.V().as("a").out().as("b").select("a", "b").by(r.values("age")).by(T.id)),
+                of("select one by unknown", (g, r) -> g.V().as("a").select("a").by(r.values("age"))),
+                of("path by unknown", (g, r) -> g.V().path().by(r.values("age"))),
+                of("tree by unknown", (g, r) -> g.V().tree().by(r.values("age"))),
+                of("where by unknown", (g, r) -> g.V().as("a").out("knows").as("b").where("a", P.lt("b")).by(r.values("age")).select("a", "b").by(T.id)),
+                of("aggregate by unknown", (g, r) -> g.V().aggregate("x").by(r.values("genre")).cap("x")),
+                of("sack by unknown", (g, r) -> g.withSack(0.0).V().has("age").sack(Operator.sum).by(r.values("age")).sack()),
+                of("cyclicPath by unknown", (g, r) -> g.V().out("borrowed").in("borrowed").cyclicPath().by(r.values("age"))));
     }
 
     private static Stream<Form> flat() {

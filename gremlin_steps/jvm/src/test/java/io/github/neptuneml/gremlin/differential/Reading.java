@@ -1,16 +1,19 @@
 package io.github.neptuneml.gremlin.differential;
 
 import io.github.neptuneml.gremlin.NeptuneML;
+import java.util.List;
 import java.util.Map;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.GraphTraversal;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
 
-/** The two ways to read the {@link Library}: what is stored, or what is predicted. */
+/** The ways to read the {@link Library}: what is stored, or what is predicted, and where answers then come from. */
 @SuppressWarnings("unchecked")
 enum Reading {
 
-    STORED, PREDICTED;
+    STORED, PREDICTED, FROM_TABLE, FROM_CACHE;
+
+    static final List<Reading> PREDICTIONS = List.of(PREDICTED, FROM_TABLE, FROM_CACHE);
 
     private static final Map<String, String> TASKS = Map.of("genre", NeptuneML.CLASSIFICATION, "mood", NeptuneML.CLASSIFICATION,
             "age", NeptuneML.REGRESSION, "days", NeptuneML.REGRESSION);
