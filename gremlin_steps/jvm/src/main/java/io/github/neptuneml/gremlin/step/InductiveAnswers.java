@@ -36,7 +36,9 @@ final class InductiveAnswers {
     private final Query query;
     private final Sampler sampler;
     private final InductiveSchema schema;
-    private int largestBatch;
+    /** The largest batch by itself, and the largest whose request was not too large so far. */
+    private final int largestBatch;
+    private int fitting = Integer.MAX_VALUE;
 
     InductiveAnswers(final Resolved resolved, final Query query) {
         this.resolved = resolved;
@@ -62,7 +64,7 @@ final class InductiveAnswers {
     /** Predicts a property of elements that the endpoint predicts it for. */
     List<List<Answer>> properties(final List<? extends Element> elements, final boolean scores) {
         final Object question = Arrays.asList(resolved.limit, resolved.threshold, scores);
-        return kept(element -> question, elements, unknown -> inBatches(unknown, batch -> askProperties(batch, scores)));
+        return kept(element -> question, elements, unknown -> inBatches(unknown, largestBatch, batch -> askProperties(batch, scores)));
     }
 
     private List<List<Answer>> askProperties(final List<? extends Element> elements, final boolean scores) {
@@ -103,14 +105,13 @@ final class InductiveAnswers {
      * @param question what is asked about an end; equal for equal questions
      */
     List<List<Answer>> links(final Function<Vertex, Object> question, final List<Vertex> ends, final Function<List<Vertex>, Invocation> ask) {
-        return kept(question, ends, unknown -> inBatches(unknown,
+        return kept(question, ends, unknown -> inBatches(unknown, largestBatch,
                 batch -> resolved.ask(ask.apply(batch).with("subgraph", sampler.around(batch, Set.of())))));
     }
 
     /** Embeds vertices of one label, as many of them together as a request may hold. */
     List<byte[]> embeddings(final List<Vertex> vertices, final String label) {
-        if (largestBatch > 1) largestBatch = Math.max(largestBatch, vertices.size());
-        return inBatches(vertices, batch -> {
+        return inBatches(vertices, largestBatch == 1 ? 1 : Integer.MAX_VALUE, batch -> {
             final Invocation invocation = Invocation.ofEmbeddings(label);
             batch.forEach(invocation::addNode);
             return resolved.embed(invocation.with("subgraph", sampler.around(batch, Set.of())));
@@ -131,6 +132,7 @@ final class InductiveAnswers {
             if (live.containsKey(key)) found.put(key, live.get(key));
             else unknown.put(key, item);
         }
+        resolved.counters.cacheHits += items.size() - unknown.size();
         final Iterator<List<Answer>> answers = ask.apply(new ArrayList<>(unknown.values())).iterator();
         for (final List<Object> key : unknown.keySet()) found.put(key, answers.next());
         live.putAll(found);
@@ -141,16 +143,16 @@ final class InductiveAnswers {
         return List.of(resolved.endpoint.reference(), resolved.endpoint.version(), resolved.isDeterministic, question, item);
     }
 
-    private <T, A> List<A> inBatches(final List<T> items, final Function<List<T>, List<A>> ask) {
+    private <T, A> List<A> inBatches(final List<T> items, final int largest, final Function<List<T>, List<A>> ask) {
         final List<A> answers = new ArrayList<>(items.size());
         while (answers.size() < items.size()) {
             final int from = answers.size();
-            final int to = Math.min(items.size(), from + largestBatch);
+            final int to = (int) Math.min(items.size(), from + (long) Math.min(largest, fitting));
             try {
                 answers.addAll(ask.apply(items.subList(from, to)));
             } catch (final RequestTooLarge e) {
                 if (to - from == 1) throw Failure.REQUEST_TOO_LARGE.with(resolved.endpoint.name(), e.getMessage());
-                largestBatch = (to - from) / 2;
+                fitting = (to - from) / 2;
             }
         }
         return answers;

@@ -76,9 +76,8 @@ final class Query {
                 key -> new Sampler(schema, new VisibleGraph(running, schema), deterministic ? 0 : seed));
     }
 
-    /** The inductive answers that this query has had, by what was asked; none are kept where the query may change the graph. */
+    /** The inductive answers that this query has had, by what was asked. */
     Map<List<Object>, List<Answer>> live() {
-        if (changes()) live.clear();
         return live;
     }
 
