@@ -6,6 +6,7 @@ import io.github.neptuneml.gremlin.wire.JsonPart;
 import io.github.neptuneml.gremlin.wire.Labels;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -21,13 +22,30 @@ public final class Sampler {
 
     private final InductiveSchema schema;
     private final VisibleGraph graph;
+    private final List<Integer> fanouts;
     private final long seed;
 
-    /** @param seed decides, together with the edges' ids, which edges are drawn */
-    public Sampler(final InductiveSchema schema, final VisibleGraph graph, final long seed) {
+    /**
+     * Makes a sampler.
+     *
+     * @param fanouts how many edges a vertex draws, per hop; all if negative
+     * @param seed decides, together with the edges' ids, which edges are drawn
+     */
+    public Sampler(final InductiveSchema schema, final VisibleGraph graph, final List<Integer> fanouts, final long seed) {
         this.schema = schema;
         this.graph = graph;
+        this.fanouts = fanouts;
         this.seed = seed;
+    }
+
+    /**
+     * A sampler that gives an item the same neighbourhood whenever and with whatever else it is asked for: each hop draws
+     * as many edges as the widest, because a vertex may be nearer to another item.
+     */
+    public static Sampler deterministic(final InductiveSchema schema, final VisibleGraph graph) {
+        final int widest = schema.fanouts().stream().anyMatch(fanout -> fanout < 0) ? -1
+                : schema.fanouts().stream().mapToInt(fanout -> fanout).max().orElse(0);
+        return new Sampler(schema, graph, Collections.nCopies(schema.fanouts().size(), widest), 0);
     }
 
     public VisibleGraph graph() {
@@ -44,7 +62,7 @@ public final class Sampler {
         List<Vertex> frontier = new ArrayList<>();
         for (final Vertex vertex : vertices)
             if (subgraph.add(vertex)) frontier.add(vertex);
-        for (final int fanout : schema.fanouts()) {
+        for (final int fanout : fanouts) {
             final List<Vertex> next = new ArrayList<>();
             for (final Vertex vertex : frontier) {
                 expand(vertex, false, fanout, silent, subgraph, next);

@@ -3,7 +3,6 @@ package io.github.neptuneml.gremlin.step;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.sampling.Sampler;
 import io.github.neptuneml.gremlin.wire.Answer;
-import io.github.neptuneml.gremlin.wire.InductiveSchema;
 import io.github.neptuneml.gremlin.wire.Invocation;
 import io.github.neptuneml.gremlin.wire.RequestTooLarge;
 import java.util.ArrayList;
@@ -35,7 +34,6 @@ final class InductiveAnswers {
     private final Resolved resolved;
     private final Query query;
     private final Sampler sampler;
-    private final InductiveSchema schema;
     /** The largest batch by itself, and the largest whose request was not too large so far. */
     private final int largestBatch;
     private int fitting = Integer.MAX_VALUE;
@@ -44,17 +42,12 @@ final class InductiveAnswers {
         this.resolved = resolved;
         this.query = query;
         this.sampler = query.sampler(resolved.endpoint, resolved.isDeterministic);
-        this.schema = resolved.endpoint.inductive().orElseThrow();
-        this.largestBatch = resolved.isDeterministic && dependsOnCompany() ? 1 : LARGEST_BATCH;
+        this.largestBatch = resolved.isDeterministic && isOfEdges() ? 1 : LARGEST_BATCH;
     }
 
-    /**
-     * Whether an answer may depend on what else is asked: edges that are asked about carry no messages, and where the
-     * hops differ in their fan-out, a vertex draws by its distance from the nearest item.
-     */
-    private boolean dependsOnCompany() {
-        final boolean edges = resolved.endpoint.property() != null && resolved.endpoint.nodeLabel() == null;
-        return edges || new HashSet<>(schema.fanouts()).size() > 1;
+    /** Edges that are asked about carry no messages, so that the answer for one depends on the others. */
+    private boolean isOfEdges() {
+        return resolved.endpoint.property() != null && resolved.endpoint.nodeLabel() == null;
     }
 
     Sampler sampler() {
@@ -111,7 +104,7 @@ final class InductiveAnswers {
 
     /** Embeds vertices of one label, as many of them together as a request may hold. */
     List<byte[]> embeddings(final List<Vertex> vertices, final String label) {
-        return inBatches(vertices, largestBatch == 1 ? 1 : Integer.MAX_VALUE, batch -> {
+        return inBatches(vertices, Integer.MAX_VALUE, batch -> {
             final Invocation invocation = Invocation.ofEmbeddings(label);
             batch.forEach(invocation::addNode);
             return resolved.embed(invocation.with("subgraph", sampler.around(batch, Set.of())));

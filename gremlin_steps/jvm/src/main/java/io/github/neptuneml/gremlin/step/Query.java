@@ -73,7 +73,10 @@ final class Query {
         final Traversal.Admin<?, ?> running = root.get();
         final InductiveSchema schema = endpoint.inductive().orElseThrow(() -> Failure.NOT_INDUCTIVE.with(endpoint.name()));
         return samplers.computeIfAbsent(List.of(endpoint.name(), endpoint.version(), deterministic),
-                key -> new Sampler(schema, new VisibleGraph(running, schema), deterministic ? 0 : seed));
+                key -> {
+                    final VisibleGraph graph = new VisibleGraph(running, schema);
+                    return deterministic ? Sampler.deterministic(schema, graph) : new Sampler(schema, graph, schema.fanouts(), seed);
+                });
     }
 
     /** The inductive answers that this query has had, by what was asked. */
