@@ -65,12 +65,16 @@ final class Draw {
         return drawn;
     }
 
-    /** FNV-1a of the id's text, mixed with the seed by MurmurHash3's finalizer. */
+    /** A whole number, or FNV-1a of another id's text, mixed with the seed by MurmurHash3's finalizer. */
     static long hash(final Object id, final long seed) {
-        final String text = String.valueOf(id);
+        final long bits = id instanceof Long || id instanceof Integer ? ((Number) id).longValue() : fnv(String.valueOf(id));
+        return mixed(bits ^ mixed(seed));
+    }
+
+    private static long fnv(final String text) {
         long hash = FNV_OFFSET;
         for (int i = 0; i < text.length(); i++) hash = (hash ^ text.charAt(i)) * FNV_PRIME;
-        return mixed(hash ^ mixed(seed));
+        return hash;
     }
 
     private static long mixed(final long bits) {

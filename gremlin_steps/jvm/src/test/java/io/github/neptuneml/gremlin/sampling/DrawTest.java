@@ -16,6 +16,8 @@ import org.apache.tinkerpop.gremlin.structure.T;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
 import org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerGraph;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Which edges a draw takes, and that it holds no more of them than it gives. */
 class DrawTest {
@@ -23,8 +25,12 @@ class DrawTest {
     private final List<Edge> edges = new ArrayList<>();
 
     private void edges(final int count) {
+        numbered(count, "e");
+    }
+
+    private void numbered(final int count, final String prefix) {
         final Vertex vertex = TinkerGraph.open().addVertex();
-        for (int i = 0; i < count; i++) edges.add(vertex.addEdge("self", vertex, T.id, "e" + i));
+        for (int i = 0; i < count; i++) edges.add(vertex.addEdge("self", vertex, T.id, prefix.isEmpty() ? (Object) i : prefix + i));
     }
 
     private Draw draw(final int most, final long seed) {
@@ -72,12 +78,13 @@ class DrawTest {
     }
 
     /** 4000 draws of 5 out of 50: each edge about 400 times; 5 standard deviations are 95. */
-    @Test
-    void everyEdgeIsAsLikely() {
-        edges(50);
+    @ParameterizedTest
+    @ValueSource(strings = {"", "e"})
+    void everyEdgeIsAsLikely(final String prefix) {
+        numbered(50, prefix);
         final int[] times = new int[50];
         for (long seed = 0; seed < 4000; seed++)
-            for (final Object id : ids(draw(5, seed))) times[Integer.parseInt(((String) id).substring(1))]++;
+            for (final Object id : ids(draw(5, seed))) times[Integer.parseInt(id.toString().substring(prefix.length()))]++;
         for (final int count : times) assertTrue(Math.abs(count - 400) < 95, "drawn " + count + " times");
     }
 
@@ -90,7 +97,11 @@ class DrawTest {
     @Test
     void hashesOfSimilarIdsDiffer() {
         final Set<Long> hashes = new HashSet<>();
-        for (int i = 0; i < 100_000; i++) hashes.add(Draw.hash(i, 0));
-        assertEquals(100_000, hashes.size());
+        for (int i = 0; i < 100_000; i++) {
+            hashes.add(Draw.hash(i, 0));
+            hashes.add(Draw.hash("e" + i, 0));
+        }
+        assertEquals(200_000, hashes.size());
+        assertEquals(Draw.hash(7, 0), Draw.hash(7L, 0));
     }
 }
