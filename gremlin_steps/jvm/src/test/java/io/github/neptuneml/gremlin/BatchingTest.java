@@ -95,7 +95,7 @@ class BatchingTest extends PredictionTest {
     @ParameterizedTest(name = "{0}")
     @MethodSource("effects")
     void neverPullsAheadOfEffects(final String name, final Function<GraphTraversalSource, Traversal<?, ?>> query) {
-        query.apply(g("country")).iterate();
+        query.apply(g(settings().cachedAnswers(0).endpoint("country").create())).iterate();
         assertEquals(20, batches().size());
         assertEquals(List.of(1), batches().stream().distinct().collect(Collectors.toList()));
     }

@@ -64,8 +64,17 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
     protected Traverser.Admin<E> processNextStart() {
         if (!isTableSought && !starts.hasNext()) throw FastNoSuchElementException.instance();
         if (table(resolved()) == null) return super.processNextStart();
+        if (table.ranks() <= 1 && !withScores && options().scoreLabel == null) return nextRead();
         while (further.isEmpty()) answerFromTable(starts.next(), further::add);
         return further.remove();
+    }
+
+    private Traverser.Admin<E> nextRead() {
+        while (true) {
+            final Traverser.Admin<Element> start = starts.next();
+            final E answer = read(start);
+            if (answer != null) return start.split(answer, this);
+        }
     }
 
     private TableAnswers table(final Resolved resolved) {
@@ -74,6 +83,20 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
         origin = XxHash64.of(resolved.endpoint.name() + "\0" + resolved.endpoint.version(), 0);
         isTableSought = true;
         return table;
+    }
+
+    /** Whether single answers can be read from the endpoint's table. */
+    boolean readsTable() {
+        return table(resolved()) != null && options().scoreLabel == null;
+    }
+
+    /** The first answer, or null where there is none; for a step that {@link #readsTable}. */
+    E read(final Traverser.Admin<Element> start) {
+        if (!isPredicted(start, resolved().endpoint)) return null;
+        resolved().counters.tableHits++;
+        final int row = table.row((Vertex) start.get());
+        final Object value = row < 0 ? null : table.value(row, 0);
+        return value == null ? null : predicted(start.get(), key, value, 0);
     }
 
     private void answerFromTable(final Traverser.Admin<Element> start, final Consumer<Traverser.Admin<E>> out) {

@@ -74,6 +74,7 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
         for (final Traversal.Admin<?, ?> part : tree)
             for (final Step<?, ?> step : List.copyOf(part.getSteps()))
                 if (isMarked(step)) rewrite(step, part, properties, links);
+        tree.forEach(ModulatorRewrite::apply);
     }
 
     private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal,
