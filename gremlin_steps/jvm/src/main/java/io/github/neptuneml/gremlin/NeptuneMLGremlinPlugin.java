@@ -91,6 +91,11 @@ public final class NeptuneMLGremlinPlugin implements GremlinPlugin {
             return this;
         }
 
+        public Builder maxRequestMib(final int mebibytes) {
+            settings.maxRequestMib(mebibytes);
+            return this;
+        }
+
         public Builder cachedAnswers(final int answers) {
             settings.cachedAnswers(answers);
             return this;

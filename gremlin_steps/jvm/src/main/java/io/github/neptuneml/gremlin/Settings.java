@@ -24,6 +24,7 @@ public final class Settings {
     private final List<URI> allowedUrls;
     private final int tableLimitMib;
     private final int pinReuseMillis;
+    private final int maxRequestMib;
     private final int cachedAnswers;
 
     private Settings(final Builder builder) {
@@ -34,6 +35,7 @@ public final class Settings {
                 .map(url -> baseUrl("allowedUrls", url)).collect(Collectors.toUnmodifiableList());
         tableLimitMib = builder.number("tableLimitMib", builder.tableLimitMib, 256);
         pinReuseMillis = builder.number("pinReuseMillis", builder.pinReuseMillis, 1000);
+        maxRequestMib = builder.number("maxRequestMib", builder.maxRequestMib, 32);
         cachedAnswers = builder.number("cachedAnswers", builder.cachedAnswers, 200_000);
     }
 
@@ -65,6 +67,11 @@ public final class Settings {
     /** For how many milliseconds an endpoint's description is used without asking the service whether it changed. */
     public int pinReuseMillis() {
         return pinReuseMillis;
+    }
+
+    /** How large a request to a worker may be, in MiB; inductive batches shrink to it. */
+    public int maxRequestMib() {
+        return maxRequestMib;
     }
 
     /** How many answers of one version of an endpoint are kept, beside its tables; 0 for none. */
@@ -99,6 +106,7 @@ public final class Settings {
         private List<String> allowedUrls;
         private Integer tableLimitMib;
         private Integer pinReuseMillis;
+        private Integer maxRequestMib;
         private Integer cachedAnswers;
 
         private Builder() {
@@ -136,6 +144,11 @@ public final class Settings {
 
         public Builder pinReuseMillis(final int milliseconds) {
             pinReuseMillis = milliseconds;
+            return this;
+        }
+
+        public Builder maxRequestMib(final int mebibytes) {
+            maxRequestMib = mebibytes;
             return this;
         }
 

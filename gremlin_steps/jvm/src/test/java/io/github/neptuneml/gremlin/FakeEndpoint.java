@@ -27,6 +27,8 @@ public final class FakeEndpoint {
     private final Map<String, List<Object[]>> answers = new LinkedHashMap<>();
     private Double threshold;
     private List<String> addresses;
+    private ObjectNode inductive;
+    private final Map<String, byte[]> idTables = new LinkedHashMap<>();
     private byte[] table;
     private long tableBytes;
     private Path tablePath = Path.of("");
@@ -70,6 +72,28 @@ public final class FakeEndpoint {
         return this;
     }
 
+    /** Can be asked inductively, with these fan-outs; {@link #reads} says what it reads. */
+    public FakeEndpoint inductive(final int... fanouts) {
+        inductive = MAPPER.createObjectNode().put("maxNewCandidates", 3);
+        for (final int fanout : fanouts) inductive.withArray("fanouts").add(fanout);
+        inductive.putObject("nodes");
+        inductive.putArray("edges");
+        return this;
+    }
+
+    public FakeEndpoint reads(final String label, final String... keys) {
+        final ArrayNode list = ((ObjectNode) inductive.path("nodes")).putArray(label);
+        for (final String key : keys) list.add(key);
+        return this;
+    }
+
+    public FakeEndpoint reads(final String[] edge, final String... keys) {
+        final ArrayNode list = inductive.withArray("edges").addObject()
+                .put("from", edge[0]).put("label", edge[1]).put("to", edge[2]).putArray("properties");
+        for (final String key : keys) list.add(key);
+        return this;
+    }
+
     /** Other workers than the fake service itself. */
     public FakeEndpoint addresses(final List<String> urls) {
         addresses = urls;
@@ -110,6 +134,12 @@ public final class FakeEndpoint {
         return this;
     }
 
+    /** Has a table that says that the model knows these vertices of a label. */
+    public FakeEndpoint knows(final String label, final String... known) {
+        idTables.put(label, TableBytes.ofIds(known));
+        return this;
+    }
+
     /** The table lies there too. */
     public FakeEndpoint tabledAt(final Path path) {
         tablePath = path;
@@ -117,7 +147,7 @@ public final class FakeEndpoint {
     }
 
     byte[] table(final String label) {
-        return label.equals(target.path("label").asText()) ? table : null;
+        return idTables.containsKey(label) ? idTables.get(label) : label.equals(target.path("label").asText()) ? table : null;
     }
 
     ObjectNode description(final String serviceUrl, final String version) {
@@ -127,10 +157,12 @@ public final class FakeEndpoint {
         description.set("target", target);
         description.putObject("schema").set("nodes", nodes);
         final ArrayNode tables = description.putArray("tables");
+        idTables.forEach((label, file) -> tables.addObject().put("label", label).put("bytes", file.length).put("path", ""));
         if (table != null)
             tables.addObject().put("label", target.path("label").asText()).put("bytes", tableBytes).put("path", tablePath.toString());
         if (threshold == null) description.putNull("threshold");
         else description.put("threshold", threshold);
+        description.set("inductive", inductive);
         final ArrayNode list = description.putArray("addresses");
         if (!status.equals("InService") && !status.equals("Updating")) return description;
         for (final String address : addresses == null ? List.of(serviceUrl) : addresses) list.add(address);

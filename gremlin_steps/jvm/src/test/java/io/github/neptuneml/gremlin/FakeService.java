@@ -6,6 +6,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -18,6 +20,7 @@ import java.util.concurrent.Executors;
 import org.apache.tinkerpop.shaded.jackson.databind.JsonNode;
 import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
 import org.apache.tinkerpop.shaded.jackson.databind.node.ArrayNode;
+import org.apache.tinkerpop.shaded.jackson.databind.node.MissingNode;
 import org.apache.tinkerpop.shaded.jackson.databind.node.ObjectNode;
 
 /**
@@ -40,6 +43,20 @@ public final class FakeService implements AutoCloseable {
 
         public JsonNode parameters() {
             return body.path("data").path("globalParameters");
+        }
+
+        /** What an inductive request says of vertices of a label; missing if it has none. */
+        public JsonNode nodes(final String label) {
+            for (final JsonNode nodes : body.path("data").path("subgraph").path("nodes"))
+                if (nodes.path("type").asText().equals(label)) return nodes;
+            return MissingNode.getInstance();
+        }
+
+        /** The messages of an inductive request along an edge label; missing if it has none. */
+        public JsonNode messages(final String label, final boolean reverse) {
+            for (final JsonNode edges : body.path("data").path("subgraph").path("edges"))
+                if (edges.path("label").asText().equals(label) && edges.path("reverse").asBoolean() == reverse) return edges;
+            return MissingNode.getInstance();
         }
 
         /** The items, one by one. */
@@ -202,8 +219,17 @@ public final class FakeService implements AutoCloseable {
                 .filter(one -> one.versions.contains(version)).findFirst().orElse(null);
         if (endpoint == null) return Canned.error(409, "ConstraintViolationException", "another version");
         final ObjectNode answer = MAPPER.createObjectNode().put("endpoint", endpoint.name).put("artifactVersion", version);
+        if (request.body.path("mode").asText().equals("embed")) return embeddings(request, answer);
         endpoint.answer(request, version, answer.putObject("columns"));
         return new Canned(200, answer.toString());
+    }
+
+    /** Two numbers per item: its place and the number of items. */
+    private static Canned embeddings(final Request request, final ObjectNode answer) {
+        final int items = request.items().size();
+        final ByteBuffer rows = ByteBuffer.allocate(2 * Float.BYTES * items).order(ByteOrder.LITTLE_ENDIAN);
+        for (int item = 0; item < items; item++) rows.putFloat(item).putFloat(items);
+        return new Canned(200, answer.put("width", 2).put("embeddings", rows.array()).toString());
     }
 
     private static String authorization(final HttpExchange exchange) {

@@ -75,7 +75,7 @@ class PluginTest {
     @Test
     void hasABuilderAndNoInstance() {
         assertTrue(Arrays.stream(NeptuneMLGremlinPlugin.class.getMethods()).noneMatch(method -> method.getName().equals("instance")));
-        for (final String setting : List.of("serviceUrl", "serviceToken", "endpoint", "allowedUrls", "tableLimitMib", "pinReuseMillis"))
+        for (final String setting : List.of("serviceUrl", "serviceToken", "endpoint", "allowedUrls", "tableLimitMib", "pinReuseMillis", "maxRequestMib"))
             assertTrue(Arrays.stream(NeptuneMLGremlinPlugin.Builder.class.getMethods())
                     .anyMatch(method -> method.getName().equals(setting) && method.getParameterCount() == 1), setting);
     }
@@ -83,7 +83,7 @@ class PluginTest {
     @Test
     void settingsComeFromOutsideWhereTheConfigurationIsSilent() {
         final Map<String, String> outside = Map.of("serviceUrl", "http://elsewhere:9000/", "endpoint", "e", "serviceToken", "",
-                "allowedUrls", "http://a:1, http://b:2", "tableLimitMib", "8", "pinReuseMillis", "0");
+                "allowedUrls", "http://a:1, http://b:2", "tableLimitMib", "8", "pinReuseMillis", "0", "maxRequestMib", "5");
         final Settings settings = new Settings.Builder(outside::get).endpoint("given").create();
         assertEquals("http://elsewhere:9000", settings.serviceUrl().toString());
         assertEquals("given", settings.endpoint().orElseThrow());
@@ -91,6 +91,7 @@ class PluginTest {
         assertEquals(2, settings.allowedUrls().size());
         assertEquals(8, settings.tableLimitMib());
         assertEquals(0, settings.pinReuseMillis());
+        assertEquals(5, settings.maxRequestMib());
     }
 
     @Test
@@ -98,6 +99,7 @@ class PluginTest {
         final Settings settings = new Settings.Builder(name -> null).create();
         assertEquals(Settings.DEFAULT_SERVICE_URL, settings.serviceUrl().toString());
         assertEquals(1000, settings.pinReuseMillis());
+        assertEquals(32, settings.maxRequestMib());
         assertTrue(settings.endpoint().isEmpty() && settings.allowedUrls().isEmpty());
     }
 
@@ -109,7 +111,7 @@ class PluginTest {
 
     @ParameterizedTest
     @CsvSource({"serviceUrl, 127.0.0.1:8183", "serviceUrl, ftp://host", "serviceUrl, http://user@host", "serviceUrl, http://",
-        "allowedUrls, 'x y'", "pinReuseMillis, -1", "tableLimitMib, many"})
+        "allowedUrls, 'x y'", "pinReuseMillis, -1", "maxRequestMib, 1.5", "tableLimitMib, many"})
     void wrongSettingsAreNamed(final String name, final String value) {
         final IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class,
                 () -> new Settings.Builder(Map.of(name, value)::get).create());

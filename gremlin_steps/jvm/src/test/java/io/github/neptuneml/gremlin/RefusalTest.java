@@ -129,9 +129,11 @@ class RefusalTest extends PredictionTest {
                 row(invalid, "takes a text", g -> g.V(1).values("a").with(CLASSIFICATION).with(NeptuneML.IAM_ROLE_ARN, 5)),
                 row(missing, "needs the key", g -> g.V(1).group().by(__.values().with(REGRESSION))),
                 row(missing, "edge label", g -> g.V(1).coalesce(__.out().with(PREDICTION).hasLabel("x"), __.identity())),
-                // not built
-                row(unsupported, "not supported by this release", g -> g.V(1).values("a").with(CLASSIFICATION).with(INDUCTIVE_INFERENCE)),
-                row(unsupported, "not supported by this release", g -> g.with(INDUCTIVE_INFERENCE).V(1)),
+                // a model that cannot be asked so
+                row(unsupported, "leave the predicate out", g -> g.with(ENDPOINT, "country").V(1).values("country").with(CLASSIFICATION).with(INDUCTIVE_INFERENCE)),
+                row(unsupported, "leave the predicate out", g -> g.with(ENDPOINT, "links").with(INDUCTIVE_INFERENCE).V(1).out("created").with(PREDICTION).hasLabel("software")),
+                row(invalid, "'Neptune#ml.inductiveInference' takes nothing, true or false", g -> g.V(1).values("country").with(CLASSIFICATION).with(INDUCTIVE_INFERENCE, "yes")),
+                row(invalid, "'Neptune#ml.deterministic' takes nothing, true or false", g -> g.with(NeptuneML.DETERMINISTIC, 1).V(1)),
                 row(unsupported, "criterion of SubgraphStrategy", g -> g.withStrategies(SubgraphStrategy.build()
                         .vertices(__.<Vertex>start().values("a").with(CLASSIFICATION).is("b")).create()).V(1)),
                 // endpoint and query do not fit (decision 20)

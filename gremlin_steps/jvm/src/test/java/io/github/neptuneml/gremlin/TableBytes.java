@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -26,6 +27,11 @@ public final class TableBytes {
         final List<Object> classes = answers.values().stream().flatMap(List::stream).map(answer -> answer[0])
                 .distinct().collect(Collectors.toList());
         return write("classes", classes, Math.min(classes.size(), LARGEST_K), answers);
+    }
+
+    /** A table that says which ids a model knows. */
+    public static byte[] ofIds(final String... ids) {
+        return write("ids", List.of(), 0, Arrays.stream(ids).collect(Collectors.toMap(id -> id, id -> List.of())));
     }
 
     private static byte[] write(final String kind, final List<Object> classes, final int ranks, final Map<String, List<Object[]>> answers) {
@@ -50,7 +56,7 @@ public final class TableBytes {
         if (!classes.isEmpty()) json.set("classes", MAPPER.valueToTree(new ArrayList<>(classes)));
         final byte[] text = json.toString().getBytes(StandardCharsets.UTF_8);
         final byte[] padded = new byte[(text.length + 7) / 8 * 8];
-        java.util.Arrays.fill(padded, (byte) ' ');
+        Arrays.fill(padded, (byte) ' ');
         System.arraycopy(text, 0, padded, 0, text.length);
         return padded;
     }

@@ -4,6 +4,7 @@ import io.github.neptuneml.gremlin.wire.Answer;
 import io.github.neptuneml.gremlin.wire.Invocation;
 import io.github.neptuneml.gremlin.wire.Labels;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -27,18 +28,20 @@ final class LinkAnswers {
     private final String vertexLabel;
     private final boolean tails;
     private final boolean nameTypes;
+    private final NewCandidates newCandidates;
     private final Map<Vertex, Set<String>> joined = new LinkedHashMap<>();
     private final Map<Vertex, List<Map.Entry<Vertex, Double>>> answers = new HashMap<>();
     private final Map<String, Vertex> visible = new HashMap<>();
     private final Set<String> judged = new LinkedHashSet<>();
 
     LinkAnswers(final Resolved resolved, final String edgeLabel, final String vertexLabel, final boolean tails,
-                final boolean nameTypes) {
+                final boolean nameTypes, final NewCandidates newCandidates) {
         this.resolved = resolved;
         this.edgeLabel = edgeLabel;
         this.vertexLabel = vertexLabel;
         this.tails = tails;
         this.nameTypes = nameTypes;
+        this.newCandidates = newCandidates;
     }
 
     boolean knows(final Vertex vertex) {
@@ -55,7 +58,7 @@ final class LinkAnswers {
 
     /** Asks until every vertex has as many answers as there can be. */
     void fill(final Function<Collection<Object>, Map<String, Vertex>> lookup) {
-        final int most = resolved.endpoint.count(vertexLabel);
+        final int most = (int) Math.min(Integer.MAX_VALUE, (long) resolved.endpoint.count(vertexLabel) + newCandidates.size());
         List<Vertex> open = new ArrayList<>(joined.keySet());
         for (int topk = Math.min(resolved.limit, most); !open.isEmpty(); topk = grown(topk, most)) {
             final List<List<Answer>> ranked = ask(open, topk);
@@ -72,10 +75,19 @@ final class LinkAnswers {
     }
 
     private List<List<Answer>> ask(final List<Vertex> open, final int topk) {
+        if (!resolved.isInductive) return resolved.ask(invocation(open, topk));
+        return resolved.inductive().links(vertex -> question(vertex, topk), open, batch -> newCandidates.addTo(invocation(batch, topk)));
+    }
+
+    private Invocation invocation(final List<Vertex> open, final int topk) {
         final Invocation invocation = Invocation.ofLinks(edgeLabel, vertexLabel, tails, topk);
         for (final Vertex vertex : open)
             invocation.addEnd(vertex, nameTypes ? Labels.onWire(vertex.label()) : null, joined.get(vertex));
-        return resolved.ask(invocation);
+        return invocation;
+    }
+
+    private Object question(final Vertex vertex, final int topk) {
+        return Arrays.asList(edgeLabel, vertexLabel, tails, topk, resolved.threshold, joined.get(vertex), newCandidates.ids());
     }
 
     /** Looks up, in one query, the candidates that were not seen before. */

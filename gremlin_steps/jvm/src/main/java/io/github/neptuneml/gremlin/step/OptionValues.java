@@ -3,6 +3,7 @@ package io.github.neptuneml.gremlin.step;
 import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
 import java.math.BigDecimal;
+import java.util.Map;
 
 /** The values that predicates take; anything else is refused with the predicate's name. */
 final class OptionValues {
@@ -40,6 +41,11 @@ final class OptionValues {
     static boolean flag(final String predicate, final Object value) {
         if (value instanceof Boolean) return (Boolean) value;
         throw Failure.WRONG_VALUE.with(predicate, "nothing, true or false", shown(value));
+    }
+
+    /** Null where the predicate is absent. */
+    static Boolean flagIn(final Map<String, Object> options, final String predicate) {
+        return options.containsKey(predicate) ? (Boolean) flag(predicate, options.get(predicate)) : null;
     }
 
     private static String shown(final Object value) {

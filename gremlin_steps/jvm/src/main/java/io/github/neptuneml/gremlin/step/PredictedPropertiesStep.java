@@ -82,7 +82,7 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
 
     private TableAnswers table(final Resolved resolved) {
         if (isTableSought) return table;
-        table = TableAnswers.of(resolved);
+        table = resolved.isInductive ? null : TableAnswers.of(resolved);
         origin = XxHash64.of(resolved.endpoint.name() + "\0" + resolved.endpoint.version(), 0);
         isTableSought = true;
         return table;
@@ -145,7 +145,9 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
             asked.add(start.get());
         }
         int item = 0;
-        for (final List<Answer> answer : resolved.ask(invocation)) answers.put(asked.get(item++), answer);
+        final List<List<Answer>> given = resolved.isInductive
+                ? resolved.inductive().properties(asked, withScores || options().scoreLabel != null) : resolved.ask(invocation);
+        for (final List<Answer> answer : given) answers.put(asked.get(item++), answer);
         return answers;
     }
 

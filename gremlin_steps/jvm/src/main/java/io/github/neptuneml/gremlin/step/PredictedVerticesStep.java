@@ -69,7 +69,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
     void answer(final List<Traverser.Admin<Vertex>> batch, final Resolved resolved, final Consumer<Traverser.Admin<Vertex>> out) {
         final Set<String> inputLabels = inputLabels(resolved);
         final LinkAnswers answers = new LinkAnswers(resolved, Labels.onWire(edgeLabel), Labels.onWire(vertexLabel),
-                direction == Direction.OUT, inputLabels.size() > 1);
+                direction == Direction.OUT, inputLabels.size() > 1, resolved.newCandidates(vertexLabel));
         for (final Traverser.Admin<?> start : batch) {
             if (!(start.get() instanceof Vertex)) throw notAnElement(start.get());
             final Vertex vertex = (Vertex) start.get();

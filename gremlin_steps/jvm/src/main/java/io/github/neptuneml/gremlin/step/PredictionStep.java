@@ -99,8 +99,21 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
         final List<Traverser.Admin<S>> batch = new ArrayList<>();
         batch.add(starts.next());
         while (batch.size() < batchSize && starts.hasNext()) batch.add(starts.next());
-        if (!oneByOne) batchSize = Math.min(GROWTH * batchSize, LookAheadStep.LARGEST_BATCH);
+        if (!oneByOne) batchSize = Math.min(GROWTH * batchSize, largestBatch());
         return batch;
+    }
+
+    private int largestBatch() {
+        return isInductive() ? InductiveAnswers.LARGEST_BATCH : LookAheadStep.LARGEST_BATCH;
+    }
+
+    /** Whether answers come from the graph as it is now, and not from what was computed before. */
+    private boolean isInductive() {
+        return resolved != null ? resolved.isInductive : options.isInductive(source());
+    }
+
+    private SourceOptions source() {
+        return SourceOptions.of(TraversalHelper.getRootTraversal(traversal).getStrategies());
     }
 
     /** At first execution, not before: explain() applies strategies one at a time, without the source's options. */
@@ -117,7 +130,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
     /** Whether looking ahead pays: not where the endpoint cannot be used, which only a query that needs it may say. */
     final boolean isAsking() {
         try {
-            return runs.keepsAnswers() && needsAsking(resolved());
+            return (isInductive() ? resolved().keepsAnswers() : runs.keepsAnswers()) && needsAsking(resolved());
         } catch (final NeptuneMLException e) {
             return false;
         }
@@ -210,13 +223,13 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
     public String toString() {
         final List<Object> parts = new ArrayList<>(Arrays.asList(question()));
         parts.add("endpoint=" + runs.endpointName(endpoint()).orElse("?"));
-        parts.add("batch=" + (oneByOne ? "1" : "1.." + LookAheadStep.LARGEST_BATCH));
-        parts.add("mode=transductive");
+        parts.add("batch=" + (oneByOne ? "1" : "1.." + largestBatch()));
+        parts.add("mode=" + (isInductive() ? "inductive" : "transductive"));
         return StringFactory.stepString(this, parts.toArray());
     }
 
     private String endpoint() {
         if (options.endpoint != null) return options.endpoint;
-        return SourceOptions.of(TraversalHelper.getRootTraversal(traversal).getStrategies()).endpoint;
+        return source().endpoint;
     }
 }

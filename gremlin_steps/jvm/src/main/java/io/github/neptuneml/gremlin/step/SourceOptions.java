@@ -15,6 +15,9 @@ public final class SourceOptions {
     final Integer limit;
     final Object threshold;
     final long evaluationTimeoutMillis;
+    final Boolean inductive;
+    final Boolean deterministic;
+    final Boolean refresh;
 
     private SourceOptions(final Map<String, Object> options) {
         endpoint = options.containsKey(NeptuneML.ENDPOINT)
@@ -24,6 +27,9 @@ public final class SourceOptions {
                 ? OptionValues.threshold(options.get(NeptuneML.THRESHOLD)) : null;
         if (options.containsKey(NeptuneML.IAM_ROLE_ARN))
             OptionValues.text(NeptuneML.IAM_ROLE_ARN, options.get(NeptuneML.IAM_ROLE_ARN));
+        inductive = OptionValues.flagIn(options, NeptuneML.INDUCTIVE_INFERENCE);
+        deterministic = OptionValues.flagIn(options, NeptuneML.DETERMINISTIC);
+        refresh = OptionValues.flagIn(options, NeptuneML.DISABLE_INDUCTIVE_INFERENCE_METADATA_CACHE);
         final Object timeout = options.get(EVALUATION_TIMEOUT);
         evaluationTimeoutMillis = timeout instanceof Number ? ((Number) timeout).longValue() : 0;
     }

@@ -80,7 +80,6 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     private static void rewrite(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal,
                                 final PropertiesRewrite properties, final LinkRewrite links) {
         final Map<String, Object> predicates = Traversals.predicates(step);
-        refuseInductive(predicates);
         if (predicates.isEmpty()) refuseKeys(step);
         else if (step instanceof PropertiesStep) properties.apply((PropertiesStep<?>) step, predicates, traversal);
         else if (step instanceof VertexStep) links.apply((VertexStep<?>) step, predicates, traversal);
@@ -140,7 +139,6 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     private static void checkOptions(final Map<String, Object> options, final TraversalStrategies strategies) {
         options.keySet().stream().filter(NeptuneML::isPredicate)
                 .forEach(predicate -> Predicates.require(predicate, Place.SOURCE, "g"));
-        refuseInductive(options);
         SourceOptions.of(strategies);
     }
 
@@ -153,10 +151,5 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
                 .ifPresent(step -> {
                     throw Failure.ACCESS_CRITERION.with(step);
                 });
-    }
-
-    private static void refuseInductive(final Map<String, Object> predicates) {
-        final Object wanted = predicates.get(NeptuneML.INDUCTIVE_INFERENCE);
-        if (wanted != null && !Boolean.FALSE.equals(wanted)) throw Failure.NOT_BUILT.with(NeptuneML.INDUCTIVE_INFERENCE);
     }
 }

@@ -41,7 +41,7 @@ final class DescriptionReader {
                 nodes(root.path("schema").path("nodes")),
                 root.path("threshold").isNumber() ? root.path("threshold").doubleValue() : null,
                 tables(root.path("tables")),
-                new WorkerPool(addresses(root.path("addresses")), root.path("token").asText("")));
+                new WorkerPool(addresses(root.path("addresses")), root.path("token").asText("")), inductive(root.path("inductive")));
     }
 
     private static Map<String, EndpointDescription.TableReference> tables(final JsonNode tables) {
@@ -71,6 +71,31 @@ final class DescriptionReader {
             byLabel.put(text(node, "label"), new EndpointDescription.NodeLabel(
                     node.path("idType").asText("String"), node.path("count").asInt(0)));
         return Map.copyOf(byLabel);
+    }
+
+    /** Null where the model cannot be asked so. */
+    private static InductiveSchema inductive(final JsonNode schema) {
+        if (!schema.isObject()) return null;
+        final List<Integer> fanouts = new ArrayList<>();
+        for (final JsonNode fanout : schema.path("fanouts")) fanouts.add(integer(fanout, "fanouts"));
+        final Map<String, List<String>> nodes = new HashMap<>();
+        schema.path("nodes").fields().forEachRemaining(node -> nodes.put(node.getKey(), texts(node.getValue())));
+        final List<InductiveSchema.EdgeType> edges = new ArrayList<>();
+        for (final JsonNode edge : schema.path("edges"))
+            edges.add(new InductiveSchema.EdgeType(text(edge, "from"), text(edge, "label"), text(edge, "to"),
+                    texts(edge.path("properties")), edges.size()));
+        return new InductiveSchema(fanouts, nodes, edges, integer(schema.path("maxNewCandidates"), "maxNewCandidates"));
+    }
+
+    private static int integer(final JsonNode node, final String name) {
+        if (!node.canConvertToInt() || !node.isIntegralNumber()) throw new IllegalArgumentException("'" + name + "' is no whole number");
+        return node.asInt();
+    }
+
+    private static List<String> texts(final JsonNode list) {
+        final List<String> texts = new ArrayList<>();
+        for (final JsonNode text : list) texts.add(text.asText());
+        return List.copyOf(texts);
     }
 
     private static List<URI> addresses(final JsonNode addresses) {

@@ -3,6 +3,7 @@ package io.github.neptuneml.gremlin.wire;
 import io.github.neptuneml.gremlin.failure.Failure;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -68,13 +69,14 @@ public final class EndpointDescription {
     final Map<String, NodeLabel> nodes;
     final Double threshold;
     final Map<String, TableReference> tables;
+    private final InductiveSchema inductive;
     private volatile WorkerPool workers;
     private volatile VersionMemory memory = new VersionMemory();
 
     EndpointDescription(final EndpointReference reference, final String version, final Task task, final String property,
                         final String dataType, final String nodeLabel, final List<Relation> relations,
                         final Map<String, NodeLabel> nodes, final Double threshold, final Map<String, TableReference> tables,
-                        final WorkerPool workers) {
+                        final WorkerPool workers, final InductiveSchema inductive) {
         this.reference = reference;
         this.version = version;
         this.task = task;
@@ -86,6 +88,7 @@ public final class EndpointDescription {
         this.threshold = threshold;
         this.tables = tables;
         this.workers = workers;
+        this.inductive = inductive;
     }
 
     WorkerPool workers() {
@@ -111,6 +114,10 @@ public final class EndpointDescription {
         return reference.name();
     }
 
+    public EndpointReference reference() {
+        return reference;
+    }
+
     public String version() {
         return version;
     }
@@ -132,6 +139,11 @@ public final class EndpointDescription {
     /** The predicted relations of an edge task. */
     public List<Relation> relations() {
         return relations;
+    }
+
+    /** What an inductive answer reads; absent where the model cannot be asked so. */
+    public Optional<InductiveSchema> inductive() {
+        return Optional.ofNullable(inductive);
     }
 
     /** The threshold tuned on validation data, if the model has one. */

@@ -44,10 +44,10 @@ final class EndpointDirectory {
         this.reuseNanos = reuseMillis * 1_000_000L;
     }
 
-    EndpointDescription describe(final EndpointReference reference, final long budgetMillis) {
+    EndpointDescription describe(final EndpointReference reference, final boolean fresh, final long budgetMillis) {
         final Entry known = entries.get(reference);
         final long now = System.nanoTime();
-        if (known != null && now - known.checkedNanos < reuseNanos) return known.description;
+        if (!fresh && known != null && now - known.checkedNanos < reuseNanos) return known.description;
         try {
             final Entry current = ask(reference, known, now, Math.min(budgetMillis, LONGEST_WAIT_MILLIS));
             return entries.merge(reference, current, EndpointDirectory::succeed).description;

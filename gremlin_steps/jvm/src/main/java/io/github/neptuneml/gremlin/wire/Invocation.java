@@ -6,7 +6,10 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
 import org.apache.tinkerpop.gremlin.structure.Edge;
@@ -29,6 +32,9 @@ public final class Invocation {
     private boolean tails;
     private Object threshold;
     private boolean score;
+    private boolean embed;
+    private final List<JsonPart> edgeProperties = new ArrayList<>();
+    private final Map<String, JsonPart> parts = new LinkedHashMap<>();
 
     private Invocation(final Task task, final int topk, final List<Item> items, final String... members) {
         this.task = task;
@@ -58,6 +64,20 @@ public final class Invocation {
         return invocation;
     }
 
+    /** Asks for the embeddings of vertices of one label. */
+    public static Invocation ofEmbeddings(final String nodeType) {
+        final Invocation invocation = new Invocation(Task.LINK_PREDICTION, 1, new ArrayList<>(), "nodeId");
+        invocation.predictedType = nodeType;
+        invocation.embed = true;
+        return invocation;
+    }
+
+    /** Adds a member to {@code data}: {@code subgraph} or {@code newCandidates}. */
+    public Invocation with(final String member, final JsonPart part) {
+        parts.put(member, part);
+        return this;
+    }
+
     /** Leaves out what scores lower; a number, {@code "tuned"} or null for no threshold. */
     public Invocation threshold(final Object numberOrTuned) {
         threshold = numberOrTuned;
@@ -75,6 +95,12 @@ public final class Invocation {
     }
 
     public void addEdge(final Edge edge) {
+        addEdge(edge, null);
+    }
+
+    /** @param properties what the model reads of the edge, or null */
+    public void addEdge(final Edge edge, final JsonPart properties) {
+        edgeProperties.add(properties);
         items.add(new Item(Set.of(), String.valueOf(edge.outVertex().id()), String.valueOf(edge.inVertex().id()),
                 String.valueOf(edge.id())));
     }
@@ -123,19 +149,33 @@ public final class Invocation {
         return task;
     }
 
+    /** Whether it carries a part of the graph. */
+    boolean isInductive() {
+        return !parts.isEmpty();
+    }
+
     boolean wantsScores() {
         return score || task == Task.LINK_PREDICTION;
     }
 
-    byte[] toJson(final String artifactVersion, final long deadlineMillis) {
-        final ByteArrayOutputStream bytes = new ByteArrayOutputStream(256 + 32 * items.size());
+    /**
+     * Encodes the request.
+     *
+     * @throws RequestTooLarge if that takes more bytes than allowed
+     */
+    byte[] toJson(final String artifactVersion, final long deadlineMillis, final long mostBytes) {
+        final ByteArrayOutputStream bytes = new BoundedBytes(256 + 32 * items.size(), mostBytes);
         try (JsonGenerator json = JSON.createGenerator(bytes)) {
             json.writeStartObject();
             json.writeStringField("version", "v1");
-            json.writeStringField("mode", task != Task.LINK_PREDICTION ? "predict" : tails ? "predict_tail" : "predict_head");
+            json.writeStringField("mode", mode());
             json.writeObjectFieldStart("data");
             writeParameters(json, artifactVersion, deadlineMillis);
             writeItems(json);
+            for (final Map.Entry<String, JsonPart> part : parts.entrySet()) {
+                json.writeFieldName(part.getKey());
+                part.getValue().write(json);
+            }
             json.writeEndObject();
             json.writeEndObject();
         } catch (final IOException e) {
@@ -144,13 +184,19 @@ public final class Invocation {
         return bytes.toByteArray();
     }
 
+    private String mode() {
+        if (embed) return "embed";
+        return task != Task.LINK_PREDICTION ? "predict" : tails ? "predict_tail" : "predict_head";
+    }
+
     private void writeParameters(final JsonGenerator json, final String artifactVersion, final long deadlineMillis)
             throws IOException {
         json.writeObjectFieldStart("globalParameters");
         if (property != null) json.writeStringField("property", property);
         if (edgeType != null) json.writeStringField("edgeType", edgeType);
-        if (predictedType != null) json.writeStringField(tails ? "tailNodeType" : "headNodeType", predictedType);
-        if (!task.isRegression()) json.writeNumberField("topk", topk);
+        if (embed) json.writeStringField("nodeType", predictedType);
+        else if (predictedType != null) json.writeStringField(tails ? "tailNodeType" : "headNodeType", predictedType);
+        if (!task.isRegression() && !embed) json.writeNumberField("topk", topk);
         if (threshold instanceof Double) json.writeNumberField("threshold", (Double) threshold);
         else if (threshold != null) json.writeStringField("threshold", threshold.toString());
         if (score) json.writeBooleanField("score", true);
@@ -165,6 +211,7 @@ public final class Invocation {
         json.writeObjectFieldStart("items");
         for (int member = 0; member < members.length; member++) writeMember(json, member);
         if (items.stream().anyMatch(item -> !item.exclude.isEmpty())) writeExclude(json);
+        if (edgeProperties.stream().anyMatch(Objects::nonNull)) writeEdgeProperties(json);
         json.writeEndObject();
     }
 
@@ -172,6 +219,15 @@ public final class Invocation {
         if (!items.isEmpty() && items.stream().allMatch(item -> item.texts[member] == null)) return;
         json.writeArrayFieldStart(members[member]);
         for (final Item item : items) json.writeString(item.texts[member]);
+        json.writeEndArray();
+    }
+
+    private void writeEdgeProperties(final JsonGenerator json) throws IOException {
+        json.writeArrayFieldStart("properties");
+        for (final JsonPart properties : edgeProperties) {
+            if (properties == null) json.writeNull();
+            else properties.write(json);
+        }
         json.writeEndArray();
     }
 

@@ -23,20 +23,31 @@ final class WorkerClient {
 
     private final Http http;
     private final EndpointDirectory directory;
+    private final long mostBytes;
     private final AnswerReader reader = new AnswerReader();
 
-    WorkerClient(final Http http, final EndpointDirectory directory) {
+    /** @param mostBytes how large a request may be */
+    WorkerClient(final Http http, final EndpointDirectory directory, final long mostBytes) {
         this.http = http;
         this.directory = directory;
+        this.mostBytes = mostBytes;
     }
 
     List<List<Answer>> invoke(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
                               final Counters counters) {
+        return reader.read(ask(endpoint, asked, deadline, counters), endpoint, asked);
+    }
+
+    List<byte[]> embed(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline, final Counters counters) {
+        return Embeddings.read(ask(endpoint, asked, deadline, counters), endpoint, asked.size());
+    }
+
+    private byte[] ask(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline, final Counters counters) {
         counters.items += asked.size();
         HttpResponse<byte[]> response = askWorkers(endpoint, asked, deadline, counters);
         if (response == null && hasMoved(endpoint, deadline)) response = askWorkers(endpoint, asked, deadline, counters);
         if (response == null) response = askService(endpoint, asked, deadline, counters);
-        return answers(response, endpoint, asked);
+        return checked(response, endpoint, asked);
     }
 
     /** Null where none of them can answer, but another may. */
@@ -85,7 +96,8 @@ final class WorkerClient {
     private HttpResponse<byte[]> post(final URI url, final String token, final EndpointDescription endpoint,
                                       final Invocation asked, final Deadline deadline, final Counters counters) throws IOException {
         final long left = deadline.leftMillis();
-        final byte[] body = asked.toJson(endpoint.version, Math.max(1, left - Math.min(LONGEST_GRACE_MILLIS, left / 10)));
+        final long workers = Math.max(1, left - Math.min(LONGEST_GRACE_MILLIS, left / 10));
+        final byte[] body = asked.toJson(endpoint.version, workers, asked.isInductive() ? mostBytes : Long.MAX_VALUE);
         final HttpRequest.Builder request = HttpRequest.newBuilder(url)
                 .timeout(Duration.ofMillis(left))
                 .header("Content-Type", "application/json")
@@ -106,8 +118,9 @@ final class WorkerClient {
         }
     }
 
-    private List<List<Answer>> answers(final HttpResponse<byte[]> response, final EndpointDescription endpoint, final Invocation asked) {
-        if (response.statusCode() == 200) return reader.read(response.body(), endpoint, asked);
+    private byte[] checked(final HttpResponse<byte[]> response, final EndpointDescription endpoint, final Invocation asked) {
+        if (response.statusCode() == 200) return response.body();
+        if (response.statusCode() == 413 && asked.isInductive()) throw new RequestTooLarge("the worker takes");
         if (response.statusCode() == 404) directory.forget(endpoint.reference);
         throw ErrorBody.read(response).asInvocationFailure(endpoint);
     }

@@ -1,12 +1,14 @@
 package io.github.neptuneml.gremlin.wire;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.neptuneml.gremlin.Settings;
 import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,7 +22,9 @@ class DescriptionReaderTest {
             + " 'target': { 'element': 'node', 'label': 'airport', 'property': 'country', 'dataType': 'String', 'multiLabel': false },"
             + " 'schema': { 'nodes': [ { 'label': 'airport', 'idType': 'Integer', 'count': 3504 } ],"
             + "             'edges': [ { 'from': 'airport', 'label': 'route', 'to': 'airport', 'count': 50637 } ] },"
-            + " 'threshold': 0.41, 'modes': ['transductive'], 'table': null,"
+            + " 'threshold': 0.41, 'modes': ['transductive', 'inductive'],"
+            + " 'inductive': { 'fanouts': [10, 5], 'nodes': { 'airport': ['runways', 'elev'] },"
+            + " 'edges': [ { 'from': 'airport', 'label': 'route', 'to': 'airport', 'properties': ['dist'] } ], 'maxNewCandidates': 1000 },"
             + " 'addresses': ['http://127.0.0.1:41873'], 'token': 't' }";
 
     private static EndpointDescription read(final String json) {
@@ -42,6 +46,25 @@ class DescriptionReaderTest {
     }
 
     @Test
+    void readsWhatAnInductiveAnswerReads() {
+        final InductiveSchema schema = read(DOCUMENTED).inductive().orElseThrow();
+        assertEquals(List.of(10, 5), schema.fanouts());
+        assertEquals(List.of("runways", "elev"), schema.properties("airport"));
+        assertTrue(schema.knows("airport") && !schema.knows("country"));
+        assertEquals(List.of("dist"), schema.type("airport", "route", "airport").properties);
+        assertNull(schema.type("airport", "route", "country"));
+        assertNull(schema.type("airport", "contains", "airport"));
+        assertEquals(1000, schema.maxNewCandidates());
+        assertEquals(Set.of(List.of("runways", "elev"), List.of("dist")), schema.propertyKeys());
+    }
+
+    @Test
+    void aModelMayKnowOnlyWhatItWasTrainedWith() {
+        for (final String none : List.of("'inductive': null", "'modes': ['transductive']"))
+            assertTrue(read(DOCUMENTED.replaceAll("'inductive': \\{.*'maxNewCandidates': 1000 }", none)).inductive().isEmpty());
+    }
+
+    @Test
     void readsLinkPrediction() {
         final EndpointDescription description = read("{'status': 'InService', 'version': 'v', 'task': 'link_prediction', 'addresses': [],"
                 + " 'target': {'element': 'edge', 'edges': [{'from': 'user', 'label': 'rated', 'to': 'movie'}, {'from': 'critic', 'label': 'rated', 'to': 'movie'}]}}");
@@ -54,7 +77,11 @@ class DescriptionReaderTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "[]", "no json", "{'status': 'InService'}",
+    @ValueSource(strings = {
+        "{'status': 'InService', 'version': 'v', 'task': 'node_regression', 'target': {'element': 'node', 'label': 'a', 'property': 'p'}, 'inductive': {'fanouts': ['x'], 'maxNewCandidates': 1}}",
+        "{'status': 'InService', 'version': 'v', 'task': 'node_regression', 'target': {'element': 'node', 'label': 'a', 'property': 'p'}, 'inductive': {'fanouts': [1]}}",
+        "{'status': 'InService', 'version': 'v', 'task': 'node_regression', 'target': {'element': 'node', 'label': 'a', 'property': 'p'}, 'inductive': {'fanouts': [1], 'edges': [{}], 'maxNewCandidates': 1}}",
+        "", "[]", "no json", "{'status': 'InService'}",
         "{'status': 'InService', 'version': 'v', 'task': 'poetry'}",
         "{'status': 'InService', 'version': 'v', 'task': 'node_class', 'target': {'element': 'node', 'label': 'a', 'property': 'p'}}",
         "{'status': 'InService', 'version': 'v', 'task': 'link_prediction', 'target': {'element': 'edge', 'edges': [{'from': 'a', 'label': 'b'}]}}",

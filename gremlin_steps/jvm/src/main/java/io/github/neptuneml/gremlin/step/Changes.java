@@ -1,0 +1,31 @@
+package io.github.neptuneml.gremlin.step;
+
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.tinkerpop.gremlin.process.traversal.Step;
+import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.step.LambdaHolder;
+import org.apache.tinkerpop.gremlin.process.traversal.step.Mutating;
+import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
+
+/** Whether a query may change the graph while it runs. */
+final class Changes {
+
+    /** By name, because they have no interface that says it, or are of one release only. */
+    private static final Set<String> NAMES = Set.of("CallStep", "IoStep");
+
+    private Changes() {
+    }
+
+    static boolean in(final Traversal.Admin<?, ?> root) {
+        final AtomicBoolean changes = new AtomicBoolean();
+        TraversalHelper.applyTraversalRecursively(traversal -> {
+            if (traversal.getSteps().stream().anyMatch(Changes::may)) changes.set(true);
+        }, root);
+        return changes.get();
+    }
+
+    private static boolean may(final Step<?, ?> step) {
+        return step instanceof Mutating || step instanceof LambdaHolder || NAMES.contains(step.getClass().getSimpleName());
+    }
+}
