@@ -27,13 +27,15 @@ public final class TableFile {
      * Reads a table; its entries stay in the buffer.
      *
      * @param file the whole file, from position 0
+     * @param limitBytes how much memory the table may take, its index included
      * @param conversion of a class to the property's type
      * @throws IOException if it is no such file; the message says where
      */
-    public static PredictionTable read(final ByteBuffer file, final Function<JsonNode, Object> conversion) throws IOException {
+    public static PredictionTable read(final ByteBuffer file, final long limitBytes,
+                                       final Function<JsonNode, Object> conversion) throws IOException {
         final ByteBuffer buffer = file.duplicate().order(ByteOrder.LITTLE_ENDIAN);
         try {
-            return new Reader(buffer, conversion).read();
+            return new Reader(buffer, limitBytes, conversion).read();
         } catch (final RuntimeException e) {
             throw new IOException(e.getMessage() == null ? e.toString() : e.getMessage());
         }
@@ -41,10 +43,12 @@ public final class TableFile {
 
     private static final class Reader {
         private final ByteBuffer file;
+        private final long limitBytes;
         private final Function<JsonNode, Object> conversion;
 
-        Reader(final ByteBuffer file, final Function<JsonNode, Object> conversion) {
+        Reader(final ByteBuffer file, final long limitBytes, final Function<JsonNode, Object> conversion) {
             this.file = file;
+            this.limitBytes = limitBytes;
             this.conversion = conversion;
         }
 
@@ -59,6 +63,8 @@ public final class TableFile {
             final long expected = SIZES_END + header + WORD * (rows + (long) rows * ranks);
             if (header % WORD != 0 || file.capacity() != expected)
                 throw new IllegalArgumentException("it has " + file.capacity() + " bytes instead of " + expected);
+            if (RowIndex.bytes(rows) + file.capacity() > limitBytes)
+                throw new IllegalArgumentException("with its index it is larger than 'tableLimitMib' allows");
             return table(rows, ranks, header);
         }
 

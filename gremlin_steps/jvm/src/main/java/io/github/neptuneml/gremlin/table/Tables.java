@@ -27,8 +27,13 @@ public final class Tables {
         /** How large the file is said to be. */
         long bytes();
 
-        /** @throws IOException if there is no usable table */
-        PredictionTable load() throws IOException;
+        /**
+         * Loads the table.
+         *
+         * @param limitBytes how much memory it may take, its index included
+         * @throws IOException if there is no usable table
+         */
+        PredictionTable load(long limitBytes) throws IOException;
     }
 
     /** The place of one table. */
@@ -77,8 +82,7 @@ public final class Tables {
     private PredictionTable load(final Slot slot, final String name, final Source source) {
         try {
             if (source.bytes() > limitBytes) throw new IOException("it is larger than 'tableLimitMib' allows");
-            final PredictionTable table = source.load();
-            if (table.bytes() > limitBytes) throw new IOException("with its index it is larger than 'tableLimitMib' allows");
+            final PredictionTable table = source.load(limitBytes);
             take(slot, table);
             return table;
         } catch (final IOException e) {

@@ -39,10 +39,10 @@ final class TableSource implements Tables.Source {
     }
 
     @Override
-    public PredictionTable load() throws IOException {
+    public PredictionTable load(final long limitBytes) throws IOException {
         if (told.bytes < 0 || told.bytes > Integer.MAX_VALUE) throw new IOException(told.bytes + " bytes cannot be read");
         final ByteBuffer mapped = isHere() ? map() : null;
-        final PredictionTable table = TableFile.read(mapped != null ? mapped : fetch(),
+        final PredictionTable table = TableFile.read(mapped != null ? mapped : fetch(), limitBytes,
                 json -> ValueType.convert(json, endpoint.dataType));
         if (table.kind() != expected()) throw new IOException("it holds " + table.kind() + " for " + endpoint.task);
         return table;

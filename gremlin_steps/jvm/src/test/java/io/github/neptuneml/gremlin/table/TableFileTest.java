@@ -24,13 +24,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Tables as the worker's side writes them, and files that are none. */
 class TableFileTest {
     private static final Path GOLDEN = Path.of("..", "..", "tests", "golden", "table");
+    private static final long LIMIT_BYTES = 1 << 20;
 
     private static byte[] golden(final String name) throws IOException {
         return Files.readAllBytes(GOLDEN.resolve(name + ".bin"));
     }
 
     private static PredictionTable read(final byte[] file) throws IOException {
-        return TableFile.read(ByteBuffer.wrap(file), JsonNode::asText);
+        return TableFile.read(ByteBuffer.wrap(file), LIMIT_BYTES, JsonNode::asText);
     }
 
     @ParameterizedTest
@@ -128,7 +129,15 @@ class TableFileTest {
     }
 
     @Test
+    void aTableThatIsTooLargeWithItsIndexIsNotBuilt() throws IOException {
+        final byte[] file = golden("values");
+        final long needed = file.length + RowIndex.bytes(4);
+        assertEquals(needed, TableFile.read(ByteBuffer.wrap(file), needed, JsonNode::asText).bytes());
+        assertThrows(IOException.class, () -> TableFile.read(ByteBuffer.wrap(file), needed - 1, JsonNode::asText));
+    }
+
+    @Test
     void aConversionThatFailsMakesItNoTable() {
-        assertThrows(IOException.class, () -> TableFile.read(ByteBuffer.wrap(golden("classes")), json -> Integer.valueOf(json.asText())));
+        assertThrows(IOException.class, () -> TableFile.read(ByteBuffer.wrap(golden("classes")), LIMIT_BYTES, json -> Integer.valueOf(json.asText())));
     }
 }
