@@ -330,6 +330,16 @@ class InductiveTest extends PredictionTest {
     }
 
     @Test
+    void theEndpointsTableIsNotAsked() {
+        service.with(model(FakeEndpoint.node("tabled", "node_class", "person", "country", "String"), 10).answer("1", "US", 0.9).tabled());
+        country(inductive("tabled").V(1)).iterate();
+        inductive("tabled").V(1).project("c").by(__.values("country").with(CLASSIFICATION)).iterate();
+        assertEquals(List.of(1, 1), batches());
+        country(g("tabled").V(1)).iterate();
+        assertEquals(2, service.requests.size(), "the table answers where the graph as it is now is not asked for");
+    }
+
+    @Test
     void nothingIsKeptFromOneQueryToTheNext() {
         country(inductive("country").V(1)).iterate();
         country(inductive("country").V(1)).iterate();

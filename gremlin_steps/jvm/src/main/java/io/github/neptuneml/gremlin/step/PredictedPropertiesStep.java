@@ -82,7 +82,7 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
 
     private TableAnswers table(final Resolved resolved) {
         if (isTableSought) return table;
-        table = resolved.isInductive ? null : TableAnswers.of(resolved);
+        table = TableAnswers.of(resolved);
         origin = XxHash64.of(resolved.endpoint.name() + "\0" + resolved.endpoint.version(), 0);
         isTableSought = true;
         return table;

@@ -17,7 +17,7 @@ final class TableAnswers {
 
     /** Null where no table, or none with as many answers as are wanted, is at hand. */
     static TableAnswers of(final Resolved resolved) {
-        if (resolved.endpoint.nodeLabel() == null) return null;
+        if (resolved.isInductive || resolved.endpoint.nodeLabel() == null) return null;
         final PredictionTable table = resolved.table(resolved.endpoint.nodeLabel());
         if (table == null || !table.covers(resolved.limit)) return null;
         return new TableAnswers(table, Math.min(resolved.limit, table.ranks()), resolved.lowestScore());
