@@ -4,11 +4,15 @@ Vectors are lists of (rows, d), one per node type in the schema's order; message
 relation in `TrainingData.relations`.
 """
 
+import errno
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -295,3 +299,15 @@ def _decoder(described: Described, hp: Hyperparameters, outputs: int) -> NodeDec
     if described.task is Task.LINK_PREDICTION:
         return LinkDecoder(hp.num_hidden, counts)
     return EdgeDecoder(hp.num_hidden, outputs, counts[0])
+
+
+def save_weights(model: Model, path: Path) -> None:
+    """Write a model's weights as safetensors.
+
+    Raises:
+        OSError: the file cannot be written; safetensors reports that as an error of its own.
+    """
+    try:
+        save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, path)
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error)) from None

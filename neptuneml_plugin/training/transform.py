@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from neptuneml_plugin.artifacts import (
@@ -44,7 +44,7 @@ from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, predict, training_edges
 from neptuneml_plugin.training.links import EdgeIndex
 from neptuneml_plugin.training.message_passing import MessageGraph
-from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model, Vectors
+from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model, Vectors, save_weights
 
 _PACKAGES = ("neptuneml-plugin", "torch", "dgl", "numpy", "scikit-learn", "safetensors")
 
@@ -78,7 +78,7 @@ def write_artifact(folder: Path, training: Path, source: Path, data: TrainingDat
     _check_schema(record, data)
     model, unseen = load_model(record, training, source, data)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, folder / WEIGHTS)
+    save_weights(model, folder / WEIGHTS)
     if (source / ENCODERS).is_file():
         shutil.copyfile(source / ENCODERS, folder / ENCODERS)
     for position in range(len(data.counts)):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from neptuneml_plugin.artifacts import METRICS_LOG, TRIAL, TRIALS, WEIGHTS, TrialRecord, write_record
 from neptuneml_plugin.stage import Progress, silent
@@ -20,6 +19,7 @@ from neptuneml_plugin.training.data import SPLITS, TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, calibrate, tune_threshold
 from neptuneml_plugin.training.hpo import Search, SearchSpace
 from neptuneml_plugin.training.loop import Goal, Trainer
+from neptuneml_plugin.training.models import save_weights
 from neptuneml_plugin.training.tasks import Answer
 
 
@@ -87,7 +87,7 @@ def run_trial(
         threshold=tune_threshold(evaluator, fit.model),
         calibration=calibrate(evaluator, fit.model) if is_ranking else None,
     )
-    save_file({name: value.cpu().contiguous() for name, value in fit.model.state_dict().items()}, folder / WEIGHTS)
+    save_weights(fit.model, folder / WEIGHTS)
     write_record(folder / TRIAL, record)
     return record
 

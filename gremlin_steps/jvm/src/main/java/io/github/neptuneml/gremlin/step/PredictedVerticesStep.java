@@ -4,6 +4,7 @@ import io.github.neptuneml.gremlin.NeptuneML;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.wire.Labels;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -24,6 +25,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
     private final String vertexLabel;
     private final Traversal.Admin<Object, Vertex> uncompiled;
     private Traversal.Admin<Object, Vertex> candidates;
+    private Traversal.Admin<Object, Vertex> lookup;
     private Traversal.Admin<Object, Vertex> neighbours;
 
     /**
@@ -76,10 +78,16 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
             if (inputLabels.contains(Labels.onWire(vertex.label())) && !answers.knows(vertex))
                 answers.add(vertex, neighbours == null ? Set.of() : VertexLookup.joined(neighbours, start));
         }
-        answers.fill(ids -> VertexLookup.visible(candidates, ids, batch.get(0)));
+        answers.fill(ids -> visible(ids, batch.get(0)));
         for (final Traverser.Admin<Vertex> start : batch)
             for (final Map.Entry<Vertex, Double> predicted : answers.of(start.get()))
                 out.accept(split(start, predicted.getKey(), predicted.getValue()));
+    }
+
+    private Map<String, Vertex> visible(final Collection<Object> ids, final Traverser.Admin<?> start) {
+        if (ids.isEmpty()) return Map.of();
+        if (lookup == null) lookup = VertexLookup.compiled(uncompiled.clone(), ids, candidates);
+        return VertexLookup.visible(lookup, ids, start);
     }
 
     @Override
@@ -100,6 +108,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
     public PredictedVerticesStep clone() {
         final PredictedVerticesStep clone = (PredictedVerticesStep) super.clone();
         clone.candidates = candidates.isLocked() ? VertexLookup.compiled(uncompiled.clone(), candidates) : candidates.clone();
+        clone.lookup = null;
         clone.neighbours = neighbours == null ? null : neighbours.clone();
         return clone;
     }

@@ -27,19 +27,13 @@ import org.apache.tinkerpop.gremlin.structure.Vertex;
  */
 final class VertexLookup {
 
-    /**
-     * Stands in for the ids until they are known: a V() without ids would swallow a criterion on ids ({@code hasId}),
-     * which would then be lost with the ids that it was taken for.
-     */
-    private static final String ID_TO_COME = "";
-
     private VertexLookup() {
     }
 
     /** {@code V(…).has(criteria)}, the ids to be filled in by {@link #visible}. */
     static Traversal.Admin<Object, Vertex> candidates(final List<HasContainer> criteria) {
         final Traversal.Admin<Object, Vertex> child = anonymous();
-        child.addStep((Step) new GraphStep<>(child, Vertex.class, false, ID_TO_COME));
+        child.addStep((Step) new GraphStep<>(child, Vertex.class, false));
         child.addStep((Step) new HasStep<>(child, criteria.toArray(new HasContainer[0])));
         return child;
     }
@@ -69,20 +63,32 @@ final class VertexLookup {
         return (Traversal.Admin<Object, Vertex>) (Traversal.Admin<?, ?>) __.start().asAdmin();
     }
 
+    /**
+     * The same look-up of certain ids, compiled with them: a V() without ids would swallow a criterion on ids
+     * ({@code hasId}), which would then be lost when other ids are filled in.
+     */
+    static Traversal.Admin<Object, Vertex> compiled(final Traversal.Admin<Object, Vertex> fresh, final Collection<Object> ids,
+                                                    final Traversal.Admin<Object, Vertex> as) {
+        lookup(fresh).addIds(ids.toArray());
+        return compiled(fresh, as);
+    }
+
     /** The vertices with these ids that the query may see, by their ids' text. */
     static Map<String, Vertex> visible(final Traversal.Admin<Object, Vertex> candidates, final Collection<Object> ids,
                                        final Traverser.Admin<?> start) {
         final Map<String, Vertex> visible = new HashMap<>();
-        if (ids.isEmpty()) return visible;
-        final GraphStep<?, ?> lookup = (GraphStep<?, ?>) (Step) candidates.getStartStep();
-        lookup.clearIds();
-        lookup.addIds(ids.toArray());
+        lookup(candidates).clearIds();
+        lookup(candidates).addIds(ids.toArray());
         prepare(candidates, start);
         while (candidates.hasNext()) {
             final Vertex vertex = candidates.next();
             visible.put(vertex.id().toString(), vertex);
         }
         return visible;
+    }
+
+    private static GraphStep<?, ?> lookup(final Traversal.Admin<Object, Vertex> candidates) {
+        return (GraphStep<?, ?>) (Step) candidates.getStartStep();
     }
 
     /** The ids, as text, of the vertices that are joined to the traverser's. */
