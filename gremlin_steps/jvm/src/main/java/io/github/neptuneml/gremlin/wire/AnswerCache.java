@@ -46,6 +46,9 @@ final class AnswerCache {
 
     /** An answer, or null once whoever asked has failed. */
     private static final class Pending extends CompletableFuture<List<Answer>> {
+        boolean hasFailed() {
+            return isDone() && join() == null;
+        }
     }
 
     private final int limit;
@@ -115,13 +118,15 @@ final class AnswerCache {
         }
     }
 
+    /** One that has failed may still be found, or be moved from old to young just now, and is nobody's promise any more. */
     private Pending claim(final Key key, final Pending fresh) {
+        final Pending known = young.get(key);
+        if (known != null && !known.hasFailed()) return known;
         final Pending older = old.get(key);
-        final Pending candidate = older == null ? fresh : older;
-        final Pending known = young.putIfAbsent(key, candidate);
-        if (known != null) return known;
-        if (older != null) weigh(weight(key.item, older.getNow(List.of())));
-        return candidate;
+        final Pending candidate = older == null || older.hasFailed() ? fresh : older;
+        final Pending claimed = young.merge(key, candidate, (found, mine) -> found.hasFailed() ? mine : found);
+        if (claimed == older && claimed.isDone() && !claimed.hasFailed()) weigh(weight(key.item, claimed.join()));
+        return claimed;
     }
 
     private static int weight(final Item item, final List<Answer> answers) {

@@ -7,12 +7,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.github.neptuneml.gremlin.failure.NeptuneMLException.TimeLimitExceededException;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Random;
 import java.util.Set;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedException;
 import org.apache.tinkerpop.gremlin.structure.T;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
@@ -28,6 +35,7 @@ class AnswerCacheTest {
     private final TinkerGraph graph = TinkerGraph.open();
     private final AnswerCache cache = new AnswerCache(LIMIT);
     private final Counters counters = new Counters();
+    private final List<Vertex> people = IntStream.range(0, 5).mapToObj(this::vertex).collect(Collectors.toList());
     /** The sizes of the batches that were asked for. */
     private final List<Integer> batches = new CopyOnWriteArrayList<>();
 
@@ -44,6 +52,10 @@ class AnswerCacheTest {
 
     private List<List<Answer>> worker(final Invocation missing) {
         batches.add(missing.size());
+        return answersTo(missing);
+    }
+
+    private static List<List<Answer>> answersTo(final Invocation missing) {
         final List<List<Answer>> answers = new ArrayList<>();
         for (int i = 0; i < missing.size(); i++) answers.add(List.of(new Answer("of " + missing.item(i).texts[0], 0.5)));
         return answers;
@@ -167,6 +179,45 @@ class AnswerCacheTest {
         assertEquals(List.of("of 2", "of 3"), second.get());
         assertTrue(first.outcome.handle((answers, failure) -> failure instanceof IllegalStateException).get());
         assertEquals(List.of(1, 1), batches);
+    }
+
+    /** The cache turns over all the time, also while something is asked for that then fails. */
+    @Test
+    void failuresAndTurningGenerationsLeaveNothingBehind() throws Exception {
+        final AnswerCache tiny = new AnswerCache(6);
+        final ExecutorService threads = Executors.newFixedThreadPool(4);
+        try {
+            final List<Callable<Integer>> runs = new ArrayList<>();
+            for (int thread = 0; thread < 4; thread++) {
+                final Random random = new Random(thread);
+                runs.add(() -> askOftenOfAWorkerThatFails(tiny, random));
+            }
+            for (final Future<Integer> run : threads.invokeAll(runs)) assertTrue(run.get() > 0);
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
+    private int askOftenOfAWorkerThatFails(final AnswerCache tiny, final Random random) {
+        int answered = 0;
+        for (int i = 0; i < 30_000; i++) {
+            final Invocation asked = Invocation.ofLinks("knows", "person", true, 1);
+            final Set<String> ids = new LinkedHashSet<>();
+            while (ids.size() < 2) ids.add(String.valueOf(random.nextInt(5)));
+            ids.forEach(id -> asked.addEnd(people.get(Integer.parseInt(id)), null, Set.of()));
+            try {
+                final List<String> answers = texts(tiny.answers(asked, new Deadline("e", 10_000), new Counters(), missing -> {
+                    Thread.yield();
+                    if (random.nextBoolean()) throw new IllegalStateException("died");
+                    return answersTo(missing);
+                }));
+                assertEquals(ids.stream().map(id -> "of " + id).collect(Collectors.toList()), answers);
+                answered++;
+            } catch (final IllegalStateException e) {
+                assertEquals("died", e.getMessage());
+            }
+        }
+        return answered;
     }
 
     @Test
