@@ -90,11 +90,30 @@ class TableTest extends PredictionTest {
     }
 
     @Test
-    void aFileOnThisMachineIsMapped(@TempDir final Path folder) throws IOException {
+    void aFileOnThisMachineIsRead(@TempDir final Path folder) throws IOException {
         final FakeEndpoint endpoint = country().tabled();
         final Path file = Files.write(folder.resolve("table.bin"), endpoint.table("person"));
         assertFromTable(endpoint.tabledAt(file));
         assertEquals(List.of(), service.tableRanges);
+    }
+
+    /** Whoever writes another model into the same folder changes no running query, and kills no JVM. */
+    @Test
+    void aFileThatChangesLaterChangesNoAnswer(@TempDir final Path folder) throws IOException {
+        final FakeEndpoint endpoint = country().tabled();
+        final byte[] table = endpoint.table("person");
+        final Path file = Files.write(folder.resolve("table.bin"), table);
+        service.with(endpoint.tabledAt(file));
+        final GraphTraversalSource g = g("country");
+        assertEquals(List.of("US", "FR"), countries(g));
+        Arrays.fill(table, 64, table.length, (byte) 3);
+        Files.write(file, table);
+        assertEquals(List.of("US", "FR"), countries(g), "overwritten");
+        Files.write(file, new byte[0]);
+        assertEquals(List.of("US", "FR"), countries(g), "cut off");
+        Files.delete(file);
+        assertEquals(List.of("US", "FR"), countries(g), "deleted");
+        assertEquals(0, service.requests.size() + service.tableRanges.size());
     }
 
     @Test

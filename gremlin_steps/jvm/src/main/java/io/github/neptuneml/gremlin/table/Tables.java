@@ -1,5 +1,6 @@
 package io.github.neptuneml.gremlin.table;
 
+import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import java.io.IOException;
 import java.util.Collections;
 import java.util.Comparator;
@@ -32,6 +33,7 @@ public final class Tables {
          *
          * @param limitBytes how much memory it may take, its index included
          * @throws IOException if there is no usable table
+         * @throws NeptuneMLException if it does not come in time
          */
         PredictionTable load(long limitBytes) throws IOException;
     }
@@ -85,7 +87,7 @@ public final class Tables {
             final PredictionTable table = source.load(limitBytes);
             take(slot, table);
             return table;
-        } catch (final IOException e) {
+        } catch (final IOException | NeptuneMLException e) {
             fail(slot, name, e);
             return null;
         } finally {
@@ -107,7 +109,7 @@ public final class Tables {
         }
     }
 
-    private static void fail(final Slot slot, final String name, final IOException reason) {
+    private static void fail(final Slot slot, final String name, final Exception reason) {
         synchronized (slot) {
             if (!slot.failed) LOG.warn("the table of {} is not used, its answers are asked for instead: {}", name, reason.getMessage());
             slot.failed = true;

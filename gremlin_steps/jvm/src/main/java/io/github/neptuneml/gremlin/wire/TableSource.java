@@ -9,13 +9,15 @@ import java.net.InetAddress;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 
-/** Where an endpoint's table comes from: the file itself where it is on this machine, else blocks of it over HTTP. */
+/**
+ * Where an endpoint's table comes from: the file where it is on this machine, else blocks of it over HTTP. It is read and
+ * not mapped, because what is checked once must not change later: a mapped file that is cut off would fail every query.
+ */
 final class TableSource implements Tables.Source {
     private static final int BLOCK_BYTES = 1 << 22;
 
@@ -41,8 +43,8 @@ final class TableSource implements Tables.Source {
     @Override
     public PredictionTable load(final long limitBytes) throws IOException {
         if (told.bytes < 0 || told.bytes > Integer.MAX_VALUE) throw new IOException(told.bytes + " bytes cannot be read");
-        final ByteBuffer mapped = isHere() ? map() : null;
-        final PredictionTable table = TableFile.read(mapped != null ? mapped : fetch(), limitBytes,
+        final ByteBuffer file = isHere() ? read() : null;
+        final PredictionTable table = TableFile.read(file != null ? file : fetch(), limitBytes,
                 json -> ValueType.convert(json, endpoint.dataType));
         if (table.kind() != expected()) throw new IOException("it holds " + table.kind() + " for " + endpoint.task);
         return table;
@@ -58,13 +60,13 @@ final class TableSource implements Tables.Source {
         return InetAddress.getByName(endpoint.reference.service().getHost()).isLoopbackAddress();
     }
 
-    private ByteBuffer map() {
+    /** Null where there is no such file. */
+    private ByteBuffer read() {
         try {
             final Path path = Path.of(told.path);
-            if (!Files.isReadable(path) || Files.size(path) != told.bytes) return null;
-            try (FileChannel file = FileChannel.open(path)) {
-                return file.map(FileChannel.MapMode.READ_ONLY, 0, told.bytes);
-            }
+            if (!Files.isRegularFile(path) || Files.size(path) != told.bytes) return null;
+            final byte[] bytes = Files.readAllBytes(path);
+            return bytes.length == told.bytes ? ByteBuffer.wrap(bytes) : null;
         } catch (final IOException | InvalidPathException e) {
             return null;
         }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.github.neptuneml.gremlin.failure.NeptuneMLException.TimeLimitExceededException;
 import java.io.IOException;
 import java.nio.LongBuffer;
 import java.util.ArrayList;
@@ -95,6 +96,18 @@ class TablesTest {
                 throw new IOException("it is not there");
             }), WAIT_MILLIS));
         assertNull(get(tables, slot, 10));
+        assertEquals(1, loads.get());
+    }
+
+    /** A load has a part of the query's time; the rest is for asking. */
+    @Test
+    void aLateLoadIsAFailureOfTheTableAndNotOfTheQuery() {
+        final Tables tables = new Tables(100);
+        final Tables.Slot slot = new Tables.Slot();
+        for (int i = 0; i < 2; i++)
+            assertNull(tables.get(slot, "t", source(10, () -> {
+                throw new TimeLimitExceededException("too late");
+            }), WAIT_MILLIS));
         assertEquals(1, loads.get());
     }
 
