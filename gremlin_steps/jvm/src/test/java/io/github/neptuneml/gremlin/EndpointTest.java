@@ -71,12 +71,13 @@ class EndpointTest extends PredictionTest {
                 service.descriptions.stream().map(request -> request.path).collect(Collectors.toList()));
     }
 
-    @Test
-    void aVersionThatIsGoneFailsTheQuery() {
+    @ParameterizedTest
+    @ValueSource(ints = {400, 409})
+    void aVersionThatIsGoneFailsTheQuery(final int status) {
         final Traversal<?, Object> query = ask(g("versioned"));
         query.next();
-        service.workersSay(FakeService.Canned.error(409, "ConstraintViolationException", "versioned-2 is here"));
-        service.serviceSays(FakeService.Canned.error(409, "ConstraintViolationException", "no worker has it"));
+        service.workersSay(FakeService.Canned.error(status, "ConstraintViolationException", "versioned-2 is here"));
+        service.serviceSays(FakeService.Canned.error(status, "ConstraintViolationException", "no worker has it"));
         assertTrue(assertThrows(ConstraintViolationException.class, query::toList).getMessage().contains("run the query again"));
     }
 

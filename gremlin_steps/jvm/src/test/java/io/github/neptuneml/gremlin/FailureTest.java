@@ -83,6 +83,19 @@ class FailureTest extends PredictionTest {
                 List.of(service.requests.get(0).path, service.requests.get(1).path));
     }
 
+    /** Its code tells a worker of another version from one that refuses the question. */
+    @Test
+    void aWorkerOfAnotherVersionIsBypassed() {
+        service.workersSay(Canned.error(400, "ConstraintViolationException", "another version"));
+        assertEquals("US", g("country").V(1).values("country").with(CLASSIFICATION).next());
+        assertEquals(List.of("/invocations", "/endpoints/country/invocations"),
+                List.of(service.requests.get(0).path, service.requests.get(1).path));
+        service.requests.clear();
+        service.workersSay(Canned.error(400, "InvalidParameterException", "because"));
+        assertThrows(NeptuneMLException.class, () -> g("country").V(1).values("country").with(CLASSIFICATION).iterate());
+        assertEquals(1, service.requests.size());
+    }
+
     @ParameterizedTest
     @CsvSource({
         "400, InvalidParameterException, InvalidParameterException",

@@ -47,9 +47,14 @@ final class ErrorBody {
         return asFailure(reference.name());
     }
 
+    /** Whether a worker, or the service that knows none, does not have the artifact version that is asked for. */
+    boolean saysWrongVersion() {
+        return status == 409 || code.equals("ConstraintViolationException");
+    }
+
     NeptuneMLException asInvocationFailure(final EndpointDescription endpoint) {
         if (status == 404) return Failure.ENDPOINT_NOT_FOUND.with(endpoint.name(), endpoint.reference.service());
-        if (status == 409) return Failure.WRONG_VERSION.with(endpoint.name(), endpoint.version, text);
+        if (saysWrongVersion()) return Failure.WRONG_VERSION.with(endpoint.name(), endpoint.version, text);
         return asFailure(endpoint.name());
     }
 

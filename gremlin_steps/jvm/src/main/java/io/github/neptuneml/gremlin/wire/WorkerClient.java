@@ -57,9 +57,14 @@ final class WorkerClient {
         for (final WorkerPool.Worker worker : pool.leastBusyFirst()) {
             final HttpResponse<byte[]> response = tryWorker(worker, pool.token, endpoint, asked, deadline, counters);
             if (response == null) continue;
-            return ASK_THE_SERVICE.contains(response.statusCode()) ? null : response;
+            return isForTheService(response) ? null : response;
         }
         return null;
+    }
+
+    private static boolean isForTheService(final HttpResponse<byte[]> response) {
+        return ASK_THE_SERVICE.contains(response.statusCode())
+                || response.statusCode() == 400 && ErrorBody.read(response).saysWrongVersion();
     }
 
     /** A restarted worker, or one of a version before the newest, has another address or token. */
