@@ -1,12 +1,12 @@
 package io.github.neptuneml.gremlin;
 
 import java.net.URI;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
@@ -33,10 +33,10 @@ public final class Settings {
         endpoint = builder.text("endpoint", builder.endpoint).orElse(null);
         allowedUrls = builder.urls().stream()
                 .map(url -> baseUrl("allowedUrls", url)).collect(Collectors.toUnmodifiableList());
-        tableLimitMib = builder.number("tableLimitMib", builder.tableLimitMib, 256);
-        pinReuseMillis = builder.number("pinReuseMillis", builder.pinReuseMillis, 1000);
-        maxRequestMib = builder.number("maxRequestMib", builder.maxRequestMib, 32);
-        cachedAnswers = builder.number("cachedAnswers", builder.cachedAnswers, 200_000);
+        tableLimitMib = builder.number("tableLimitMib", builder.tableLimitMib, 256, 0);
+        pinReuseMillis = builder.number("pinReuseMillis", builder.pinReuseMillis, 1000, 0);
+        maxRequestMib = builder.number("maxRequestMib", builder.maxRequestMib, 32, 1);
+        cachedAnswers = builder.number("cachedAnswers", builder.cachedAnswers, 200_000, 0);
     }
 
     /** Where the service listens: scheme, host and port. */
@@ -93,6 +93,8 @@ public final class Settings {
         final boolean http = "http".equals(url.getScheme()) || "https".equals(url.getScheme());
         if (!http || url.getHost() == null || url.getUserInfo() != null)
             throw new IllegalArgumentException(name + ": '" + text + "' is no http URL; it looks like " + DEFAULT_SERVICE_URL);
+        if (!Set.of("", "/").contains(url.getRawPath()) || url.getRawQuery() != null || url.getRawFragment() != null)
+            throw new IllegalArgumentException(name + ": '" + text + "' has more than scheme, host and port; give " + DEFAULT_SERVICE_URL + " or the like");
         return URI.create(url.getScheme() + "://" + url.getRawAuthority());
     }
 
@@ -133,7 +135,9 @@ public final class Settings {
         }
 
         public Builder allowedUrls(final List<String> urls) {
-            allowedUrls = new ArrayList<>(urls);
+            if (urls == null || !((List<?>) urls).stream().allMatch(String.class::isInstance))
+                throw new IllegalArgumentException("allowedUrls: " + urls + " is no list of URLs; they look like " + DEFAULT_SERVICE_URL);
+            allowedUrls = List.copyOf(urls);
             return this;
         }
 
@@ -171,15 +175,15 @@ public final class Settings {
                     .map(text -> Arrays.asList(text.trim().split("[,\\s]+"))).orElse(Collections.emptyList());
         }
 
-        private int number(final String name, final Integer given, final int fallback) {
+        private int number(final String name, final Integer given, final int fallback, final int least) {
             final String text = given != null ? given.toString() : text(name, null).orElse(String.valueOf(fallback));
             try {
                 final int number = Integer.parseInt(text.trim());
-                if (number >= 0) return number;
+                if (number >= least) return number;
             } catch (final NumberFormatException e) {
-                // refused below, together with negative numbers
+                // refused below, together with numbers that are too small
             }
-            throw new IllegalArgumentException(name + ": '" + text + "' is no whole number from 0 up");
+            throw new IllegalArgumentException(name + ": '" + text + "' is no whole number from " + least + " up");
         }
 
         private static String propertyOrEnvironment(final String name) {

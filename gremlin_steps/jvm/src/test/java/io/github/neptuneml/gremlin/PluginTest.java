@@ -5,11 +5,16 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.neptuneml.gremlin.failure.NeptuneMLException.InvalidParameterException;
 import io.github.neptuneml.gremlin.strategy.NeptuneMLStrategy;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.tinkerpop.gremlin.jsr223.GremlinPlugin;
 import org.apache.tinkerpop.gremlin.process.traversal.AnonymousTraversalSource;
 import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategies;
@@ -22,6 +27,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Loading, settings, and how every traversal source gets the strategy. */
 class PluginTest {
@@ -75,9 +81,20 @@ class PluginTest {
     @Test
     void hasABuilderAndNoInstance() {
         assertTrue(Arrays.stream(NeptuneMLGremlinPlugin.class.getMethods()).noneMatch(method -> method.getName().equals("instance")));
-        for (final String setting : List.of("serviceUrl", "serviceToken", "endpoint", "allowedUrls", "tableLimitMib", "pinReuseMillis", "maxRequestMib"))
-            assertTrue(Arrays.stream(NeptuneMLGremlinPlugin.Builder.class.getMethods())
-                    .anyMatch(method -> method.getName().equals(setting) && method.getParameterCount() == 1), setting);
+    }
+
+    @Test
+    void everySettingCanBeSetEverywhere() {
+        final Set<String> settings = Arrays.stream(Settings.class.getDeclaredMethods())
+                .filter(method -> Modifier.isPublic(method.getModifiers()) && !Modifier.isStatic(method.getModifiers()))
+                .map(Method::getName).collect(Collectors.toSet());
+        assertEquals(settings, setters(Settings.Builder.class));
+        assertEquals(settings, setters(NeptuneMLGremlinPlugin.Builder.class));
+    }
+
+    private static Set<String> setters(final Class<?> builder) {
+        return Arrays.stream(builder.getMethods()).filter(method -> method.getParameterCount() == 1 && method.getReturnType() == builder)
+                .map(Method::getName).collect(Collectors.toSet());
     }
 
     @Test
@@ -110,8 +127,31 @@ class PluginTest {
     }
 
     @ParameterizedTest
+    @ValueSource(strings = {"a b", "../x", "http://elsewhere:1/endpoints/x"})
+    void aWrongDefaultEndpointIsRefusedAtStart(final String name) {
+        assertThrows(InvalidParameterException.class, () -> NeptuneMLGremlinPlugin.build().endpoint(name).create());
+        assertFalse(registered(Graph.class));
+    }
+
+    /** What a YAML file may hold in a list. */
+    @Test
+    void allowedUrlsAreTexts() {
+        for (final List<?> urls : Arrays.asList(List.of(8183), Arrays.asList("http://a:1", null), null)) {
+            final IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class, () -> allow(urls), String.valueOf(urls));
+            assertTrue(refusal.getMessage().startsWith("allowedUrls: "), refusal.getMessage());
+        }
+    }
+
+    @SuppressWarnings("unchecked")
+    private static void allow(final List<?> urls) {
+        NeptuneMLGremlinPlugin.build().allowedUrls((List<String>) urls).create();
+    }
+
+    @ParameterizedTest
     @CsvSource({"serviceUrl, 127.0.0.1:8183", "serviceUrl, ftp://host", "serviceUrl, http://user@host", "serviceUrl, http://",
-        "allowedUrls, 'x y'", "pinReuseMillis, -1", "maxRequestMib, 1.5", "tableLimitMib, many"})
+        "allowedUrls, 'x y'", "pinReuseMillis, -1", "maxRequestMib, 1.5", "tableLimitMib, many", "serviceUrl, http://host/behind/a/proxy",
+        "serviceUrl, http://host?a=b", "allowedUrls, http://host/endpoints/x",
+        "maxRequestMib, 0"})
     void wrongSettingsAreNamed(final String name, final String value) {
         final IllegalArgumentException refusal = assertThrows(IllegalArgumentException.class,
                 () -> new Settings.Builder(Map.of(name, value)::get).create());

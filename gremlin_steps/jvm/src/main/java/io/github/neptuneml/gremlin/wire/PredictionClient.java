@@ -17,8 +17,10 @@ public final class PredictionClient {
     private final Tables tables;
     private final Http http = new Http();
 
+    /** @throws io.github.neptuneml.gremlin.failure.NeptuneMLException if the default endpoint's name is wrong */
     public PredictionClient(final Settings settings) {
         this.settings = settings;
+        settings.endpoint().ifPresent(this::reference);
         this.directory = new EndpointDirectory(http, settings.pinReuseMillis());
         this.workers = new WorkerClient(http, directory, settings.maxRequestMib() * 1024L * 1024L);
         this.tables = new Tables(settings.tableLimitMib() * 1024L * 1024L);
