@@ -18,6 +18,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.step.filter.FilterStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.MatchStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.NoOpBarrierStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.sideEffect.ProfileSideEffectStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.sideEffect.SideEffectCapStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.sideEffect.SideEffectStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
 
@@ -83,7 +84,12 @@ public final class Effects {
     }
 
     private static boolean reads(final Step<?, ?> step, final Set<String> keys) {
-        return steps(step).anyMatch(each -> each instanceof Scoping && ((Scoping) each).getScopeKeys().stream().anyMatch(keys::contains));
+        return steps(step).flatMap(Effects::readBy).anyMatch(keys::contains);
+    }
+
+    private static Stream<String> readBy(final Step<?, ?> step) {
+        if (step instanceof SideEffectCapStep) return ((SideEffectCapStep<?, ?>) step).getSideEffectKeys().stream();
+        return step instanceof Scoping ? ((Scoping) step).getScopeKeys().stream() : Stream.empty();
     }
 
     private static Stream<Step<?, ?>> steps(final Step<?, ?> step) {

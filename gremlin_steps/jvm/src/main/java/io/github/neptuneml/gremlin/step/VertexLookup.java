@@ -12,6 +12,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
 import org.apache.tinkerpop.gremlin.process.traversal.step.filter.HasStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.GraphStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.map.TraversalFlatMapStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.VertexStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.HasContainer;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalUtil;
@@ -40,14 +41,20 @@ final class VertexLookup {
 
     /**
      * Compiles a look-up as another one was compiled. A compiled one cannot be cloned: graphs' own V() steps read the ids
-     * of the step that they were made as, not of its clone.
+     * of the step that they were made as, not of its clone. It becomes a child, as the other one is: strategies add to
+     * roots what only a query's results need, for example ReferenceElementStrategy.
      */
     static Traversal.Admin<Object, Vertex> compiled(final Traversal.Admin<Object, Vertex> fresh,
                                                     final Traversal.Admin<Object, Vertex> as) {
-        fresh.setStrategies(as.getStrategies());
-        fresh.setSideEffects(as.getSideEffects());
-        as.getGraph().ifPresent(fresh::setGraph);
-        fresh.applyStrategies();
+        final Traversal.Admin<Object, Vertex> root = anonymous();
+        root.addStep(new TraversalFlatMapStep<>(root, fresh));
+        root.setStrategies(as.getStrategies());
+        root.setSideEffects(as.getSideEffects());
+        as.getGraph().ifPresent(graph -> {
+            root.setGraph(graph);
+            fresh.setGraph(graph);
+        });
+        root.applyStrategies();
         return fresh;
     }
 

@@ -6,6 +6,7 @@ import static io.github.neptuneml.gremlin.differential.Reading.PREDICTED;
 import static io.github.neptuneml.gremlin.differential.Reading.STORED;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.github.neptuneml.gremlin.FakeService;
@@ -23,10 +24,12 @@ import java.util.stream.Stream;
 import org.apache.tinkerpop.gremlin.process.traversal.AnonymousTraversalSource;
 import org.apache.tinkerpop.gremlin.process.traversal.P;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.GraphTraversal;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.GraphTraversalSource;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.PartitionStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.finalization.ReferenceElementStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.optimization.LazyBarrierStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.optimization.ProductiveByStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.verification.ReadOnlyStrategy;
@@ -82,6 +85,8 @@ class DifferentialTest {
         sources.put("vertices of a tenant", g -> g.withStrategies(SubgraphStrategy.build().vertices(__.has("tenant", "a")).create()));
         sources.put("partition", g -> g.withStrategies(PartitionStrategy.build().partitionKey("tenant").readPartitions("a").create()));
         sources.put("some vertices", g -> g.withStrategies(SubgraphStrategy.build().vertices(__.out().count().is(P.neq(4))).create()));
+        sources.put("vertices of a tenant alone", g -> g.withStrategies(SubgraphStrategy.build().vertices(__.has("tenant", "a")).checkAdjacentVertices(false).create()));
+        sources.put("references", g -> g.withStrategies(ReferenceElementStrategy.instance()));
         sources.put("read only, productive by", g -> g.withStrategies(ReadOnlyStrategy.instance(), ProductiveByStrategy.instance()));
         return sources;
     }
@@ -161,6 +166,16 @@ class DifferentialTest {
             final List<Object> first = drained(query);
             final Traversal<?, ?> late = query.asAdmin().clone();
             return List.of(first, drained(early), drained(late));
+        });
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("allForms")
+    void profilingChangesNoEffect(final Form form) {
+        assumeFalse(form.toString().equals("profile side effect") || form.toString().equals("profile inside"), "has a profile already");
+        compare(form, g -> g, query -> {
+            assertTrue(((GraphTraversal<?, ?>) query).profile().next().toString().contains("Step"));
+            return List.of();
         });
     }
 

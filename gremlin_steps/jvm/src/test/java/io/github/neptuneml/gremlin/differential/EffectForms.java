@@ -2,11 +2,17 @@ package io.github.neptuneml.gremlin.differential;
 
 import static io.github.neptuneml.gremlin.differential.Form.of;
 
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.apache.tinkerpop.gremlin.process.traversal.Operator;
 import org.apache.tinkerpop.gremlin.process.traversal.P;
+import org.apache.tinkerpop.gremlin.process.traversal.Pick;
+import org.apache.tinkerpop.gremlin.process.traversal.Scope;
+import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.GraphTraversalSource;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
+import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SeedStrategy;
 import org.apache.tinkerpop.gremlin.structure.T;
 
 /** Forms that change the graph, or keep something on their way, before, after and around what they read. */
@@ -16,7 +22,7 @@ final class EffectForms {
     }
 
     static Stream<Form> all() {
-        return Stream.of(kept(), graph(), nested(), barriers()).flatMap(forms -> forms);
+        return Stream.of(kept(), read(), graph(), nested(), barriers()).flatMap(forms -> forms);
     }
 
     private static Stream<Form> kept() {
@@ -35,6 +41,39 @@ final class EffectForms {
                 of("subgraph", (g, r) -> r.values(g.V(3).outE("borrowed").subgraph("s").inV(), "genre")),
                 of("lambda before", (g, r) -> r.values(g.V().map(t -> t.get()), "genre")),
                 of("lambda after", (g, r) -> r.values(g.V(), "genre").map(t -> t.get().toString().length())));
+    }
+
+    /** Side effects that are read by other steps than where(). */
+    private static Stream<Form> read() {
+        return Stream.of(
+                of("cap read upstream", (g, r) -> r.values(g.withSideEffect("x", new ArrayList<>()).V().has("genre").where(__.cap("x").count(Scope.local).is(P.lt(3))), "genre").local(__.aggregate("x"))),
+                of("cap read upstream of where", (g, r) -> g.withSideEffect("x", new ArrayList<>()).V().where(__.cap("x").count(Scope.local).is(P.lt(3))).where(r.values("genre")).local(__.aggregate("x")).values("name")),
+                of("select read upstream", (g, r) -> r.values(g.withSideEffect("x", new ArrayList<>()).V().where(__.select("x").count(Scope.local).is(P.lt(3))), "genre").local(__.aggregate("x"))),
+                of("select read downstream", (g, r) -> r.values(g.withSideEffect("x", new ArrayList<>()).V(), "genre").local(__.aggregate("x")).where(__.select("x").count(Scope.local).is(P.lt(3)))),
+                of("group side effect by", (g, r) -> g.V().hasLabel("Book").group("m").by(r.values("genre").fold()).by("name").where(__.has("name", "b3")).cap("m")),
+                of("groupCount side effect read upstream", (g, r) -> r.values(g.withSideEffect("x", new HashMap<>()).V().has("genre").where(__.select("x").count(Scope.local).is(P.lt(2))), "genre").groupCount("x")),
+                of("sack of predictions", (g, r) -> g.withSack(0.0).V().has("age").sack(Operator.sum).by(r.values("age")).out("knows").has("age").sack(Operator.sum).by(r.values("age")).sack()),
+                of("sack, then where and limit", (g, r) -> g.withSack(0.0).V().has("age").sack(Operator.sum).by("age").where(r.values("age").is(P.gt(20))).limit(2).sack()),
+                of("where of a sack", (g, r) -> g.withSack(0.0).V().has("age").sack(Operator.sum).by(r.values("age")).where(__.sack().is(P.gt(21))).values("name")),
+                of("coin", (g, r) -> r.values(seeded(g).V().coin(0.5), "genre")),
+                of("coin after", (g, r) -> r.values(seeded(g).V(), "genre").coin(0.5)),
+                of("coin, then where", (g, r) -> seeded(g).V().coin(0.7).where(r.values("genre")).coin(0.7).values("name")),
+                of("coin inside", (g, r) -> seeded(g).V().where(__.and(__.coin(0.6), r.values("genre"))).values("name")),
+                of("sample", (g, r) -> seeded(g).V().where(r.values("genre")).sample(3)),
+                of("sample by", (g, r) -> seeded(g).V().has("age").sample(3).by(r.values("age"))),
+                of("sample inside", (g, r) -> seeded(g).V().hasLabel("Reader").local(r.values(__.out("knows").sample(1), "age"))),
+                of("until loops", (g, r) -> g.V(1).repeat(r.out("knows", "Reader")).until(__.loops().is(2)).path()),
+                of("until either", (g, r) -> g.V(1).repeat(__.out("knows").simplePath()).until(__.or(__.loops().is(3), r.values("age").is(P.gt(22)))).path()),
+                of("emit predicted", (g, r) -> g.V(1).repeat(__.out()).emit(r.values("genre").is("novel")).times(3).path()),
+                of("choose option of predicted", (g, r) -> g.V().hasLabel("Book").choose(r.values("genre")).option("poetry", __.values("name")).option("novel", __.sideEffect(__.local(__.aggregate("x"))).id()).option(Pick.none, __.constant("?"))),
+                of("dedup inside and store", (g, r) -> g.V().has("genre").dedup().by(r.values("genre")).local(__.aggregate("x")).cap("x")),
+                of("tail local", (g, r) -> g.V().hasLabel("Reader").map(r.values(__.out("borrowed"), "genre").fold()).tail(Scope.local, 1)),
+                of("small barriers", (g, r) -> r.values(g.V().barrier(2), "genre").barrier(2).limit(3)),
+                of("small barriers, kept", (g, r) -> r.values(g.V().barrier(2), "genre").barrier(2).local(__.aggregate("x")).limit(3).cap("x")));
+    }
+
+    private static GraphTraversalSource seeded(final GraphTraversalSource g) {
+        return g.withStrategies(SeedStrategy.build().seed(5).create());
     }
 
     private static Stream<Form> graph() {
