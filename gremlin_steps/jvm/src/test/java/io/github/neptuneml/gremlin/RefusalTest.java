@@ -16,6 +16,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.github.neptuneml.gremlin.failure.NeptuneMLException;
+import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.apache.tinkerpop.gremlin.process.traversal.P;
@@ -161,6 +162,22 @@ class RefusalTest extends PredictionTest {
         assertNull(refusal.getCause(), "Gremlin Server would ship the cause's message instead");
         assertEquals(0, service.requests.size());
         assertEquals(6L, graph.traversal().V().count().next());
+    }
+
+    /** A refusal that comes too late leaves TinkerGraph showing the computer's view of itself. */
+    @Test
+    void aRefusedComputerLeavesTheGraphAsItWas() {
+        final List<Function<GraphTraversalSource, Traversal<?, ?>>> queries = List.of(
+                g -> g.withComputer().V().pageRank().values("country").with(CLASSIFICATION),
+                g -> g.withComputer().V().out("created").with(PREDICTION).hasLabel("software"),
+                g -> g.withComputer().V().project("c").by(__.values("country").with(CLASSIFICATION)));
+        for (final Function<GraphTraversalSource, Traversal<?, ?>> query : queries)
+            assertEquals("UnsupportedOperationException", assertThrows(NeptuneMLException.class, () -> query.apply(g("country")).iterate()).code());
+        assertEquals(List.of("US"), g("country").V(1).values("country").with(CLASSIFICATION).toList());
+        assertEquals(6L, g("country").withComputer().V().count().next());
+        g("country").V(1).property("name", "renamed").addE("knows").to(__.V(2)).iterate();
+        assertEquals("renamed", g("country").V(1).values("name").next());
+        assertEquals(List.of(), g("country").V().properties("gremlin.pageRankVertexProgram.pageRank").toList());
     }
 
     @Test

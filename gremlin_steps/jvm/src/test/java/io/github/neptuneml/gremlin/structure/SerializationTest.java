@@ -1,24 +1,36 @@
 package io.github.neptuneml.gremlin.structure;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 
 import io.github.neptuneml.gremlin.table.XxHash64;
-import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
+import io.netty.buffer.Unpooled;
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.Date;
+import java.util.List;
+import java.util.function.UnaryOperator;
 import org.apache.tinkerpop.gremlin.structure.Edge;
 import org.apache.tinkerpop.gremlin.structure.Graph;
 import org.apache.tinkerpop.gremlin.structure.Property;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
 import org.apache.tinkerpop.gremlin.structure.VertexProperty;
+import org.apache.tinkerpop.gremlin.structure.io.Buffer;
+import org.apache.tinkerpop.gremlin.structure.io.binary.GraphBinaryReader;
+import org.apache.tinkerpop.gremlin.structure.io.binary.GraphBinaryWriter;
 import org.apache.tinkerpop.gremlin.structure.io.graphson.GraphSONMapper;
 import org.apache.tinkerpop.gremlin.structure.io.graphson.GraphSONVersion;
+import org.apache.tinkerpop.gremlin.structure.io.graphson.GraphSONXModuleV2;
+import org.apache.tinkerpop.gremlin.structure.io.graphson.GraphSONXModuleV3;
 import org.apache.tinkerpop.gremlin.structure.util.detached.DetachedFactory;
 import org.apache.tinkerpop.gremlin.structure.util.reference.ReferenceFactory;
 import org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerFactory;
+import org.apache.tinkerpop.gremlin.util.ser.NettyBufferFactory;
 import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Predicted properties travel as stored ones do: detached, referenced, in GraphSON. */
 class SerializationTest {
@@ -41,17 +53,48 @@ class SerializationTest {
         assertEquals(edge, ReferenceFactory.detach(mood).element());
     }
 
+    /** What a client gets: the property itself, or inside of what a query made of it. */
+    private void assertTravels(final UnaryOperator<Object> wire) {
+        for (final Object sent : List.of(country, DetachedFactory.detach(country, true), ReferenceFactory.detach(country))) {
+            final VertexProperty<?> read = (VertexProperty<?>) wire.apply(sent);
+            assertEquals(List.of(country.id(), "country", "US"), List.of(read.id(), read.key(), read.value()));
+            assertFalse(read.properties().hasNext(), "nothing was asked for beside it");
+        }
+        for (final Object sent : List.of(mood, DetachedFactory.detach(mood), ReferenceFactory.detach(mood))) {
+            final Property<?> read = (Property<?>) wire.apply(sent);
+            assertEquals(List.of("mood", "calm"), List.of(read.key(), read.value()));
+        }
+        for (final Object value : List.of("US", 29.5, 7L, 7, true, new Date(86_400_000L)))
+            assertEquals(value, ((VertexProperty<?>) wire.apply(new PredictedVertexProperty<>(marko, "k", value, ORIGIN, 0))).value());
+    }
+
+    @ParameterizedTest
+    @EnumSource(value = GraphSONVersion.class, names = {"V2_0", "V3_0"})
+    void graphSon(final GraphSONVersion version) {
+        final ObjectMapper mapper = GraphSONMapper.build().version(version)
+                .addCustomModule(version == GraphSONVersion.V2_0 ? GraphSONXModuleV2.build() : GraphSONXModuleV3.build()).create().createMapper();
+        assertTravels(sent -> {
+            try {
+                return mapper.readValue(mapper.writeValueAsBytes(sent), Object.class);
+            } catch (final IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+    }
+
     @Test
-    void graphSon() throws IOException {
-        final ObjectMapper mapper = GraphSONMapper.build().version(GraphSONVersion.V3_0).create().createMapper();
-        final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        mapper.writeValue(bytes, country);
-        final VertexProperty<?> read = (VertexProperty<?>) mapper.readValue(new ByteArrayInputStream(bytes.toByteArray()), Object.class);
-        assertEquals(country.id(), read.id());
-        assertEquals("US", read.value());
-        bytes.reset();
-        mapper.writeValue(bytes, mood);
-        assertEquals("calm", ((Property<?>) mapper.readValue(new ByteArrayInputStream(bytes.toByteArray()), Object.class)).value());
+    void graphBinary() {
+        assertTravels(sent -> {
+            final Buffer buffer = new NettyBufferFactory().create(Unpooled.buffer());
+            try {
+                new GraphBinaryWriter().write(sent, buffer);
+                return new GraphBinaryReader().read(buffer);
+            } catch (final IOException e) {
+                throw new UncheckedIOException(e);
+            } finally {
+                buffer.release();
+            }
+        });
     }
 
     @Test
