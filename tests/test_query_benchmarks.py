@@ -14,7 +14,7 @@ from neptuneml_plugin.errors import ResourceNotFound
 from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig, server_settings
 from neptuneml_plugin.testing import FakeService, node_endpoint
-from tests.benchmarks.concurrency import compare, load
+from tests.benchmarks.concurrency import PREDICATES, compare, load
 from tests.benchmarks.inductive import measure, set_defaults
 from tests.benchmarks.queries import FORMS, Pair, Read, at_the_client, calls_of, comparable, in_the_server, medians
 from tests.counting_service import Call, CountingService, count_items
@@ -69,13 +69,15 @@ def test_calls_are_counted(g: Any, found: Served) -> None:
     assert calls_of(g, found, lambda t, r: t.limit(0), "genre") == (0, 0)
 
 
+@pytest.mark.parametrize("key", PREDICATES)
 def test_clients_that_ask_at_once_leave_nothing(
-    found: Served, server: GremlinServer, capsys: pytest.CaptureFixture[str]
+    found: Served, server: GremlinServer, capsys: pytest.CaptureFixture[str], key: str
 ) -> None:
-    compare(found, server, clients=3, seconds=0.5)
+    compare(found, server, key, clients=3, seconds=0.5)
     said = capsys.readouterr().out
     assert said.count("errors 0") == 2
     assert said.count("after:") == 2
+    assert "predicted / stored: throughput x" in said
 
 
 def test_errors_are_counted_beside_the_answers() -> None:
