@@ -4,6 +4,7 @@
 says; `service.requests` holds what was asked.
 """
 
+import base64
 import json
 import re
 import threading
@@ -32,6 +33,8 @@ class FakeEndpoint:
     #: prediction is the one end that was given.
     predictions: Mapping[str, Sequence[Answer]]
     version: str = VERSION
+    #: Item id -> its answers where the request brings its neighbourhood and they differ from `predictions`.
+    inductive: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
     #: Vertex label -> its `table.bin`: a file that a caller may map, or bytes that it can only get over HTTP.
     tables: Mapping[str, Path | bytes] = field(default_factory=dict)
     #: Raised instead of answering.
@@ -111,7 +114,9 @@ class FakeService:
             ResourceNotFound: no such endpoint.
         """
         endpoint = self._endpoint(name)
-        defaults = {"threshold": None, "modes": ["transductive"], "inductive": None}
+        defaults: dict[str, Any] = {"threshold": None, "modes": ["transductive"], "inductive": None}
+        if endpoint.inductive:
+            defaults |= {"modes": ["transductive", "inductive"], "inductive": _neighbourhood(endpoint)}
         tables = [
             {
                 "label": label,
@@ -139,9 +144,12 @@ class FakeService:
             raise ConstraintViolation(f"endpoint '{name}' has version {endpoint.version}, not {pinned}")
         data = body["data"]
         items = data.get("nodes", []) + data.get("edges", []) + _listed(data.get("items", {}))
-        answers = [_answer(endpoint, item, parameters) for item in items]
         own = {"endpoint": name, "artifactVersion": endpoint.version}
         own["requestId"] = parameters.get("requestId", "none")
+        if body.get("mode") == "embed":  # a zero for each: what is ranked is written down, not computed
+            return own | {"embeddings": base64.b64encode(bytes(4 * len(items))).decode(), "width": 1}
+        known = dict(endpoint.predictions) | (dict(endpoint.inductive) if "subgraph" in data else {})
+        answers = [_answer(endpoint, known, item, parameters) for item in items]
         if parameters.get("columns"):
             task = endpoint.description["task"]
             scored = task == "link_prediction" or bool(parameters.get("score"))
@@ -165,14 +173,31 @@ class FakeService:
         return self.endpoints[name]
 
 
-def _answer(endpoint: FakeEndpoint, item: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[Answer]:
+def _neighbourhood(endpoint: FakeEndpoint) -> dict[str, Any]:
+    """Return what a caller gathers around an element: two hops, and no properties."""
+    schema = endpoint.description["schema"]
+    edges = [{name: edge[name] for name in ("from", "label", "to")} for edge in schema["edges"]]
+    return {
+        "fanouts": [10, 10],
+        "nodes": {node["label"]: [] for node in schema["nodes"]},
+        "edges": [edge | {"properties": []} for edge in edges],
+        "maxNewCandidates": 1000,
+    }
+
+
+def _answer(
+    endpoint: FakeEndpoint,
+    known: Mapping[str, Sequence[Answer]],
+    item: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+) -> list[Answer]:
     excluded = {*parameters.get("exclude", ()), *item.get("exclude", ())}
     threshold = parameters.get("threshold")
     if isinstance(threshold, str):  # "tuned"
         threshold = endpoint.description.get("threshold")
     rows = [
         row
-        for row in endpoint.predictions.get(_item_id(endpoint, item), ())
+        for row in known.get(_item_id(known, item), ())
         if row.get("id") not in excluded and (threshold is None or row["score"] >= threshold)
     ]
     shown = {"id", "value", "score"} if "id" in (rows or [{}])[0] or parameters.get("score") else {"value"}
@@ -211,10 +236,10 @@ def _token(name: str) -> str:
     return f"token-of-{name}"
 
 
-def _item_id(endpoint: FakeEndpoint, item: Mapping[str, Any]) -> str:
+def _item_id(known: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     if "nodeId" in item:
         return str(item["nodeId"])
-    if item.get("edgeId") in endpoint.predictions:
+    if item.get("edgeId") in known:
         return str(item["edgeId"])
     ends = [str(item[end]) for end in ("headNodeId", "tailNodeId") if end in item]
     return "->".join(ends)

@@ -1,8 +1,13 @@
 """The graph of docs/queries.md and its endpoints, in a running server."""
 
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import xxhash
 
 from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.testing import FakeEndpoint, FakeService, edge_endpoint, link_endpoint, node_endpoint
@@ -11,7 +16,7 @@ from tests.test_readme import submit
 
 PAGE = (ROOT / "docs/queries.md").read_text(encoding="utf-8")
 BORROWED = ("reader", "borrowed", "book")
-ENDPOINTS: dict[str, FakeEndpoint] = {
+STORED: dict[str, FakeEndpoint] = {
     "genre": node_endpoint(
         "book",
         "genre",
@@ -35,6 +40,31 @@ ENDPOINTS: dict[str, FakeEndpoint] = {
             "b1": [{"id": "r2", "score": 0.625}],
         },
     ),
+}
+#: What the same endpoints answer inductively. `b9`, `b10`, `r9` and `l9` came after training.
+LIVE: dict[str, Mapping[str, Sequence[Mapping[str, Any]]]] = {
+    "genre": {"b9": [{"value": "novel", "score": 0.625}], "b10": [{"value": "essay", "score": 0.5}]},
+    "price": {"b9": [{"value": 11.5}]},
+    "mood": {"l9": [{"value": "merry", "score": 0.75}]},
+    "days": {"l9": [{"value": 14.5}]},
+    "loans": {
+        "r1": [{"id": "b1", "score": 0.875}, {"id": "b9", "score": 0.75}],
+        "r9": [{"id": "b2", "score": 0.75}, {"id": "b9", "score": 0.5}],
+    },
+}
+
+
+def id_table(*ids: str) -> bytes:
+    """Return a table that says only which ids the model knows (docs/wire.md, section 5)."""
+    hashes = sorted(xxhash.xxh64_intdigest(name.encode()) for name in ids)
+    header = b'{"kind": "ids"}'.ljust(16)
+    return struct.pack(f"<8sqqq16s{len(ids)}Q", b"NMLTAB01", len(ids), 0, len(header), header, *hashes)
+
+
+KNOWN = {"book": id_table("b1", "b2", "b3"), "reader": id_table("r1", "r2")}
+ENDPOINTS = {
+    name: replace(endpoint, inductive=LIVE[name], tables=KNOWN if name == "loans" else {})
+    for name, endpoint in STORED.items()
 }
 
 

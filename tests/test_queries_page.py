@@ -1,6 +1,7 @@
 """docs/queries.md as written: each block is asked and answers what stands below it."""
 
 import doctest
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,7 +30,7 @@ def split(block: str) -> tuple[str, list[str]]:
 
 
 def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
-    assert languages(PAGE) == {"groovy", "gremlin", "python"}
+    assert languages(PAGE) == {"groovy", "gremlin", "python", "text"}
     assert len(FORMS) >= 20
 
 
@@ -58,6 +59,22 @@ def test_python(gremlin_server_any_ids: GremlinServer, connect: Connect) -> None
     results = doctest.DocTestRunner(verbose=False).run(page, out=report.append)
     assert not results.failed, "".join(report)
     assert results.attempted >= 8
+
+
+def as_compared(line: str) -> str:
+    """Leave out what changes from run to run: times and sizes; and the width of columns."""
+    return re.sub(r"\d+\.\d+|(?<=bytes=)\d+", "#", " ".join(line.split()))
+
+
+@pytest.mark.parametrize("block", blocks(PAGE, "text"))
+def test_shown_lines(gremlin_server_any_ids: GremlinServer, block: str) -> None:
+    query, *lines = block.splitlines()
+    shown = f"{definitions()}\n{query}{'.next()' if query.endswith('profile()') else ''}.toString()"
+    (text,) = submit(gremlin_server_any_ids.url, shown)
+    found = [as_compared(line) for line in text.splitlines()]
+    expected = [as_compared(line) for line in lines if line != "…"]
+    assert expected
+    assert [line for line in expected if line not in found] == [], text
 
 
 @pytest.mark.parametrize("block", [*FORMS, *blocks(PAGE, "gremlin")])

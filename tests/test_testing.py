@@ -159,6 +159,27 @@ def test_tables_whole_and_in_ranges(service: FakeService, tmp_path: Path) -> Non
     assert call(service, "GET", "/endpoints/tabled/tables/a%2Fb?version=older")[0] == 404
 
 
+def test_items_that_bring_their_neighbourhood_have_answers_of_their_own(service: FakeService) -> None:
+    knows = service.endpoints["knows"]
+    service.endpoints["live"] = replace(knows, inductive={"9": [{"id": "2", "score": 0.7}]})
+    _, description, _ = call(service, "GET", "/endpoints/live")
+    assert description["modes"] == ["transductive", "inductive"]
+    edge = {"from": "person", "label": "knows", "to": "person", "properties": []}
+    assert description["inductive"] == {
+        "fanouts": [10, 10],
+        "nodes": {"person": []},
+        "edges": [edge],
+        "maxNewCandidates": 1000,
+    }
+    items = {"edges": [{"headNodeId": "9"}, {"headNodeId": "1"}]}
+    best = [{"id": "2", "score": 0.9}]
+    assert invoke(service, "live", items) == [[], best]
+    assert invoke(service, "live", items | {"subgraph": {}}) == [[{"id": "2", "score": 0.7}], best]
+    body = {"mode": "embed", "data": {"nodes": [{"nodeId": "8"}, {"nodeId": "9"}], "subgraph": {}}}
+    _, answer, _ = call(service, "POST", "/endpoints/live/invocations", body)
+    assert (answer["embeddings"], answer["width"]) == ("AAAAAAAAAAA=", 1)
+
+
 def test_edges_are_found_by_id_or_by_their_ends(service: FakeService) -> None:
     by_id, by_ends = {"edgeId": "7", "headNodeId": "1", "tailNodeId": "2"}, {"headNodeId": "1", "tailNodeId": "4"}
     assert invoke(service, "weight", {"edges": [by_id, by_ends]}) == [[{"value": 0.5}], [{"value": 0.75}]]

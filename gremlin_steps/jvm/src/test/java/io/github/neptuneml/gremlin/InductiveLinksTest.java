@@ -113,6 +113,12 @@ class InductiveLinksTest extends PredictionTest {
     }
 
     @Test
+    void nothingIsEmbeddedWhereNothingIsAsked() {
+        assertEquals(List.of(), tails(live(), 3), "no software creates software");
+        assertEquals(0, service.requests.size());
+    }
+
+    @Test
     void tooManyNewCandidatesAreAFailure() {
         for (int id = 104; id < 107; id++) graph.addVertex(T.id, id, T.label, "software");
         final NeptuneMLException failure = assertThrows(NeptuneMLException.class, () -> tails(live(), 2));

@@ -100,6 +100,7 @@ class RefusalTest extends PredictionTest {
                 row(invalid, "nearest is 'Neptune#ml.endpoint', which belongs in g.with(...)", g -> g.with("Neptune#ml.endpont", "x").V(1)),
                 row(invalid, "nearest is 'Neptune#ml.classification'", g -> g.V(1).values("a").with("Neptune#ml.clasification")),
                 row(invalid, "nearest is 'Neptune#ml.classification'", g -> g.V(1).values("a").with("neptune#ML.Classification")),
+                row(invalid, "nearest is 'Neptune#ml.inductiveInference'", g -> g.V(1).values("a").with(CLASSIFICATION).with("Neptune#ml.inductive")),
                 row(invalid, "nearest is 'Neptune#ml.score'", g -> g.V(1).properties("a", "Neptune#ml.scores")),
                 row(invalid, "belongs in with(...) directly after properties()", g -> g.with(CLASSIFICATION).V(1)),
                 row(invalid, "belongs in with(...) directly after out() or in()", g -> g.V(1).values("a").with(PREDICTION)),

@@ -75,7 +75,7 @@ public enum Failure {
     NO_ID_TABLE(BadRequestException::new,
             "which vertices labelled '%s' endpoint '%s' knows cannot be told without its table of their ids; raise 'tableLimitMib' in the plugin's configuration or transform the model again with this release"),
     TOO_MANY_NEW_CANDIDATES(BadRequestException::new,
-            "more than %s vertices labelled '%s' are new to endpoint '%s' ('maxNewCandidates'); transform its model again so that it knows them"),
+            "more than %s vertices labelled '%s' are new to endpoint '%s' ('maxNewCandidates'); process and transform a new export, so that its model knows them, or raise 'max_new_candidates' in the service's configuration"),
     NO_TUNED_THRESHOLD(InvalidParameterException::new,
             "endpoint '%s' has no tuned threshold; give 'Neptune#ml.threshold' a number from 0 to 1"),
 

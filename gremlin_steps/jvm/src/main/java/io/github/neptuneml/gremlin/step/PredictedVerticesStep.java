@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
 import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
@@ -70,18 +71,22 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
     @Override
     void answer(final List<Traverser.Admin<Vertex>> batch, final Resolved resolved, final Consumer<Traverser.Admin<Vertex>> out) {
         final Set<String> inputLabels = inputLabels(resolved);
+        final List<Traverser.Admin<Vertex>> ends = batch.stream().filter(start -> isEnd(start, inputLabels)).collect(Collectors.toList());
+        if (ends.isEmpty()) return;
         final LinkAnswers answers = new LinkAnswers(resolved, Labels.onWire(edgeLabel), Labels.onWire(vertexLabel),
                 direction == Direction.OUT, inputLabels.size() > 1, resolved.newCandidates(vertexLabel));
-        for (final Traverser.Admin<?> start : batch) {
-            if (!(start.get() instanceof Vertex)) throw notAnElement(start.get());
-            final Vertex vertex = (Vertex) start.get();
-            if (inputLabels.contains(Labels.onWire(vertex.label())) && !answers.knows(vertex))
-                answers.add(vertex, neighbours == null ? Set.of() : VertexLookup.joined(neighbours, start));
-        }
+        for (final Traverser.Admin<Vertex> start : ends)
+            if (!answers.knows(start.get()))
+                answers.add(start.get(), neighbours == null ? Set.of() : VertexLookup.joined(neighbours, start));
         answers.fill(ids -> visible(ids, batch.get(0)));
         for (final Traverser.Admin<Vertex> start : batch)
             for (final Map.Entry<Vertex, Double> predicted : answers.of(start.get()))
                 out.accept(split(start, predicted.getKey(), predicted.getValue()));
+    }
+
+    private boolean isEnd(final Traverser.Admin<?> start, final Set<String> inputLabels) {
+        if (!(start.get() instanceof Vertex)) throw notAnElement(start.get());
+        return inputLabels.contains(Labels.onWire(((Vertex) start.get()).label()));
     }
 
     private Map<String, Vertex> visible(final Collection<Object> ids, final Traverser.Admin<?> start) {

@@ -66,10 +66,12 @@ final class Predicates {
         return PLACES.get(predicate).stream().map(Place::toString).collect(Collectors.joining(" or "));
     }
 
+    /** One that begins so, however long it is, before one that takes fewer changes. */
     static String nearest(final String predicate) {
         final String wanted = predicate.toLowerCase(Locale.ROOT);
+        final Comparator<String> begun = Comparator.comparing(known -> !known.toLowerCase(Locale.ROOT).startsWith(wanted));
         return PLACES.keySet().stream()
-                .min(Comparator.comparingInt(known -> distance(wanted, known.toLowerCase(Locale.ROOT)))).orElseThrow();
+                .min(begun.thenComparingInt(known -> distance(wanted, known.toLowerCase(Locale.ROOT)))).orElseThrow();
     }
 
     /** Levenshtein's edit distance. */

@@ -48,7 +48,8 @@ final class FailurePage {
             "Made from the table in `failure/Failure.java`; a test compares. `%s` stands for what the message fills in.", "",
             "Every failure's message begins with Neptune's code. Gremlin Server also names the class in the response's status",
             "attributes (`exceptions`), and its simple name is the code; `TooManyRequestsException` has status 596, which tells",
-            "drivers that the same request may be sent again, all others 500. The HTTP status is the one of Neptune's own API.", "",
+            "drivers that the same request may be sent again; all others have 500, or 597 in a Groovy script. The column HTTP is the",
+            "status of Neptune's own API, which Gremlin Server does not give: its HTTP endpoint answers 500.", "",
             "| failure | code | HTTP | what happened | what to do |", "| --- | --- | --- | --- | --- |", "");
 
     private static final String NEPTUNES = String.join("\n",
