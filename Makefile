@@ -10,6 +10,8 @@ JAR    := gremlin_steps/_jars/neptune-ml-gremlin-plugin.jar
 # TORCH=cpu leaves out what only a GPU needs (0.5 GB); torch imports without these five.
 GPU_ONLY := triton|nvidia-cusolver|nvidia-nvtx|nvidia-cuda-cccl|cuda-bindings
 TORCH ?=
+# One of tests/benchmarks, for `make bench`; all where there is none.
+BENCHMARK ?=
 
 MAVEN_FLAGS := -B -q -ntp -Dstyle.color=never
 
@@ -44,8 +46,8 @@ check: setup ## lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup ## speed and memory, each beside its baseline
-	$(BIN)/python -m tests.benchmarks
+bench: setup ## speed beside baselines and targets: all of tests/benchmarks, or BENCHMARK=queries
+	$(BIN)/python -m tests.benchmarks $(BENCHMARK)
 
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

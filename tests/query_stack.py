@@ -87,16 +87,23 @@ def served(folder: Path, vertices: int) -> Iterator[Served]:
 
 
 @contextmanager
-def graph_server(found: Served, *, tables: bool) -> Iterator[GremlinServer]:
-    """Start a Gremlin Server with the graph; the plugin keeps prediction tables or does not."""
+def graph_server(found: Served, *, tables: bool, cached_answers: int | None = None) -> Iterator[GremlinServer]:
+    """Start a Gremlin Server with the graph; the plugin keeps prediction tables or does not.
+
+    Args:
+        found: what it asks.
+        tables: whether the plugin keeps tables.
+        cached_answers: how many answers it keeps; None for its default.
+    """
+    cache = () if cached_answers is None else (f"-Dneptuneml.cachedAnswers={cached_answers}",)
     settings = GremlinServerConfig(
-        make_data_root(found.folder / f"server-{tables}"),
+        make_data_root(found.folder / f"server-{tables}-{cached_answers}"),
         "empty",
         port=0,
         service_url=found.service.url,
         table_limit_mib=None if tables else 0,
         # All of the JIT, since this server lives long.
-        jvm_options=("-XX:+UseSerialGC", f"-Dneptuneml.allowedUrls={found.counting.url}"),
+        jvm_options=("-XX:+UseSerialGC", f"-Dneptuneml.allowedUrls={found.counting.url}", *cache),
         evaluation_timeout_ms=TIMEOUT_MS,
     )
     with gremlin_server.running_server(settings) as server:

@@ -1,6 +1,7 @@
 """The benchmarks of queries: what they compare is right, on a small graph with real artifacts and servers."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,24 @@ from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig, server_settings
 from neptuneml_plugin.testing import FakeService, node_endpoint
 from tests.benchmarks.concurrency import PREDICATES, compare, load
+from tests.benchmarks.first_query import ASKED, First, first_queries, new_endpoint, new_endpoints, told
 from tests.benchmarks.inductive import measure, set_defaults
-from tests.benchmarks.queries import FORMS, Pair, Read, at_the_client, calls_of, comparable, in_the_server, medians
+from tests.benchmarks.queries import (
+    BATCHED,
+    FORMS,
+    WARM,
+    Pair,
+    Read,
+    Row,
+    at_the_client,
+    calls_of,
+    comparable,
+    in_the_server,
+    medians,
+    question,
+    summary,
+    with_calls,
+)
 from tests.counting_service import Call, CountingService, count_items
 from tests.query_stack import TASKS, Served, connected, graph_server, served, submit
 from tests.servers import Connect
@@ -69,6 +86,36 @@ def test_calls_are_counted(g: Any, found: Served) -> None:
     assert calls_of(g, found, lambda t, r: t.limit(0), "genre") == (0, 0)
 
 
+def test_a_query_that_the_cache_answers_is_no_benchmark_of_calls(g: Any, found: Served) -> None:
+    with pytest.raises(AssertionError, match="price, where: the cache answered"):
+        with_calls(g, found, "where", "price", pairs=2, seconds=60)
+
+
+def test_queries_that_make_their_calls_each_time(found: Served) -> None:
+    with graph_server(found, tables=False, cached_answers=32) as server, connected(server) as g:
+        for key in TASKS:
+            row = with_calls(g, found, "values", key, pairs=3, seconds=60)
+            assert (row.key, row.form, row.items) == (key, "values", MOVIES)
+            assert 1 <= row.calls <= 10
+
+
+def test_first_queries(g: Any, found: Served) -> None:
+    names = new_endpoints(found, iter(range(2)))
+    measured = first_queries(g, ASKED["limit(1)"], names)
+    assert len(measured) == 2
+    assert all(min(one.first, one.again, one.stored) > 0 for one in measured)
+    with pytest.raises(ResourceNotFound, match="first-1"):
+        found.service.client.describe_endpoint("first-1")
+    with new_endpoint(found, "again-1") as name:
+        question(g, FORMS["values"], Read("genre", predicted=True), name).to_list()
+
+
+def test_the_medians_of_first_queries() -> None:
+    line = told("values", [First(9.0, 4.0, 2.0), First(8.0, 1.0, 4.0), First(50.0, 49.0, 4.0)])
+    told_times = re.findall(r"[0-9.]+", line)
+    assert told_times == ["9.0", "4.0", "4.0", "2.25", "5.0"]
+
+
 @pytest.mark.parametrize("key", PREDICATES)
 def test_clients_that_ask_at_once_leave_nothing(
     found: Served, server: GremlinServer, capsys: pytest.CaptureFixture[str], key: str
@@ -92,6 +139,19 @@ def test_errors_are_counted_beside_the_answers() -> None:
 def test_medians() -> None:
     assert medians([(1.0, 4.0), (3.0, 5.0), (9.0, 5.0)]) == Pair(3.0, 5.0)
     assert Pair(3.0, 2.0).ratio == 1.5
+
+
+def test_the_summary_names_the_worst_beside_its_target() -> None:
+    rows = [
+        Row("genre", form, Pair(milliseconds, 10.0), calls, 100)
+        for form, milliseconds, calls in [("values", 40.0, 7), ("count", 20.0, 9), ("repeat", 10.0, 100)]
+    ]
+    assert summary(BATCHED, rows).split("\n")[2:] == [
+        "genre  median  2.00   worst  4.00 (values)   target <= 3.0",
+        "calls  most of one query 9   target <= 20",
+    ]
+    assert "calls  " not in summary(WARM, rows)
+    assert "4.00" in str(rows[0])
 
 
 def test_ids_of_properties_do_not_count() -> None:

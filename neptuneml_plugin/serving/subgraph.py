@@ -12,7 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from neptuneml_plugin.artifacts import EdgeType
-from neptuneml_plugin.errors import InvalidParameter, MissingParameter, nearest
+from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.serving.members import (
+    flag,
+    json_list,
+    json_object,
+    known,
+    required,
+    same_length,
+    shown,
+    text,
+    texts,
+)
 
 Ints = npt.NDArray[np.int64]
 #: A property of one element: text as an export writes it, several texts, or none.
@@ -63,15 +74,15 @@ def parse_subgraph(given: Any) -> Subgraph:
         MissingParameter: a required member is absent.
     """
     where = "data.subgraph"
-    members = _members(given, where, ("nodes", "edges"), required=("nodes", "edges"))
+    members = _members(given, where, ("nodes", "edges"), needed=("nodes", "edges"))
     nodes: dict[str, NodeColumns] = {}
-    for at, entry in enumerate(_list(members["nodes"], f"{where}.nodes")):
+    for at, entry in enumerate(json_list(members["nodes"], f"{where}.nodes")):
         label, columns = _nodes(entry, f"{where}.nodes[{at}]")
         if label in nodes:
             raise InvalidParameter(f"{where}.nodes has the type '{label}' twice; give its vertices in one entry")
         nodes[label] = columns
     edges: dict[tuple[EdgeType, bool], EdgeColumns] = {}
-    for at, entry in enumerate(_list(members["edges"], f"{where}.edges")):
+    for at, entry in enumerate(json_list(members["edges"], f"{where}.edges")):
         messages = _edges(entry, f"{where}.edges[{at}]", nodes)
         key = messages.type, messages.reverse
         if key in edges:
@@ -84,19 +95,18 @@ def parse_subgraph(given: Any) -> Subgraph:
 
 
 def _nodes(entry: Any, where: str) -> tuple[str, NodeColumns]:
-    members = _members(entry, where, _NODE_MEMBERS, required=("type", "ids"))
-    ids = _texts(members["ids"], f"{where}.ids")
+    members = _members(entry, where, _NODE_MEMBERS, needed=("type", "ids"))
+    ids = texts(members["ids"], f"{where}.ids")
     if len(set(ids)) < len(ids):
         [(twice, _)] = Counter(ids).most_common(1)
         raise InvalidParameter(f"{where}.ids has '{twice}' twice; give each vertex once")
-    return _text(members["type"], f"{where}.type"), NodeColumns(ids, _properties(members, where, len(ids)))
+    return text(members["type"], f"{where}.type"), NodeColumns(ids, _properties(members, where, len(ids)))
 
 
 def _edges(entry: Any, where: str, nodes: Mapping[str, NodeColumns]) -> EdgeColumns:
-    members = _members(entry, where, _EDGE_MEMBERS, required=_EDGE_MEMBERS[:-1])
-    kind = EdgeType(*(_text(members[name], f"{where}.{name}") for name in ("from", "label", "to")))
-    if not isinstance(members["reverse"], bool):
-        raise InvalidParameter(f"{where}.reverse must be true or false, not {_shown(members['reverse'])}")
+    members = _members(entry, where, _EDGE_MEMBERS, needed=_EDGE_MEMBERS[:-1])
+    kind = EdgeType(*(text(members[name], f"{where}.{name}") for name in ("from", "label", "to")))
+    reverse = flag(members["reverse"], f"{where}.reverse")
     sources, targets = (
         _positions(members[name], f"{where}.{name}", label, nodes)
         for name, label in (("sources", kind.source), ("targets", kind.target))
@@ -104,34 +114,30 @@ def _edges(entry: Any, where: str, nodes: Mapping[str, NodeColumns]) -> EdgeColu
     drawn_from = _integers(members["drawnFrom"], f"{where}.drawnFrom")
     if len(drawn_from) and (drawn_from.min() < 1 or drawn_from.max() > _LARGEST):
         raise InvalidParameter(f"{where}.drawnFrom must hold numbers of at least 1")
-    lengths = {"sources": len(sources), "targets": len(targets), "drawnFrom": len(drawn_from)}
-    if len(set(lengths.values())) > 1:
-        raise InvalidParameter(f"the lists of {where} must be equally long, not {lengths}")
-    properties = _properties(members, where, len(sources))
-    return EdgeColumns(kind, members["reverse"], sources, targets, drawn_from, properties)
+    count = same_length({"sources": sources, "targets": targets, "drawnFrom": drawn_from}, where)
+    properties = _properties(members, where, count)
+    return EdgeColumns(kind, reverse, sources, targets, drawn_from, properties)
 
 
 def _properties(members: Mapping[str, Any], where: str, count: int) -> dict[str, list[Cell]]:
-    given = members.get("properties") or {}
-    if not isinstance(given, dict):
-        raise InvalidParameter(f"{where}.properties must be an object of lists, not {_shown(given)}")
+    given = json_object(members.get("properties") or {}, f"{where}.properties")
     return {key: _cells(column, f"{where}.properties['{key}']", count) for key, column in given.items()}
 
 
 def _cells(column: Any, where: str, count: int) -> list[Cell]:
-    cells: list[Cell] = _list(column, where)
+    cells: list[Cell] = json_list(column, where)
     if len(cells) != count:
         raise InvalidParameter(f"{where} has {len(cells)} values for {count} elements")
     plain = [cell for cell in cells if cell is not None]
     if set(map(type, plain)) <= {str}:
-        _texts(plain, where)
+        texts(plain, where)
         return cells
     for cell in plain:
         if isinstance(cell, list):
-            _texts(cell, where)
+            texts(cell, where)
         elif not isinstance(cell, str):
-            raise InvalidParameter(f"{where} must hold texts, lists of texts or null, not {_shown(cell)}")
-    _texts([cell for cell in plain if isinstance(cell, str)], where)
+            raise InvalidParameter(f"{where} must hold texts, lists of texts or null, not {shown(cell)}")
+    texts([cell for cell in plain if isinstance(cell, str)], where)
     return cells
 
 
@@ -147,52 +153,19 @@ def _positions(value: Any, where: str, label: str, nodes: Mapping[str, NodeColum
 
 
 def _integers(value: Any, where: str) -> Ints:
-    values = _list(value, where)
+    values = json_list(value, where)
     for entry in values if not set(map(type, values)) <= {int} else ():
         if type(entry) is not int:
-            raise InvalidParameter(f"{where} must hold integers, not {_shown(entry)}")
+            raise InvalidParameter(f"{where} must hold integers, not {shown(entry)}")
     try:
         return np.array(values, dtype=np.int64)
     except OverflowError:
         raise InvalidParameter(f"{where} holds a number of more than 64 bits") from None
 
 
-def _members(given: Any, where: str, allowed: Sequence[str], *, required: Sequence[str]) -> Mapping[str, Any]:
-    if not isinstance(given, dict):
-        raise InvalidParameter(f"{where} must be a JSON object, not {_shown(given)}")
-    for name in given:
-        if name not in allowed:
-            raise InvalidParameter(f"unknown member '{name}' in {where}{nearest(name, allowed)}")
-    for name in required:
-        if given.get(name) is None:
-            raise MissingParameter(f"{where} lacks '{name}'")
-    return given
-
-
-def _list(value: Any, where: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise InvalidParameter(f"{where} must be a list, not {_shown(value)}")
-    return value
-
-
-def _texts(value: Any, where: str) -> list[str]:
-    values = _list(value, where)
-    try:
-        if "".join(values).isascii():  # nearly always, and a tenth of the time of asking each
-            return values
-    except TypeError:
-        pass
-    return [_text(entry, where) for entry in values]
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidParameter(f"{where}: must be a text, not {_shown(value)}")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise InvalidParameter(f"{where} holds half a surrogate pair, which no UTF-8 text can")
-    return value
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _members(given: Any, where: str, allowed: Sequence[str], *, needed: Sequence[str]) -> Mapping[str, Any]:
+    members = json_object(given, where)
+    known(members, allowed, where)
+    for name in needed:
+        required(members, name, where)
+    return members

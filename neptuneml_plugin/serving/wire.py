@@ -10,6 +10,18 @@ from typing import Any, Literal
 from neptuneml_plugin.errors import BadRequest, InvalidParameter, MissingParameter, UnsupportedOperation, nearest
 from neptuneml_plugin.serving.answers import Answers, columns, objects
 from neptuneml_plugin.serving.embeddings import Embeddings, NewCandidates, new_candidates
+from neptuneml_plugin.serving.members import (
+    all_ascii,
+    flag,
+    json_list,
+    json_object,
+    known,
+    required,
+    same_length,
+    shown,
+    text,
+    texts,
+)
 from neptuneml_plugin.serving.subgraph import Subgraph, parse_subgraph
 
 Threshold = float | Literal["tuned"] | None
@@ -97,13 +109,13 @@ def parse_invocation(body: bytes) -> Invocation:
         UnsupportedOperation: nearest neighbours, which are not built yet.
     """
     document = _load(body)
-    _known(document, {"version", "mode", "data"}, "the request")
+    known(document, {"version", "mode", "data"}, "the request")
     if document.get("version", "v1") != "v1":
         raise InvalidParameter(f"version is {document['version']!r}; this release speaks 'v1'")
     mode = _mode(document.get("mode"))
-    data = _object(_required(document, "data", "the request"), "data")
-    _known(data, {"globalParameters", "subgraph", "newCandidates", *_ITEM_MEMBERS}, "data")
-    values = _global_parameters(_object(data.get("globalParameters", {}), "globalParameters"))
+    data = json_object(required(document, "data", "the request"), "data")
+    known(data, {"globalParameters", "subgraph", "newCandidates", *_ITEM_MEMBERS}, "data")
+    values = _global_parameters(json_object(data.get("globalParameters", {}), "globalParameters"))
     return Invocation(mode=mode, items=_items(mode, data), **values, **_live(mode, data))
 
 
@@ -133,7 +145,7 @@ def _load(body: bytes) -> dict[str, Any]:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
-    return _object(document, "the body")
+    return json_object(document, "the body")
 
 
 def _mode(value: Any) -> Mode:
@@ -147,7 +159,7 @@ def _mode(value: Any) -> Mode:
 
 
 def _global_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    _known(given, set(_PARAMETERS), "globalParameters")
+    known(given, set(_PARAMETERS), "globalParameters")
     return {
         name: read(given[key], key)
         for key, (name, read) in _PARAMETERS.items()
@@ -165,11 +177,11 @@ def _live(mode: Mode, data: Mapping[str, Any]) -> dict[str, Any]:
     if data.get("newCandidates") is not None:
         if mode not in (Mode.PREDICT_TAIL, Mode.PREDICT_HEAD):
             raise InvalidParameter(f"data.newCandidates are for predict_tail and predict_head, not for {mode}")
-        given = _object(data["newCandidates"], "data.newCandidates")
-        _known(given, {"ids", "embeddings"}, "data.newCandidates")
-        ids, text = (_required(given, key, "data.newCandidates") for key in ("ids", "embeddings"))
+        given = json_object(data["newCandidates"], "data.newCandidates")
+        known(given, {"ids", "embeddings"}, "data.newCandidates")
+        ids, embeddings = (required(given, key, "data.newCandidates") for key in ("ids", "embeddings"))
         live["new_candidates"] = new_candidates(
-            _texts(ids, "data.newCandidates.ids"), _text(text, "data.newCandidates.embeddings")
+            _ids(ids, "data.newCandidates.ids"), text(embeddings, "data.newCandidates.embeddings")
         )
     return live
 
@@ -179,31 +191,32 @@ def _items(mode: Mode, data: Mapping[str, Any]) -> Items:
     if len(given) > 1:
         raise InvalidParameter(f"data has both {' and '.join(given)}; give the items once")
     if "items" in data:
-        return _column_items(mode, _object(data["items"], "data.items"))
+        return _column_items(mode, json_object(data["items"], "data.items"))
     if "nodes" in data or mode is Mode.EMBED:
         if mode not in _NODE_MODES:
             raise InvalidParameter(f"mode {mode} asks about edges; give data.edges instead of data.nodes")
-        nodes = _objects(_required(data, "nodes", "data"), "nodes", _NODE_MEMBERS)
+        nodes = _objects(required(data, "nodes", "data"), "nodes", _NODE_MEMBERS)
         return Items(nodes=_column(nodes, "nodeId", "nodes"))
-    items = _objects(_required(data, "edges", "data"), "edges", _EDGE_MEMBERS[mode])
+    items = _objects(required(data, "edges", "data"), "edges", _EDGE_MEMBERS[mode])
     return Items(
         heads=_column(items, "headNodeId", "edges") if mode is not Mode.PREDICT_HEAD else (),
         tails=_column(items, "tailNodeId", "edges") if mode is not Mode.PREDICT_TAIL else (),
         head_types=_optional_column(items, "headNodeType"),
         tail_types=_optional_column(items, "tailNodeType"),
-        excludes=tuple(_texts(item["exclude"], "exclude") if "exclude" in item else () for item in items),
+        excludes=tuple(_ids(item.get("exclude", []), "exclude") for item in items),
     )
 
 
 def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
     """Read `data.items`: each member of the items as one list."""
-    _known(given, _EDGE_MEMBERS[mode] | (_NODE_MEMBERS if mode in _NODE_MODES else set()), "data.items")
-    count = _rows(given)
+    known(given, _EDGE_MEMBERS[mode] | (_NODE_MEMBERS if mode in _NODE_MODES else set()), "data.items")
+    lists = {key: json_list(column, f"data.items.{key}") for key, column in given.items()}
+    count = same_length(lists, "data.items")
     if "nodeId" in given:
         if len(given) > 1:
             raise InvalidParameter("data.items has both nodeId and members of edges; give the items once")
         return Items(nodes=_text_column(given, "nodeId", count))
-    for key, read in (("edgeId", _text), ("properties", _object)):
+    for key, read in (("edgeId", text), ("properties", json_object)):
         for value in given.get(key, ()):
             if value is not None:
                 read(value, key)
@@ -212,47 +225,28 @@ def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
         tails=_text_column(given, "tailNodeId", count) if mode is not Mode.PREDICT_TAIL else (),
         head_types=_optional_text_column(given, "headNodeType", count),
         tail_types=_optional_text_column(given, "tailNodeType", count),
-        excludes=tuple(_texts(value or (), "exclude") for value in given["exclude"])
+        excludes=tuple(_ids(value or [], "exclude") for value in given["exclude"])
         if "exclude" in given
         else ((),) * count,
     )
 
 
-def _rows(given: Mapping[str, Any]) -> int:
-    """Return how long the columns are."""
-    for key, column in given.items():
-        if not isinstance(column, list):
-            raise InvalidParameter(f"data.items.{key} must be a list, not {_shown(column)}")
-    lengths = {key: len(column) for key, column in given.items()}
-    if len(set(lengths.values())) > 1:
-        raise InvalidParameter(f"the lists of data.items must be equally long, not {lengths}")
-    return next(iter(lengths.values()), 0)
-
-
 def _text_column(given: Mapping[str, Any], key: str, count: int) -> tuple[str, ...]:
     column = given.get(key, [None] * count)
-    if _all_ascii(column):
+    if all_ascii(column):
         return tuple(column)
     if None in column:
         raise MissingParameter(f"an item of data.items lacks '{key}'")
-    return tuple(_text(value, key) for value in column)
+    return tuple(text(value, key) for value in column)
 
 
 def _optional_text_column(given: Mapping[str, Any], key: str, count: int) -> tuple[str | None, ...]:
     column = given.get(key)
     if column is None:
         return (None,) * count
-    if _all_ascii(column):
+    if all_ascii(column):
         return tuple(column)
-    return tuple(None if value is None else _text(value, key) for value in column)
-
-
-def _all_ascii(values: list[Any]) -> bool:
-    """Return whether all are ASCII texts: nearly always so, and a tenth of the time of asking each."""
-    try:
-        return "".join(values).isascii()
-    except TypeError:
-        return False
+    return tuple(None if value is None else text(value, key) for value in column)
 
 
 def _objects(value: Any, where: str, members: set[str]) -> list[dict[str, Any]]:
@@ -262,7 +256,7 @@ def _objects(value: Any, where: str, members: set[str]) -> list[dict[str, Any]]:
         if not isinstance(item, dict):
             raise InvalidParameter(f"data.{where} must be a list of objects, not of {type(item).__name__}")
         if not item.keys() <= members:
-            _known(item, members, f"an item of data.{where}")
+            known(item, members, f"an item of data.{where}")
         if len(item) > 1:
             _check_unread(item)
     return value
@@ -271,63 +265,25 @@ def _objects(value: Any, where: str, members: set[str]) -> list[dict[str, Any]]:
 def _check_unread(item: Mapping[str, Any]) -> None:
     """Check the members that no decoder of this release reads."""
     if "edgeId" in item:
-        _text(item["edgeId"], "edgeId")
+        text(item["edgeId"], "edgeId")
     if "properties" in item:
-        _object(item["properties"], "properties")
+        json_object(item["properties"], "properties")
 
 
 def _column(items: Sequence[Mapping[str, Any]], key: str, where: str) -> tuple[str, ...]:
     values: list[Any] = [item.get(key) for item in items]
-    if _all_ascii(values):
+    if all_ascii(values):
         return tuple(values)
-    return tuple(_text(_required(item, key, f"an item of data.{where}"), key) for item in items)
+    return tuple(text(required(item, key, f"an item of data.{where}"), key) for item in items)
 
 
 def _optional_column(items: Sequence[Mapping[str, Any]], key: str) -> tuple[str | None, ...]:
-    return tuple(None if item.get(key) is None else _text(item[key], key) for item in items)
-
-
-def _known(given: Mapping[str, Any], allowed: set[str], where: str) -> None:
-    for key in given:
-        if key not in allowed:
-            raise InvalidParameter(f"unknown member '{key}' in {where}{nearest(key, allowed)}")
-
-
-def _required(given: Mapping[str, Any], key: str, where: str) -> Any:
-    if given.get(key) is None:
-        raise MissingParameter(f"{where} lacks '{key}'")
-    return given[key]
-
-
-def _object(value: Any, key: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidParameter(f"{key} must be a JSON object, not {_shown(value)}")
-    return value
-
-
-def _text(value: Any, key: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidParameter(f"{key} must be a text, not {_shown(value)}")
-    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise InvalidParameter(f"{key} holds half a surrogate pair, which no UTF-8 text can")
-    return value
-
-
-def _texts(value: Any, key: str) -> tuple[str, ...]:
-    if isinstance(value, (str, dict)) or not isinstance(value, Sequence):
-        raise InvalidParameter(f"{key} must be a list of texts, not {_shown(value)}")
-    return tuple(_text(entry, key) for entry in value)
-
-
-def _flag(value: Any, key: str) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidParameter(f"{key} must be true or false, not {_shown(value)}")
-    return value
+    return tuple(None if item.get(key) is None else text(item[key], key) for item in items)
 
 
 def _positive_integer(value: Any, key: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidParameter(f"{key} must be an integer of at least 1, not {_shown(value)}")
+        raise InvalidParameter(f"{key} must be an integer of at least 1, not {shown(value)}")
     return value
 
 
@@ -335,44 +291,43 @@ def _threshold(value: Any, key: str) -> Threshold:
     if value == "tuned":
         return "tuned"
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise InvalidParameter(f"{key} must be a number from 0 to 1, or 'tuned', not {_shown(value)}")
+        raise InvalidParameter(f"{key} must be a number from 0 to 1, or 'tuned', not {shown(value)}")
     return float(value)
 
 
 def _milliseconds(value: Any, key: str) -> float:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value < 1e12 or not math.isfinite(value):
-        raise InvalidParameter(f"{key} must be a number of milliseconds, not {_shown(value)}")
+        raise InvalidParameter(f"{key} must be a number of milliseconds, not {shown(value)}")
     return float(value) / 1000
+
+
+def _ids(value: Any, key: str) -> tuple[str, ...]:
+    return tuple(texts(value, key))
 
 
 def _exclude_flag(value: Any, key: str) -> bool:
     if value not in ("", "mask"):
-        raise InvalidParameter(f"{key} must be 'mask' or absent, not {_shown(value)}")
+        raise InvalidParameter(f"{key} must be 'mask' or absent, not {shown(value)}")
     return bool(value == "mask")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 #: Member of `globalParameters` -> field of `Invocation`, and how it is read.
 _PARAMETERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
-    "property": ("property_name", _text),
+    "property": ("property_name", text),
     "topk": ("topk", _positive_integer),
     "threshold": ("threshold", _threshold),
-    "score": ("score", _flag),
-    "columns": ("columns", _flag),
-    "edgeType": ("edge_label", _text),
-    "headNodeType": ("head_type", _text),
-    "tailNodeType": ("tail_type", _text),
-    "nodeType": ("node_type", _text),
-    "exclude": ("exclude", _texts),
+    "score": ("score", flag),
+    "columns": ("columns", flag),
+    "edgeType": ("edge_label", text),
+    "headNodeType": ("head_type", text),
+    "tailNodeType": ("tail_type", text),
+    "nodeType": ("node_type", text),
+    "exclude": ("exclude", _ids),
     "exclude_flag": ("mask_training_edges", _exclude_flag),
     "deadlineMs": ("deadline_seconds", _milliseconds),
-    "requestId": ("request_id", _text),
-    "artifactVersion": ("artifact_version", _text),
+    "requestId": ("request_id", text),
+    "artifactVersion": ("artifact_version", text),
 }
 #: Members of `data` that hold the items; one of them is given.
 _ITEM_MEMBERS = ("nodes", "edges", "items")

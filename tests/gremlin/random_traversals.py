@@ -1,206 +1,46 @@
-"""Random traversals, each with what it must answer: the same steps carried out twice.
+"""Random traversals, each with what it must answer: the same steps carried out twice (`tests.gremlin.reference`).
 
-A `Step` writes itself as Gremlin and is also a function over a list of traversers, in plain Python. The reference
-knows nothing of batches, tables, caches or look-ahead: a prediction is a look-up in `PLANTED`. Only forms whose
-answer does not depend on the order of a stream are made, and results are compared as multisets.
+A prediction is a look-up in what is planted. Only forms whose answer does not depend on the order of a stream are
+made.
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gremlin_python.process.graph_traversal import __
 from gremlin_python.process.traversal import P, T
-from gremlin_python.structure.graph import Edge, Path, Property, Vertex, VertexProperty
 
-from neptuneml_plugin.testing import FakeEndpoint, edge_endpoint, link_endpoint, node_endpoint
+from tests.gremlin.planted_films import (
+    AGE,
+    GENRE,
+    MOOD,
+    MOVIES,
+    PEOPLE,
+    RATED,
+    STARS,
+    Link,
+    Node,
+    Planted,
+)
+from tests.gremlin.reference import (
+    Bag,
+    Gremlin,
+    KeyValue,
+    Object,
+    Plan,
+    Step,
+    Stream,
+    Traverser,
+    Way,
+    each,
+    ends,
+    kept,
+)
 
-GENRE, AGE, STARS, MOOD, RATED = "random-genre", "random-age", "random-stars", "random-mood", "random-rated"
-PEOPLE, MOVIES = tuple(range(1, 9)), tuple(range(11, 23))
 CONSTANT = "none"
-
-Object = Any
-Gremlin = Any
-
-
-@dataclass(frozen=True)
-class Node:
-    """A vertex of the planted graph."""
-
-    id: int
-    label: str
-    properties: tuple[tuple[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Link:
-    """An edge of the planted graph."""
-
-    id: int
-    label: str
-    source: int
-    target: int
-    properties: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Planted:
-    """A graph, and everything that is predicted on it: element id -> answers, best first."""
-
-    nodes: dict[int, Node]
-    links: dict[int, Link]
-    genre: dict[int, list[tuple[str, float]]]
-    age: dict[int, float]
-    stars: dict[int, float]
-    mood: dict[int, list[tuple[str, float]]]
-    rated: dict[int, list[tuple[int, float]]]
-
-    def endpoints(self) -> dict[str, FakeEndpoint]:
-        """Return the endpoints that predict so."""
-
-        def ranked(answers: dict[int, list[tuple[Any, float]]]) -> dict[str, list[dict[str, Any]]]:
-            return {
-                str(key): [{"value": value, "score": score} for value, score in rows]
-                for key, rows in answers.items()
-            }
-
-        rated = ("fan", "rated", "film")
-        links = {str(k): [{"id": str(i), "score": s} for i, s in rows] for k, rows in self.rated.items()}
-
-        def values(answers: dict[int, float]) -> dict[str, list[dict[str, Any]]]:
-            return {str(key): [{"value": value}] for key, value in answers.items()}
-
-        return {
-            GENRE: node_endpoint("film", "genre", "String", "Integer", ranked(self.genre)),
-            AGE: node_endpoint("fan", "age", "Double", "Integer", values(self.age)),
-            STARS: edge_endpoint(rated, "stars", "Double", "Integer", values(self.stars)),
-            MOOD: edge_endpoint(rated, "mood", "String", "Integer", ranked(self.mood)),
-            RATED: link_endpoint(rated, "Integer", links),
-        }
-
-    def load(self, g: Gremlin) -> None:
-        """Write the graph into an empty server."""
-        for node in self.nodes.values():
-            adding = g.add_v(node.label).property(T.id, node.id)
-            for key, value in node.properties:
-                adding = adding.property(key, value)
-            adding.iterate()
-        for link in self.links.values():
-            adding = g.add_e(link.label).property(T.id, link.id).from_(__.V(link.source)).to(__.V(link.target))
-            for key, value in link.properties:
-                adding = adding.property(key, value)
-            adding.iterate()
-
-
-def plant(seed: int = 7) -> Planted:
-    """Return fans who know each other and rate films, with self-loops, parallel edges and gaps in everything."""
-    rng = random.Random(seed)
-    genres, moods = ("drama", "comedy", "noir"), ("calm", "wild")
-    nodes = {key: Node(key, "fan", _stored(rng, name=f"fan {key}", age=20 + key)) for key in PEOPLE}
-    nodes |= {
-        key: Node(key, "film", (("name", f"film {key}"), *_stored(rng, genre=rng.choice(genres))))
-        for key in MOVIES
-    }
-    pairs = [("knows", rng.choice(PEOPLE), rng.choice(PEOPLE)) for _ in range(14)] + [("knows", 1, 1)]
-    pairs += [("rated", rng.choice(PEOPLE), rng.choice(MOVIES)) for _ in range(24)] + [("rated", 2, 12)] * 2
-    links = {
-        100 + n: Link(100 + n, label, source, target, _stored(rng, stars=rng.randint(1, 5)))
-        for n, (label, source, target) in enumerate(pairs)
-    }
-    rated = [link.id for link in links.values() if link.label == "rated"]
-
-    def ranking(values: Sequence[Any]) -> list[tuple[Any, float]]:
-        scores = sorted((round(rng.random(), 3) for _ in values), reverse=True)
-        return list(zip(rng.sample(values, len(values)), scores, strict=True))
-
-    def some(keys: Iterable[int]) -> list[int]:
-        return [key for key in keys if rng.random() < 0.85]
-
-    return Planted(
-        nodes,
-        links,
-        genre={key: ranking(genres) for key in some(MOVIES)},
-        age={key: round(rng.uniform(20, 60), 2) for key in some(PEOPLE)},
-        stars={key: round(rng.uniform(1, 5), 2) for key in some(rated)},
-        mood={key: ranking(moods) for key in some(rated)},
-        rated={key: ranking(MOVIES) for key in some(PEOPLE)},
-    )
-
-
-def _stored(rng: random.Random, **properties: Any) -> tuple[tuple[str, Any], ...]:
-    """Return the properties, or, of one element in four, none."""
-    return tuple(properties.items()) if rng.random() < 0.75 else ()
-
-
-@dataclass(frozen=True)
-class Traverser:
-    """An object, the way it came, and the labels on the way."""
-
-    at: Object
-    path: tuple[Object, ...]
-    labels: tuple[tuple[str, Object], ...] = ()
-
-    def to(self, target: Object) -> "Traverser":
-        """Return the traverser one step further."""
-        return Traverser(target, (*self.path, target), self.labels)
-
-
-Stream = list[Traverser]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step, as Gremlin and as a function."""
-
-    write: Callable[[Gremlin], Gremlin]
-    run: Callable[[Stream], Stream]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Steps in a row."""
-
-    steps: tuple[Step, ...] = ()
-
-    def write(self, start: Gremlin) -> Gremlin:
-        """Append the steps to a traversal."""
-        for step in self.steps:
-            start = step.write(start)
-        return start
-
-    def run(self, stream: Stream) -> Stream:
-        """Carry the steps out."""
-        for step in self.steps:
-            stream = step.run(stream)
-        return stream
-
-    def of(self, traverser: Traverser) -> list[Object]:
-        """Return what a nested traversal gives for one traverser."""
-        return [found.at for found in self.run([traverser])]
-
-    def child(self) -> Gremlin:
-        """Return the steps as a nested traversal."""
-        return self.write(__.start())
-
-    def __add__(self, other: "Plan") -> "Plan":
-        return Plan(self.steps + other.steps)
-
-
-def each(write: Callable[[Gremlin], Gremlin], function: Callable[[Traverser], Iterable[Object]]) -> Plan:
-    """Return a step that maps each traverser to others."""
-    return Plan((Step(write, lambda stream: [t.to(target) for t in stream for target in function(t)]),))
-
-
-def kept(write: Callable[[Gremlin], Gremlin], holds: Callable[[Traverser], bool]) -> Plan:
-    """Return a step that filters."""
-    return Plan((Step(write, lambda stream: [t for t in stream if holds(t)]),))
-
-
-def ends(write: Callable[[Gremlin], Gremlin], function: Callable[[Stream], list[Object]]) -> Plan:
-    """Return a step that takes the whole stream and forgets the ways."""
-    return Plan((Step(write, lambda stream: [Traverser(at, (at,)) for at in function(stream)]),))
 
 
 @dataclass
@@ -442,7 +282,7 @@ class Grammar:
             by_value = form in {"values", "score"}
             found = [(t, value) for t in stream for value in predicted(t)]
             return [
-                t.to(value) if by_value else Traverser(value, (*t.path, _Property(key, value), value), t.labels)
+                t.to(value) if by_value else Traverser(value, (*t.path, KeyValue(key, value), value), t.labels)
                 for t, value in found
             ]
 
@@ -557,13 +397,13 @@ class Grammar:
         return ends(lambda g: g.count(), lambda stream: [len(stream)])
 
     def _path(self) -> Plan:
-        return Plan((Step(lambda g: g.path(), lambda s: [Traverser(_Path(t.path), ()) for t in s]),))
+        return Plan((Step(lambda g: g.path(), lambda s: [Traverser(Way(t.path), ()) for t in s]),))
 
     def _dedup(self) -> Plan:
         return ends(lambda g: g.dedup(), lambda stream: list(dict.fromkeys(t.at for t in stream)))
 
     def _fold(self) -> Plan:
-        return ends(lambda g: g.fold(), lambda stream: [_Bag(tuple(t.at for t in stream))])
+        return ends(lambda g: g.fold(), lambda stream: [Bag(tuple(t.at for t in stream))])
 
     def _pick(self, *kinds: Callable[[], Plan]) -> Plan:
         return self.rng.choice(kinds)()
@@ -574,37 +414,3 @@ class Grammar:
             return kind()
         finally:
             self.depth += 1
-
-
-@dataclass(frozen=True)
-class _Property:
-    key: str
-    value: Any
-
-
-@dataclass(frozen=True)
-class _Path:
-    objects: tuple[Object, ...]
-
-
-@dataclass(frozen=True)
-class _Bag:
-    objects: tuple[Object, ...]
-
-
-def plain(found: Object) -> str:
-    """Return an answer, ours or the server's, as text that can be compared."""
-    match found:
-        case Node() | Vertex() | Link() | Edge():
-            text = f"{'v' if isinstance(found, Node | Vertex) else 'e'}{found.id}"
-        case _Property() | VertexProperty() | Property():
-            text = f"{found.key}={plain(found.value)}"
-        case _Path() | Path():
-            text = "->".join(plain(each_one) for each_one in found.objects)
-        case _Bag(objects=objects) | list(objects):
-            text = str(sorted(plain(each_one) for each_one in objects))
-        case dict():
-            text = str(sorted((plain(key), plain(value)) for key, value in found.items()))
-        case _:
-            text = f"{found:.4f}" if isinstance(found, float) else repr(found)
-    return text

@@ -8,7 +8,9 @@ import pytest
 
 from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.testing import FakeService
-from tests.gremlin.random_traversals import Grammar, Planted, plain, plant
+from tests.gremlin.planted_films import Planted, plant
+from tests.gremlin.random_traversals import Grammar
+from tests.gremlin.reference import plain
 from tests.servers import Connect
 
 BLOCKS, BLOCK = 20, 500

@@ -114,19 +114,14 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
 
     /** The first predicate among the property keys that a step reads or writes, or null; plain loops, as every query pays for them. */
     private static String predicateKey(final Step<?, ?> step) {
-        if (step instanceof PropertiesStep) return firstPredicate(Arrays.asList(((PropertiesStep<?>) step).getPropertyKeys()));
-        if (step instanceof PropertyMapStep) return firstPredicate(Arrays.asList(((PropertyMapStep<?, ?>) step).getPropertyKeys()));
-        if (step instanceof ElementMapStep) return firstPredicate(Arrays.asList(((ElementMapStep<?, ?>) step).getPropertyKeys()));
-        if (step instanceof Mutating) return WrittenKeys.of(step).filter(NeptuneML::isPredicate).findFirst().orElse(null);
+        if (step instanceof PropertiesStep) return WrittenKeys.firstPredicate(Arrays.asList(((PropertiesStep<?>) step).getPropertyKeys()));
+        if (step instanceof PropertyMapStep) return WrittenKeys.firstPredicate(Arrays.asList(((PropertyMapStep<?, ?>) step).getPropertyKeys()));
+        if (step instanceof ElementMapStep) return WrittenKeys.firstPredicate(Arrays.asList(((ElementMapStep<?, ?>) step).getPropertyKeys()));
+        if (step instanceof Mutating) return WrittenKeys.predicate(step);
         if (!(step instanceof HasContainerHolder)) return null;
         final List<HasContainer> containers = ((HasContainerHolder) step).getHasContainers();
         for (final HasContainer container : containers)
             if (NeptuneML.isPredicate(container.getKey())) return container.getKey();
-        return null;
-    }
-
-    private static String firstPredicate(final Iterable<?> keys) {
-        for (final Object key : keys) if (NeptuneML.isPredicate(key)) return (String) key;
         return null;
     }
 
