@@ -86,4 +86,4 @@ def _map(path: Path) -> npt.NDArray[Any]:
 
 
 def _hash(ids: Iterable[str]) -> npt.NDArray[np.uint64]:
-    return np.fromiter((xxhash.xxh64_intdigest(text.encode()) for text in ids), dtype=np.uint64)
+    return np.fromiter(map(xxhash.xxh64_intdigest, map(str.encode, ids)), dtype=np.uint64)

@@ -65,11 +65,8 @@ class Endpoint:
             large = len(body) > PARSED_IN_LOOP_BYTES
             invocation = await asyncio.to_thread(self._parse, body) if large else self._parse(body)
             deadline = None if invocation.deadline_seconds is None else arrival + invocation.deadline_seconds
-            answering = asyncio.get_running_loop().run_in_executor(
-                self._thread, self._compute, invocation, deadline, request_id
-            )
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            return await asyncio.wait_for(answering, left)
+            return await asyncio.wait_for(self._queue(invocation, deadline, request_id), left)
         except TimeoutError:
             raise TimeLimitExceeded("the deadline of the request has passed") from None
         finally:
@@ -78,6 +75,17 @@ class Endpoint:
     def close(self) -> None:
         """Drop what is still queued; what is being computed ends by itself."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _queue(self, invocation: Invocation, deadline: float | None, request_id: str) -> bytes:
+        """Have the reply computed in turn.
+
+        The first inductive request imports torch, which takes seconds: in another thread, so that those that need
+        no torch are answered meanwhile.
+        """
+        if invocation.is_inductive and not self._predictor.live.is_loaded:
+            await asyncio.to_thread(getattr, self._predictor.live, "model")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._compute, invocation, deadline, request_id)
 
     def _parse(self, body: bytes) -> Invocation:
         invocation = parse_invocation(body)

@@ -51,7 +51,12 @@ class LiveEncoder:
         Raises:
             InvalidParameter: a value does not fit the encoder, or is missing with nothing to stand in for it.
         """
-        texts = [self._text(cell) for cell in cells]
+        try:
+            return self._rows[[self._slots[cell] for cell in cells]]  # type: ignore[index] - a list is no text
+        except (KeyError, TypeError):  # a value not met before, or several
+            return self._encode_texts([self._text(cell) for cell in cells], ids, label)
+
+    def _encode_texts(self, texts: list[str | None], ids: Sequence[str], label: str) -> Matrix:
         new = [text for text in dict.fromkeys(texts) if text not in self._slots]
         if len(self._slots) + len(new) > self._limit:
             self._slots, self._rows = {}, self._rows[:0]

@@ -46,9 +46,12 @@ class Table:
 
     def of(self, rows: Ints) -> Tensor:
         """Return the row of each node, float64; the mean where a row is -1."""
-        known = torch.from_numpy(rows >= 0)
-        found = self.mean.expand(len(rows), *self.mean.shape).clone()
-        found[known] = self.rows[torch.from_numpy(rows)[known]].double()
+        unknown = rows < 0
+        if unknown.all():
+            return self.mean.expand(len(rows), *self.mean.shape).clone()
+        found = self.rows[torch.from_numpy(np.maximum(rows, 0))].double()
+        if unknown.any():
+            found[torch.from_numpy(unknown)] = self.mean
         return found
 
 

@@ -5,7 +5,7 @@ up; edges are decoded by operations that see one edge each, in float64; candidat
 float64, summed in one order.
 """
 
-import functools
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -39,6 +39,10 @@ EDGES_PER_BLOCK = 512
 class Predictor(Protocol):
     """Answers the invocations of one task."""
 
+    @property
+    def live(self) -> "LiveModel":
+        """The model, for items that bring their neighbourhood."""
+
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         """Return each item's answers, best first; none for an item that is not known."""
 
@@ -70,14 +74,27 @@ class LiveModel:
 
     def __init__(self, folder: Path, manifest: Manifest, new_node_vectors: NewNodeVectors) -> None:
         self._folder, self._manifest, self._new_node_vectors = folder, manifest, new_node_vectors
+        self._loaded: InductiveModel | None = None
+        self._loading = threading.Lock()
 
-    @functools.cached_property
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `model` is there without waiting."""
+        return self._loaded is not None
+
+    @property
     def model(self) -> "InductiveModel":
-        """The model.
+        """The model; loaded once, whichever threads ask for it meanwhile.
 
         Raises:
             InvalidData: weights or encoders are missing or damaged.
         """
+        if self._loaded is None:
+            with self._loading:
+                self._loaded = self._loaded or self._load()
+        return self._loaded
+
+    def _load(self) -> "InductiveModel":
         from neptuneml_plugin.serving.inductive import InductiveModel  # noqa: PLC0415 - see above
 
         return InductiveModel(self._folder, self._manifest, self._new_node_vectors)
@@ -96,7 +113,7 @@ class NodePredictor:
 
     def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
         position = manifest.schema.node(manifest.target.node or "")
-        self._manifest, self._live = manifest, live
+        self._manifest, self.live = manifest, live
         self._ids = IdColumn(folder / f"nodes/{position}")
         self._predictions: npt.NDArray[Any] = np.load(
             folder / f"nodes/{position}/predictions.npy", mmap_mode="r", allow_pickle=False
@@ -117,17 +134,17 @@ class NodePredictor:
 
     def _computed(self, ids: Sequence[str], subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
         label = self._manifest.target.node or ""
-        embedded = self._live.embed(subgraph, check)
+        embedded = self.live.embed(subgraph, check)
         at = embedded.find(label, ids)
         known = np.flatnonzero(at >= 0)
-        return known, self._live.model.node_outputs(embedded, label, at[known])
+        return known, self.live.model.node_outputs(embedded, label, at[known])
 
 
 class EdgePredictor:
     """Decodes the embeddings of an edge's two ends."""
 
     def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
-        self._manifest, self._live = manifest, live
+        self._manifest, self.live = manifest, live
         self._type = manifest.target.edges[0]
         source, target = (manifest.schema.node(label) for label in (self._type.source, self._type.target))
         self._heads = IdColumn(folder / f"nodes/{source}")
@@ -154,11 +171,11 @@ class EdgePredictor:
         return known, output
 
     def _computed(self, items: Items, subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
-        embedded = self._live.embed(subgraph, check)
+        embedded = self.live.embed(subgraph, check)
         heads = embedded.find(self._type.source, items.heads)
         tails = embedded.find(self._type.target, items.tails)
         known = np.flatnonzero((heads >= 0) & (tails >= 0) & self._of_type(items))
-        return known, self._live.model.edge_outputs(embedded, self._type, heads[known], tails[known])
+        return known, self.live.model.edge_outputs(embedded, self._type, heads[known], tails[known])
 
     def _of_type(self, items: Items) -> npt.NDArray[np.bool_]:
         """Return which items do not name another label for one of their ends (decision 20)."""
@@ -169,7 +186,7 @@ class LinkPredictor:
     """Ranks the candidates of new edges."""
 
     def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
-        self._manifest, self._live = manifest, live
+        self._manifest, self.live = manifest, live
         self._ranker = LinkRanker(folder, manifest)
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
@@ -192,8 +209,8 @@ class LinkPredictor:
         subgraph, candidates = invocation.subgraph, invocation.new_candidates
         if subgraph is None and candidates is None:
             return None
-        embedded = None if subgraph is None else self._live.embed(subgraph, check)
-        return PostedEnds(self._live.model, embedded, candidates)
+        embedded = None if subgraph is None else self.live.embed(subgraph, check)
+        return PostedEnds(self.live.model, embedded, candidates)
 
     def _embeddings(self, invocation: Invocation, check: Check) -> Embeddings:
         ids, label, subgraph = invocation.items.nodes, invocation.node_type, invocation.subgraph
@@ -201,12 +218,12 @@ class LinkPredictor:
         if label not in labels or subgraph is None:
             near = nearest(str(label), labels)
             raise InvalidParameter(f"nodeType is {label!r}, which is no vertex label of the model{near}")
-        embedded = self._live.embed(subgraph, check)
+        embedded = self.live.embed(subgraph, check)
         at = embedded.find(label, ids)
         if (at < 0).any():
             missing = ids[int(np.argmax(at < 0))]
             raise InvalidParameter(f"data.subgraph has no '{label}' vertex '{missing}', whose embedding is wanted")
-        return Embeddings(self._live.model.embeddings(embedded, label, at))
+        return Embeddings(self.live.model.embeddings(embedded, label, at))
 
 
 def predicts(target: Target) -> str:

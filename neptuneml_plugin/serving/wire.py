@@ -86,6 +86,11 @@ class Invocation:
     #: The version that the caller's query is pinned to (decision 21).
     artifact_version: str | None = None
 
+    @property
+    def is_inductive(self) -> bool:
+        """Whether it needs the model and not only what was computed with it."""
+        return self.subgraph is not None or self.new_candidates is not None
+
 
 @dataclass(frozen=True)
 class Reply:

@@ -53,7 +53,8 @@ class EdgeMessages:
     def aggregate(self, vectors: Tensor) -> Tensor:
         """See `Aggregation`."""
         sums = vectors.new_zeros(self._count, vectors.shape[1])
-        return sums.index_add_(0, self._targets, vectors[self._sources] * self._weights[:, None])
+        sent = vectors.index_select(0, self._sources).mul_(self._weights[:, None])
+        return sums.index_add_(0, self._targets, sent)
 
 
 class Adjacency:

@@ -32,6 +32,8 @@ BODY = {"data": {"nodes": [{"nodeId": "a"}, {"nodeId": "zz"}]}}
 class HeldPredictor:
     """Answers when it is let go."""
 
+    live: Any = None
+
     def __init__(self) -> None:
         self.entered = threading.Event()
         self.go = threading.Event()
@@ -116,6 +118,8 @@ async def test_an_error_of_ours_is_told_without_its_details(
     tmp_path: Path, manifest: Manifest, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
+        live: Any = None
+
         def answer(self, invocation: Invocation, check: Check) -> Answers:
             raise ZeroDivisionError("the inside of the machine")
 
@@ -161,6 +165,42 @@ async def test_a_deadline_ends_waiting_and_computing(tmp_path: Path, manifest: M
         in_time = {"data": {"globalParameters": {"deadlineMs": 30000}, "nodes": []}}
         assert (await client.post("/invocations", json=in_time)).status == 200
     assert held.answered == 1
+
+
+class Loading:
+    """A predictor whose model takes its time to load, once."""
+
+    def __init__(self) -> None:
+        self.live: Any = self
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.is_loaded = False
+
+    @property
+    def model(self) -> None:
+        self.begun.set()
+        self.is_loaded = self.go.wait(30)
+
+    def answer(self, invocation: Invocation, check: Check) -> Answers:
+        assert self.is_loaded or not invocation.is_inductive
+        return Answers(np.ones(len(invocation.items), np.int64), values=np.ones(len(invocation.items)))
+
+
+async def test_loading_the_model_holds_up_only_those_who_need_it(tmp_path: Path, manifest: Manifest) -> None:
+    loading, subgraph = Loading(), {"subgraph": {"nodes": [], "edges": []}}
+    inductive: Any = {"data": BODY["data"] | subgraph}
+    late = {"data": inductive["data"] | {"globalParameters": {"deadlineMs": 50}}}
+    async with _running(Endpoint(config(tmp_path), manifest, loading)) as client:
+        waiting = asyncio.create_task(client.post("/invocations", json=inductive))
+        assert await asyncio.to_thread(loading.begun.wait, 30)
+        assert (await client.post("/invocations", json=BODY)).status == 200
+        in_vain = await client.post("/invocations", json=late)
+        assert (in_vain.status, (await in_vain.json())["code"]) == (500, "TimeLimitExceededException")
+        assert not waiting.done()
+        loading.go.set()
+        assert (await waiting).status == 200
+        loading.begun.clear()
+        assert (await client.post("/invocations", json=inductive)).status == 200
+    assert not loading.begun.is_set()
 
 
 async def test_many_at_once(tmp_path: Path, manifest: Manifest) -> None:

@@ -8,23 +8,32 @@ import java.util.Collection;
 import java.util.Date;
 import java.util.List;
 
-/** A property's values as an export writes them: Java's own text, moments as ISO-8601 in UTC. */
+/** A property's values as an export writes them: Java's own text, moments as ISO-8601 in UTC; a list where there are several. */
 final class PropertyText {
 
     private PropertyText() {
     }
 
-    /** A text, a list of texts where there are several values, or null where there is none. */
-    static Object of(final List<Object> values) {
-        final List<String> texts = new ArrayList<>();
-        for (final Object value : values) add(value, texts);
-        if (texts.size() > 1) return texts;
-        return texts.isEmpty() || texts.get(0).isEmpty() ? null : texts.get(0);
+    /** The texts so far, null, one or a list, and those of one more value. */
+    static Object with(final Object cell, final Object value) {
+        if (value == null) return cell;
+        if (!(value instanceof Collection)) return joined(cell, text(value));
+        Object all = cell;
+        for (final Object part : (Collection<?>) value) all = with(all, part);
+        return all;
     }
 
-    private static void add(final Object value, final List<String> texts) {
-        if (value instanceof Collection) for (final Object part : (Collection<?>) value) add(part, texts);
-        else if (value != null) texts.add(text(value));
+    /** Nothing, if it is an empty text. */
+    static Object orNone(final Object cell) {
+        return "".equals(cell) ? null : cell;
+    }
+
+    @SuppressWarnings("unchecked")
+    private static Object joined(final Object cell, final String text) {
+        if (cell == null) return text;
+        final List<String> texts = cell instanceof List ? (List<String>) cell : new ArrayList<>(List.of((String) cell));
+        texts.add(text);
+        return texts;
     }
 
     private static String text(final Object value) {

@@ -1,5 +1,6 @@
 package io.github.neptuneml.gremlin.sampling;
 
+import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
@@ -24,43 +25,68 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalUtil;
  */
 final class Reading<S, E> {
 
-    private final Host host;
-    private final Traversal.Admin<S, E> child;
-    private final Function<S, Iterator<E>> direct;
+    /** The readings of a query, which are compiled together: strategies look once at all of them. */
+    static final class Compilation {
+        private final Traversal.Admin<?, ?> query;
+        private final Traversal.Admin<Object, Object> root = anonymous();
+        private final Host host = new Host(root);
+        private final List<Reading<?, ?>> readings = new ArrayList<>();
 
-    private Reading(final Host host, final Traversal.Admin<S, E> child, final Function<S, Iterator<E>> direct) {
+        Compilation(final Traversal.Admin<?, ?> query) {
+            this.query = query;
+            root.addStep(host);
+        }
+
+        /**
+         * Adds a reading, which can be used when all are compiled.
+         *
+         * @param steps adds the steps
+         * @param plain the class of the only step that means the same as {@code direct}
+         */
+        <S, E> Reading<S, E> add(final Consumer<Traversal.Admin<?, ?>> steps, final Class<?> plain,
+                                 final Function<S, Iterator<E>> direct) {
+            final Reading<S, E> reading = new Reading<>(host, plain, direct);
+            steps.accept(reading.child);
+            host.add(reading.child);
+            readings.add(reading);
+            return reading;
+        }
+
+        void compile() {
+            query.getGraph().ifPresent(graph -> {
+                root.setGraph(graph);
+                readings.forEach(reading -> reading.child.setGraph(graph));
+            });
+            root.setStrategies(query.getStrategies());
+            root.applyStrategies();
+            readings.forEach(Reading::compare);
+        }
+    }
+
+    private final Host host;
+    private final Traversal.Admin<S, E> child = anonymous();
+    private final Class<?> plain;
+    private final Function<S, Iterator<E>> direct;
+    private boolean isPlain;
+
+    private Reading(final Host host, final Class<?> plain, final Function<S, Iterator<E>> direct) {
         this.host = host;
-        this.child = child;
+        this.plain = plain;
         this.direct = direct;
     }
 
-    /**
-     * Compiles a reading for a query.
-     *
-     * @param steps adds the steps
-     * @param plain the class of the only step that means the same as {@code direct}
-     */
     @SuppressWarnings("unchecked")
-    static <S, E> Reading<S, E> of(final Traversal.Admin<?, ?> query, final Consumer<Traversal.Admin<?, ?>> steps,
-                                   final Class<?> plain, final Function<S, Iterator<E>> direct) {
-        final Traversal.Admin<S, E> child = (Traversal.Admin<S, E>) (Traversal.Admin<?, ?>) __.start().asAdmin();
-        steps.accept(child);
-        final Traversal.Admin<Object, Object> root = (Traversal.Admin<Object, Object>) (Traversal.Admin<?, ?>) __.start().asAdmin();
-        final Host host = new Host(root, child);
-        root.addStep(host);
-        query.getGraph().ifPresent(graph -> {
-            root.setGraph(graph);
-            child.setGraph(graph);
-        });
-        root.setStrategies(query.getStrategies());
-        root.applyStrategies();
-        final boolean isPlain = child.getSteps().size() == 1 && child.getStartStep().getClass() == plain;
-        return new Reading<>(host, child, isPlain ? direct : null);
+    private static <S, E> Traversal.Admin<S, E> anonymous() {
+        return (Traversal.Admin<S, E>) (Traversal.Admin<?, ?>) __.start().asAdmin();
+    }
+
+    private void compare() {
+        isPlain = child.getSteps().size() == 1 && child.getStartStep().getClass() == plain;
     }
 
     /** Whether no strategy changed anything. */
     boolean isPlain() {
-        return direct != null;
+        return isPlain;
     }
 
     /** What there is to read; to be read to its end, or closed, before this reading is used again. */
@@ -71,13 +97,16 @@ final class Reading<S, E> {
         return child;
     }
 
-    /** Makes the child one, for strategies that treat roots otherwise; no strategy knows it, so none replaces it. */
+    /** Makes the readings children, for strategies that treat roots otherwise; no strategy knows it, so none replaces it. */
     private static final class Host extends AbstractStep<Object, Object> implements TraversalParent {
-        private final Traversal.Admin<?, ?> child;
+        private final List<Traversal.Admin<?, ?>> children = new ArrayList<>();
 
-        Host(final Traversal.Admin<?, ?> root, final Traversal.Admin<?, ?> child) {
+        Host(final Traversal.Admin<?, ?> root) {
             super(root);
-            this.child = integrateChild(child);
+        }
+
+        void add(final Traversal.Admin<?, ?> child) {
+            children.add(integrateChild(child));
         }
 
         <S> Traversal.Admin<S, S> traversal() {
@@ -90,8 +119,9 @@ final class Reading<S, E> {
         }
 
         @Override
+        @SuppressWarnings("unchecked")
         public <S, E> List<Traversal.Admin<S, E>> getLocalChildren() {
-            return List.of((Traversal.Admin) child);
+            return (List<Traversal.Admin<S, E>>) (List<?>) children;
         }
 
         @Override

@@ -9,7 +9,6 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedException;
 import org.apache.tinkerpop.gremlin.structure.Direction;
@@ -78,8 +77,8 @@ public final class Sampler {
     public JsonPart properties(final Edge edge, final Vertex head, final Vertex tail) {
         final EdgeType type = schema.type(Labels.onWire(head.label()), Labels.onWire(edge.label()), Labels.onWire(tail.label()));
         if (type == null || type.properties.isEmpty()) return null;
-        final Map<String, Object> row = Columns.row(edge, type.properties, graph);
-        return json -> Columns.writeRow(row, json);
+        final Object[] row = Columns.row(edge, type.properties, graph);
+        return json -> Columns.writeRow(type.properties, row, json);
     }
 
     private void expand(final Vertex vertex, final boolean reverse, final int fanout, final Set<Object> silent,
@@ -104,7 +103,7 @@ public final class Sampler {
             while (edges.hasNext()) {
                 if (Thread.currentThread().isInterrupted()) throw new TraversalInterruptedException();
                 final Edge edge = edges.next();
-                if (silent.contains(edge.id())) continue;
+                if (!silent.isEmpty() && silent.contains(edge.id())) continue;
                 final Vertex end = graph.end(edge, reverse ? Direction.IN : Direction.OUT);
                 final EdgeType type = end == null ? null : type(label, edge, Labels.onWire(end.label()), reverse);
                 if (type == null) continue;

@@ -36,11 +36,13 @@ public final class VisibleGraph {
     public VisibleGraph(final Traversal.Admin<?, ?> query, final InductiveSchema schema) {
         this.query = query;
         final String[] labels = edgeLabels(schema);
-        outEdges = edges(Direction.OUT, labels);
-        inEdges = edges(Direction.IN, labels);
-        outVertex = end(Direction.OUT);
-        inVertex = end(Direction.IN);
-        schema.propertyKeys().forEach(keys -> properties.put(keys, properties(keys)));
+        final Reading.Compilation all = new Reading.Compilation(query);
+        outEdges = edges(all, Direction.OUT, labels);
+        inEdges = edges(all, Direction.IN, labels);
+        outVertex = end(all, Direction.OUT);
+        inVertex = end(all, Direction.IN);
+        schema.propertyKeys().forEach(keys -> properties.put(keys, properties(all, keys)));
+        all.compile();
     }
 
     /** No labels, which means all, where one was joined of several parts that the graph may hold in any order. */
@@ -49,13 +51,13 @@ public final class VisibleGraph {
         return joined ? new String[0] : schema.edgeLabels().stream().sorted().toArray(String[]::new);
     }
 
-    private Reading<Vertex, Edge> edges(final Direction direction, final String[] labels) {
-        return Reading.of(query, child -> add(child, new VertexStep<>(child, Edge.class, direction, labels)),
+    private static Reading<Vertex, Edge> edges(final Reading.Compilation all, final Direction direction, final String[] labels) {
+        return all.add(child -> add(child, new VertexStep<>(child, Edge.class, direction, labels)),
                 VertexStep.class, vertex -> vertex.edges(direction, labels));
     }
 
-    private Reading<Edge, Vertex> end(final Direction direction) {
-        return Reading.of(query, child -> add(child, new EdgeVertexStep(child, direction)),
+    private static Reading<Edge, Vertex> end(final Reading.Compilation all, final Direction direction) {
+        return all.add(child -> add(child, new EdgeVertexStep(child, direction)),
                 EdgeVertexStep.class, edge -> edge.vertices(direction));
     }
 
@@ -77,7 +79,9 @@ public final class VisibleGraph {
 
     /** An edge's end, or null if it may not be seen. */
     public Vertex end(final Edge edge, final Direction direction) {
-        final Iterator<Vertex> ends = (direction == Direction.OUT ? outVertex : inVertex).from(edge);
+        final Reading<Edge, Vertex> reading = direction == Direction.OUT ? outVertex : inVertex;
+        if (reading.isPlain()) return direction == Direction.OUT ? edge.outVertex() : edge.inVertex();
+        final Iterator<Vertex> ends = reading.from(edge);
         try {
             return ends.hasNext() ? ends.next() : null;
         } finally {
@@ -89,9 +93,9 @@ public final class VisibleGraph {
         return properties.get(keys).from(element);
     }
 
-    private Reading<Element, Property<?>> properties(final List<String> keys) {
+    private static Reading<Element, Property<?>> properties(final Reading.Compilation all, final List<String> keys) {
         final String[] names = keys.toArray(new String[0]);
-        return Reading.of(query, child -> add(child, new PropertiesStep<>(child, PropertyType.PROPERTY, names)),
+        return all.add(child -> add(child, new PropertiesStep<>(child, PropertyType.PROPERTY, names)),
                 PropertiesStep.class, element -> widened(element, names));
     }
 
@@ -102,10 +106,12 @@ public final class VisibleGraph {
 
     /** All vertices of a label. */
     public Iterator<Vertex> vertices(final String label) {
-        final Reading<Object, Vertex> reading = Reading.of(query, child -> {
+        final Reading.Compilation alone = new Reading.Compilation(query);
+        final Reading<Object, Vertex> reading = alone.add(child -> {
             add(child, new GraphStep<>(child, Vertex.class, false));
             add(child, new HasStep<>(child, new HasContainer(T.label.getAccessor(), P.eq(label))));
         }, null, null);
+        alone.compile();
         return reading.from(label);
     }
 }

@@ -46,6 +46,8 @@ class PropertyTextTest {
     @ParameterizedTest(name = "{1} is {0}")
     @MethodSource("values")
     void becomesText(final Object expected, final List<Object> values) {
-        assertEquals(expected, PropertyText.of(values));
+        Object cell = null;
+        for (final Object value : values) cell = PropertyText.with(cell, value);
+        assertEquals(expected, PropertyText.orNone(cell));
     }
 }
