@@ -99,7 +99,7 @@ def same_answers(g: Any, airports: Sequence[int]) -> float:
     """Return the share of airports that get the same answer alone as among all."""
     together = {row["id"]: row["answers"] for row in by_id(g, airports).to_list()}
     alone = {row["id"]: row["answers"] for airport in airports for row in by_id(g, [airport]).to_list()}
-    return sum(together[airport] == alone[airport] for airport in airports) / len(airports)
+    return len([airport for airport in airports if together[airport] == alone[airport]]) / len(airports)
 
 
 def costs(ask: Callable[[Sequence[int]], Any], airports: Sequence[int]) -> dict[str, float]:

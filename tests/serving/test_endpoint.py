@@ -186,8 +186,8 @@ class Loading:
 
 
 async def test_loading_the_model_holds_up_only_those_who_need_it(tmp_path: Path, manifest: Manifest) -> None:
-    loading, subgraph = Loading(), {"subgraph": {"nodes": [], "edges": []}}
-    inductive: Any = {"data": BODY["data"] | subgraph}
+    loading = Loading()
+    inductive: Any = {"data": BODY["data"] | {"subgraph": {"nodes": [], "edges": []}}}
     late = {"data": inductive["data"] | {"globalParameters": {"deadlineMs": 50}}}
     async with _running(Endpoint(config(tmp_path), manifest, loading)) as client:
         waiting = asyncio.create_task(client.post("/invocations", json=inductive))
