@@ -21,6 +21,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.PartitionStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
 import org.apache.tinkerpop.gremlin.structure.T;
+import org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerTransactionGraph;
 import org.apache.tinkerpop.shaded.jackson.databind.JsonNode;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -116,6 +117,23 @@ class InductiveLinksTest extends PredictionTest {
     void nothingIsEmbeddedWhereNothingIsAsked() {
         assertEquals(List.of(), tails(live(), 3), "no software creates software");
         assertEquals(0, service.requests.size());
+    }
+
+    @Test
+    void embeddingsAreKeptForOthersOnlyWhereThereAreNoTransactions() {
+        final GraphTraversalSource shared = live();
+        tails(shared, 2);
+        tails(shared, 4);
+        assertEquals(1, asked("embed").size());
+        graph = TinkerTransactionGraph.open();
+        final GraphTraversalSource tx = live();
+        tx.tx().open();
+        tx.addV("person").property(T.id, 1L).addV("software").property(T.id, 103L).property("name", "new").iterate();
+        tails(tx, 1L);
+        tx.V(103L).property("name", "newer").iterate();
+        tails(tx, 1L);
+        assertEquals("{\"name\":[\"newer\"]}", asked("embed").get(2).nodes("software").path("properties").toString());
+        tx.tx().rollback();
     }
 
     @Test

@@ -109,9 +109,16 @@ final class Query {
         return known;
     }
 
-    /** Embeddings that others have asked for count only where everybody sees the same, and this query changes nothing. */
+    /**
+     * Embeddings that others have asked for count only where everybody sees the same, and this query changes nothing: not
+     * under an access rule, and not where each transaction has a graph of its own.
+     */
     EmbeddingCache embeddings(final VisibleGraph graph) {
-        return graph.isWhole() && !changes() ? client.embeddings() : new EmbeddingCache();
+        return graph.isWhole() && !changes() && !isTransactional() ? client.embeddings() : new EmbeddingCache();
+    }
+
+    private boolean isTransactional() {
+        return root.get().getGraph().map(graph -> graph.features().graph().supportsTransactions()).orElse(true);
     }
 
     List<byte[]> embed(final EndpointDescription endpoint, final Invocation invocation, final long timeoutMillis,
