@@ -52,7 +52,7 @@ class LiveEncoder:
             InvalidParameter: a value does not fit the encoder, or is missing with nothing to stand in for it.
         """
         try:
-            return self._rows[[self._slots[cell] for cell in cells]]  # type: ignore[index] # a list fails
+            return self._rows[[self._slots[cell] for cell in cells]]  # type: ignore[index]  # a list is no text
         except (KeyError, TypeError):  # a value not met before, or several
             return self._encode_texts([self._text(cell) for cell in cells], ids, label)
 
