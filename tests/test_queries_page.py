@@ -10,6 +10,7 @@ from gremlin_python.driver.client import Client
 
 from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.testing import FakeService
+from tests.java_classes import PROJECT
 from tests.library import PAGE, definitions, library
 from tests.readme import blocks, languages
 from tests.servers import Connect
@@ -82,3 +83,11 @@ def test_no_answer_is_a_stored_one(block: str) -> None:
     """What the library stores as a genre shows only beside predictions."""
     query, answers = split(block)
     assert ("vp[genre->poem]" in answers) == ("union" in query)
+
+
+def test_every_setting_of_the_plugin_is_in_the_table() -> None:
+    plugin = PROJECT / "src/main/java/io/github/neptuneml/gremlin/NeptuneMLGremlinPlugin.java"
+    settings = re.findall(r"public Builder (\w+)\(", plugin.read_text(encoding="utf-8"))
+    documented = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert sorted(settings) == sorted(documented)
+    assert settings
