@@ -95,10 +95,10 @@ def by_id(g: Any, airports: Sequence[int]) -> Any:
     return source.project("id", "answers").by(T.id_).by(predicted.fold())
 
 
-def same_answers(g: Any, airports: Sequence[int]) -> float:
-    """Return the share of airports that get the same answer alone as among all."""
-    together = {row["id"]: row["answers"] for row in by_id(g, airports).to_list()}
-    alone = {row["id"]: row["answers"] for airport in airports for row in by_id(g, [airport]).to_list()}
+def same_answers(ask: Callable[[Sequence[int]], Any], airports: Sequence[int]) -> float:
+    """Return the share of airports that get the same answer alone as among all; `ask` as `by_id`."""
+    together = {row["id"]: row["answers"] for row in ask(airports).to_list()}
+    alone = {row["id"]: row["answers"] for airport in airports for row in ask([airport]).to_list()}
     return len([airport for airport in airports if together[airport] == alone[airport]]) / len(airports)
 
 
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str] = ()) -> None:
             return
         ask = partial(inductive, g)
         figures = measure(ask, airports, options.repeats) | costs(ask, airports[: options.repeats])
-        figures["same_answers"] = same_answers(g, airports)
+        figures["same_answers"] = same_answers(partial(by_id, g), airports)
         for name, figure in figures.items():
             sys.stdout.write(f"{name:<16}{figure:10.2f}\n")
 
