@@ -78,23 +78,23 @@ def _edge_schema(edge: tuple[str, str, str], id_type: str) -> dict[str, Any]:
     return {"nodes": nodes, "edges": [_edge_type(edge) | {"count": 1000}]}
 
 
-class FakeService:
-    """Answers `GET /endpoints/{name}` and invocations on a free port of the loopback address."""
+class LoopbackServer:
+    """An HTTP server on a free port of the loopback address, in a thread of its own while it is entered.
 
-    def __init__(self, endpoints: Mapping[str, FakeEndpoint]) -> None:
-        self.endpoints = dict(endpoints)
-        #: The body of every invocation, in the order of arrival.
-        self.requests: list[dict[str, Any]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    A handler finds the server that it belongs to in `self.server.owner`.
+    """
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
-        self._server.fake_service = self  # type: ignore[attr-defined] # how a handler finds its owner
+        self._server.owner = self  # type: ignore[attr-defined] # how a handler finds it
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
 
     @property
     def url(self) -> str:
-        """The service's address."""
+        """The server's address."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -106,6 +106,16 @@ class FakeService:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class FakeService(LoopbackServer):
+    """Answers `GET /endpoints/{name}` and invocations on a free port of the loopback address."""
+
+    def __init__(self, endpoints: Mapping[str, FakeEndpoint]) -> None:
+        self.endpoints = dict(endpoints)
+        #: The body of every invocation, in the order of arrival.
+        self.requests: list[dict[str, Any]] = []
+        super().__init__(_Handler)
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return what `GET /endpoints/{name}` answers.
@@ -259,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _service(self) -> FakeService:
-        service: FakeService = self.server.fake_service  # type: ignore[attr-defined]
+        service: FakeService = self.server.owner  # type: ignore[attr-defined]
         return service
 
     def _reply(self, answer: Any) -> None:

@@ -6,13 +6,13 @@ Descriptions name this address instead of the workers', so a query whose endpoin
 
 import http.client
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import urlsplit
+
+from neptuneml_plugin.testing import LoopbackServer
 
 #: What a proxy must not pass on.
 _OWN_HEADERS = {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "upgrade"}
@@ -27,7 +27,7 @@ class Call:
     body_bytes: int
 
 
-class CountingService:
+class CountingService(LoopbackServer):
     """Passes requests on, from a free port of the loopback address."""
 
     def __init__(self, service_url: str) -> None:
@@ -36,30 +36,11 @@ class CountingService:
         self.calls: list[Call] = []
         #: Token of a description -> where its worker listens.
         self.workers: dict[str, str] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.counting = self  # type: ignore[attr-defined] # how a handler finds its owner
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(_Handler)
 
     def endpoint(self, name: str) -> str:
         """How a query names an endpoint whose calls are to be counted (decision 27)."""
         return f"{self.url}/endpoints/{name}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def count_items(body: Mapping[str, Any]) -> int:
@@ -95,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _counting(self) -> CountingService:
-        counting: CountingService = self.server.counting  # type: ignore[attr-defined]
+        counting: CountingService = self.server.owner  # type: ignore[attr-defined]
         return counting
 
     def _through_here(self, content: bytes) -> bytes:
