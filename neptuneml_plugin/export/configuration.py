@@ -10,10 +10,11 @@ from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidSettings, nearest
+from neptuneml_plugin.export.elements import Element, ElementType, node_type, qualified_name
 from neptuneml_plugin.export.feature_types import LANGUAGES, OVERRIDES, FeatureRequest
-from neptuneml_plugin.export.schema import DATE, NUMBERS, PropertyColumn, TypeTable, qualified_name
-from neptuneml_plugin.export.source import Element, ElementType, node_type
+from neptuneml_plugin.export.schema import PropertyColumn, TypeTable
 from neptuneml_plugin.export.targets import LearningJob, TargetRequest
+from neptuneml_plugin.export.values import DATE, NUMBERS
 from neptuneml_plugin.export.writer import SEPARATOR, file_name
 
 VERSION = "v2.0"

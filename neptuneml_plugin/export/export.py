@@ -2,22 +2,23 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.artifacts import EXPORT_SCHEMA, EXPORT_STATS, EdgeType
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.export.configuration import check_labels, write_configuration
+from neptuneml_plugin.export.consistency import Reading, consistency
+from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.gremlin_source import GremlinSource
 from neptuneml_plugin.export.request import ExportRequest, read_request
-from neptuneml_plugin.export.schema import TypeTable, check_ids, describe, statistics
-from neptuneml_plugin.export.selection import Selection, keep
-from neptuneml_plugin.export.source import Element, GraphSource, Row
-from neptuneml_plugin.export.writer import Spool
+from neptuneml_plugin.export.schema import TypeTable, describe, statistics
+from neptuneml_plugin.export.selection import Selection
+from neptuneml_plugin.export.source import GraphSource
+from neptuneml_plugin.export.spool import Spool
+from neptuneml_plugin.export.writer import write_csv
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
-
-_FLUSH_ROWS = 5_000
 
 
 def run(config: ExportConfig, target: Path, progress: Progress = silent) -> Summary:
@@ -48,20 +49,20 @@ def export_graph(
         tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary,
     ):
         spool = Spool(Path(temporary))
-        vanished = _read(source, request, spool, progress)
+        readings = _read(source, request, spool, progress)
         progress("writing CSV files")
         for element in Element:
             (folder / element).mkdir()
-        spool.write(folder)
+        write_csv(spool, folder)
         tables = spool.tables
-        warnings = [*_vanished(vanished), *_absent_properties(request, tables), *_absent_ends(tables)]
-        warnings += _write_documents(folder, request, tables, warnings)
+        changed = [text for reading in readings for text in reading.changes()]
+        warnings = [*changed, *_absent_properties(request, tables), *_absent_ends(tables)]
+        warnings += _write_documents(folder, request, tables, readings, warnings)
     return _summary(request, tables, warnings, target, watch)
 
 
-def _read(source: GraphSource, request: ExportRequest, spool: Spool, progress: Progress) -> Counter[str]:
-    """Read all rows into the spool; return how many elements vanished meanwhile, by label."""
-    vanished: Counter[str] = Counter()
+def _read(source: GraphSource, request: ExportRequest, spool: Spool, progress: Progress) -> list[Reading]:
+    """Read all rows into the spool."""
     selections = {Element.NODE: request.selections.nodes, Element.EDGE: request.selections.edges}
     # Names that do not exist are found before the first row is read, which may be hours before the last one.
     labels = {
@@ -69,31 +70,30 @@ def _read(source: GraphSource, request: ExportRequest, spool: Spool, progress: P
         for element, selection in selections.items()
     }
     check_labels(request.jobs, labels)
-    for element, selection in selections.items():
-        for label in labels[element]:
-            ids = source.ids(element, label)
-            check_ids(label, ids)
-            seen = 0
-            for row in source.rows(element, ids, selection.keys(label) if selection else ()):
-                seen += 1
-                _spool_row(spool, row, selection)
-                if seen % _FLUSH_ROWS == 0:
-                    spool.flush()
-                    progress(f"{element} of '{label}': {seen:,} of {len(ids):,}", seen / len(ids))
-            spool.flush()
-            progress(f"{element} of '{label}': {seen:,} of {len(ids):,}", 1.0)
-            vanished[label] += len(ids) - seen
-    return vanished
+    return [
+        _read_label(source, element, label, selection, spool, progress)
+        for element, selection in selections.items()
+        if selection
+        for label in labels[element]
+    ]
 
 
-def _spool_row(spool: Spool, row: Row, selection: Selection | None) -> None:
-    selected = selection.entry(row.type) if selection else None
-    if selected is not None:
-        spool.add(row._replace(properties=keep(row.properties, selected)) if selected.properties else row)
+def _read_label(
+    source: GraphSource, element: Element, label: str, selection: Selection, spool: Spool, progress: Progress
+) -> Reading:
+    before = source.count(element, label)
+    read = 0
+    for block in source.blocks(element, label, selection.keys(label)):
+        read += len(block.ids)
+        selected = selection.entry(block.type)
+        if selected is not None:
+            spool.add(block.only(selected.properties))
+        progress(f"{element} of '{label}': {read:,} of {before:,}", min(1.0, read / max(before, 1)))
+    return Reading(element, label, before, read, source.count(element, label))
 
 
 def _write_documents(
-    folder: Path, request: ExportRequest, tables: list[TypeTable], warnings: list[str]
+    folder: Path, request: ExportRequest, tables: list[TypeTable], readings: list[Reading], warnings: list[str]
 ) -> list[str]:
     """Write schema, statistics and configurations; return the configurations' own warnings."""
     own: list[str] = []
@@ -102,15 +102,14 @@ def _write_documents(
         own += [text for text in configuration["warnings"] if text not in own]
         write_json(folder / f"{job.name}.json", configuration)
     write_json(folder / EXPORT_SCHEMA, describe(tables))
-    stats = {"stats": statistics(tables), "warnings": [*warnings, *own], "withoutEffect": dict(request.recorded)}
+    stats = {
+        "stats": statistics(tables),
+        "warnings": [*warnings, *own],
+        "withoutEffect": dict(request.recorded),
+        "consistency": consistency(readings),
+    }
     write_json(folder / EXPORT_STATS, stats)
     return own
-
-
-def _vanished(vanished: Mapping[str, int]) -> Iterator[str]:
-    for label, count in vanished.items():
-        if count:
-            yield f"{count} elements of '{label}' vanished during the export"
 
 
 def _absent_properties(request: ExportRequest, tables: list[TypeTable]) -> Iterator[str]:

@@ -10,8 +10,8 @@ from enum import Enum, auto
 from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType
+from neptuneml_plugin.export.elements import ElementType
 from neptuneml_plugin.export.problems import Problems
-from neptuneml_plugin.export.source import ElementType
 
 DATETIME_PARTS = ("hour", "weekday", "month", "year")
 WORD2VEC_LANGUAGE = "en_core_web_lg"

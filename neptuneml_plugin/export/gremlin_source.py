@@ -26,8 +26,9 @@ from neptuneml_plugin.errors import (
     PreconditionsFailed,
     TimeLimitExceeded,
 )
+from neptuneml_plugin.export.block import Block, BlockBuilder, in_blocks
+from neptuneml_plugin.export.elements import NEPTUNE_LABEL_SEPARATOR, Element, Row, node_type
 from neptuneml_plugin.export.graphbinary import ID, IN, LABEL, OUT, TypedReader
-from neptuneml_plugin.export.source import NEPTUNE_LABEL_SEPARATOR, Element, Row, node_type
 
 _MAX_CONTENT_BYTES = 1 << 30
 #: Results in one message; larger ones gain nothing.
@@ -85,28 +86,36 @@ class GremlinSource:
             self._labels[element] = self._ask(_all(element).label().dedup())
         return self._labels[element]
 
+    def count(self, element: Element, label: str) -> int:
+        """Return how many elements are of exactly this label now."""
+        return int(self._ask(self._of(element, label).count())[0])
+
     def ids(self, element: Element, label: str) -> list[Any]:
         """Return the ids of the elements of exactly this label."""
-        every = _all(element)
-        if element is Element.NODE and any(NEPTUNE_LABEL_SEPARATOR in known for known in self.labels(element)):
-            # On Neptune, hasLabel('A') also finds vertices of labels A and B.
-            return self._ask(every.where(__.label().is_(P.eq(label))).id_())
-        return self._ask(every.has_label(label).id_())
+        return self._ask(self._of(element, label).id_())
 
-    def rows(self, element: Element, ids: Sequence[Any], keys: Sequence[str]) -> Iterator[Row]:
+    def blocks(
+        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+    ) -> Iterator[Block]:
         """Read elements by id, the next block while the present one is being worked on."""
-        size = self._config.block_size
         query, read = (_vertices, _vertex) if element is Element.NODE else (_edges, _edge)
         in_flight: deque[_Answer] = deque()
         try:
-            for start in range(0, len(ids), size):
-                in_flight.append(self._submit(query(ids[start : start + size], keys)))
+            for part in in_blocks(self.ids(element, label) if ids is None else ids, self._config.block_size):
+                in_flight.append(self._submit(query(part, keys)))
                 if len(in_flight) == _CONNECTIONS:
-                    yield from map(read, self._result(in_flight.popleft()))
+                    yield from _blocks(map(read, self._result(in_flight.popleft())))
             while in_flight:
-                yield from map(read, self._result(in_flight.popleft()))
+                yield from _blocks(map(read, self._result(in_flight.popleft())))
         finally:
             _drain(in_flight)
+
+    def _of(self, element: Element, label: str) -> GraphTraversal:
+        every = _all(element)
+        if element is Element.NODE and any(NEPTUNE_LABEL_SEPARATOR in known for known in self.labels(element)):
+            # On Neptune, hasLabel('A') also finds vertices of labels A and B.
+            return every.where(__.label().is_(P.eq(label)))
+        return every.has_label(label)
 
     def _open_transport(self) -> AiohttpTransport:
         timeout = self._config.request_timeout_seconds + _GRACE_SECONDS
@@ -167,6 +176,13 @@ def _drain(answers: Iterable[_Answer]) -> None:
     for answer in answers:
         if answer.exception() is None:
             concurrent.futures.wait([answer.result().all()])
+
+
+def _blocks(rows: Iterable[Row]) -> Iterator[Block]:
+    builder = BlockBuilder()
+    for row in rows:
+        builder.add(row)
+    return builder.blocks()
 
 
 def _all(element: Element) -> GraphTraversal:

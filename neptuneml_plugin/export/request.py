@@ -14,9 +14,9 @@ from typing import Any
 from neptuneml_plugin.artifacts import EdgeType, join_labels
 from neptuneml_plugin.config import ExportConfig, load_document
 from neptuneml_plugin.errors import nearest
+from neptuneml_plugin.export.elements import ElementType, node_type
 from neptuneml_plugin.export.problems import Problems
 from neptuneml_plugin.export.selection import Selected, Selection, Selections
-from neptuneml_plugin.export.source import ElementType, node_type
 from neptuneml_plugin.export.targets import LearningJob, read_jobs
 
 _SOURCE = "export request"

@@ -5,21 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
 from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType
-from neptuneml_plugin.errors import UnsupportedOperation
-from neptuneml_plugin.export.source import Element, ElementType
-from neptuneml_plugin.export.values import java_class
+from neptuneml_plugin.export.block import Block, Cells, same_id_class
+from neptuneml_plugin.export.elements import Element, ElementType, qualified_name
+from neptuneml_plugin.export.values import BOOLEAN, DATE, NUMBERS, STRING
 
-BOOLEAN, STRING, DATE = "Boolean", "String", "Date"
-#: In widening order: of two types the later one holds both.
-NUMBERS = ("Byte", "Short", "Integer", "Long", "Float", "Double")
 _WIDENING = (*NUMBERS, DATE)
-
-
-def data_type(value: Any) -> str:
-    """Return a value's data type; every class beside Neptune's counts as String."""
-    name = java_class(value)
-    return name if name in _WIDENING or name == BOOLEAN else STRING
 
 
 def widen(first: str, second: str) -> str:
@@ -43,18 +36,26 @@ class PropertyColumn:
     smallest: int = 1
     largest: int = 1
 
-    def observe(self, values: list[Any]) -> None:
-        """Take the values of one element."""
-        size = len(values)
-        if self.records == 0:
-            self.smallest = self.largest = size
-        elif size < self.smallest:
-            self.smallest = size
-        elif size > self.largest:
-            self.largest = size
-        self.records += 1
-        for value in values:
-            self.types[data_type(value)] += 1
+    def observe(self, cells: Cells) -> None:
+        """Take the values of a block."""
+        present = cells.values.drop_nulls()
+        is_list = present.dtype == pl.List
+        sizes = present.list.len() if is_list else None
+        smallest, largest = (int(sizes.min()), int(sizes.max())) if sizes is not None else (1, 1)  # type: ignore[arg-type]
+        self.smallest = smallest if self.records == 0 else min(self.smallest, smallest)
+        self.largest = max(self.largest, largest) if self.records else largest
+        self.records += len(present)
+        if isinstance(cells.types, str):
+            self._count(cells.types, int(sizes.sum()) if sizes is not None else len(present))
+            return
+        types = cells.types.drop_nulls()
+        flat = types.explode().drop_nulls() if is_list else types
+        for name, count in flat.to_frame("type").group_by("type", maintain_order=True).len().iter_rows():
+            self._count(name, count)
+
+    def _count(self, name: str, values: int) -> None:
+        if values:
+            self.types[name] += values
 
     @property
     def data_type(self) -> str | None:
@@ -90,64 +91,22 @@ class TypeTable:
         """The fully qualified label: `Person`, `Admin;Person`, `(user)-rated-(movie)`."""
         return qualified_name(self.type)
 
-    def observe_id(self, identifier: Any) -> None:
-        """Take the id of one more element.
+    def observe(self, block: Block) -> None:
+        """Take a block of this type.
 
         Raises:
             UnsupportedOperation: ids of two Java classes under one label (decision 30).
         """
-        found = java_class(identifier)
-        if self.id_type is None:
-            self.id_type = found
-        elif found != self.id_type:
-            raise _mixed_ids(self.name, self.id_type, found)
-        self.count += 1
-
-    def column(self, name: str) -> PropertyColumn:
-        """Return the column of a property, a new one at its first value."""
-        column = self.columns.get(name)
-        if column is None:
-            column = self.columns[name] = PropertyColumn(name, len(self.columns))
-        return column
+        self.id_type = same_id_class(self.name, self.id_type, block.id_type)
+        self.count += len(block.ids)
+        for cells in block.properties:
+            if cells.name not in self.columns:
+                self.columns[cells.name] = PropertyColumn(cells.name, len(self.columns))
+            self.columns[cells.name].observe(cells)
 
     def is_nullable(self, column: PropertyColumn) -> bool:
         """Whether some element lacks the property."""
         return column.records < self.count
-
-
-def qualified_name(kind: ElementType) -> str:
-    """Return the fully qualified label of an element type."""
-    return f"({kind.source})-{kind.label}-({kind.target})" if isinstance(kind, EdgeType) else kind
-
-
-def check_ids(label: str, ids: Iterable[Any]) -> None:
-    """Refuse ids whose text does not tell them apart (decision 30).
-
-    Raises:
-        UnsupportedOperation: two ids with the same text, or ids of two Java classes.
-    """
-    by_type: dict[type, list[Any]] = {}
-    for identifier in ids:
-        by_type.setdefault(type(identifier), []).append(identifier)
-    if len(by_type) < 2:
-        return
-    seen: dict[str, str] = {}
-    for identifier in (identifier for group in by_type.values() for identifier in group):
-        text, name = str(identifier), java_class(identifier)
-        if text in seen:
-            raise UnsupportedOperation(
-                f"label '{label}' has two ids with the text '{text}', of classes {seen[text]} and {name}; "
-                "ids of one label must differ as text"
-            )
-        seen[text] = name
-    first, second = list(dict.fromkeys(seen.values()))[:2]
-    raise _mixed_ids(label, first, second)
-
-
-def _mixed_ids(label: str, first: str, second: str) -> UnsupportedOperation:
-    return UnsupportedOperation(
-        f"label '{label}' has ids of classes {first} and {second}; ids of one label must be of one class"
-    )
 
 
 def describe(tables: Iterable[TypeTable]) -> dict[str, Any]:

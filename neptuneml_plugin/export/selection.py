@@ -1,12 +1,11 @@
 """Which labels and properties of a graph are exported."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidParameter, nearest
-from neptuneml_plugin.export.source import ElementType, node_type
+from neptuneml_plugin.export.elements import ElementType, node_type
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,6 @@ class Selection:
         for label in wanted:
             chosen += [entry for entry in self.entries if entry.label == label] or [Selected(label)]
         return Selection(tuple(chosen)) if wanted else self
-
-
-def keep(properties: Mapping[str, Any], selected: Selected) -> Mapping[str, Any]:
-    """Return the properties that are selected."""
-    if not selected.properties:
-        return properties
-    return {key: value for key, value in properties.items() if key in selected.properties}
 
 
 @dataclass(frozen=True)

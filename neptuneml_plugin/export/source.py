@@ -1,39 +1,12 @@
-"""Where elements come from: the protocol of a graph source, and a graph held in memory.
+"""Where elements come from: the protocol of a graph source, and a graph held in memory."""
 
-Ids are listed per label, then read back in blocks by id: linear on every server, and right whatever order it
-enumerates in (`g.V().range(a, b)` promises none).
-"""
-
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from neptuneml_plugin.artifacts import EdgeType, join_labels
-
-#: Neptune gives a vertex of several labels as one text, joined by this.
-NEPTUNE_LABEL_SEPARATOR = "::"
-
-#: A node label (several: sorted and joined by `;`) or an edge type.
-ElementType = str | EdgeType
-
-
-class Element(StrEnum):
-    """The two kinds of elements; their values name the folders of an export."""
-
-    NODE = "nodes"
-    EDGE = "edges"
-
-
-class Row(NamedTuple):
-    """One element: values have the Python types that `values` lists; a list is several values of one key."""
-
-    id: Any
-    type: ElementType
-    #: Ids of source and target; empty for a vertex.
-    ends: tuple[Any, ...]
-    properties: Mapping[str, Any]
+from neptuneml_plugin.artifacts import EdgeType
+from neptuneml_plugin.export.block import Block, BlockBuilder, in_blocks
+from neptuneml_plugin.export.elements import Element, Row, node_type
 
 
 class GraphSource(Protocol):
@@ -42,17 +15,23 @@ class GraphSource(Protocol):
     def labels(self, element: Element) -> list[str]:
         """Return every label as the graph spells it."""
 
-    def ids(self, element: Element, label: str) -> list[Any]:
-        """Return the ids of the elements of exactly this label."""
+    def count(self, element: Element, label: str) -> int:
+        """Return how many elements are of exactly this label now."""
 
-    def rows(self, element: Element, ids: Sequence[Any], keys: Sequence[str]) -> Iterator[Row]:
-        """Read elements by id, with the properties `keys` (empty: all); those gone since are left out."""
+    def ids(self, element: Element, label: str) -> Sequence[Any]:
+        """Return the ids of the elements of exactly this label, in the graph's order."""
 
+    def blocks(
+        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+    ) -> Iterator[Block]:
+        """Read elements of a label, with the properties `keys` (empty: all).
 
-@functools.lru_cache(maxsize=4096)
-def node_type(label: str) -> str:
-    """Return the node type of a label as a graph spells it."""
-    return join_labels(label.split(NEPTUNE_LABEL_SEPARATOR))
+        Args:
+            element: whether vertices or edges.
+            label: as `labels` gives it.
+            keys: the properties; empty: all.
+            ids: which elements, in this order; None: all, in the graph's order. Those gone since are left out.
+        """
 
 
 @dataclass(frozen=True)
@@ -63,6 +42,8 @@ class MemoryGraph:
     vertices: Mapping[Any, tuple[str, Mapping[str, Any]]]
     #: id -> (source id, label, target id, properties)
     edges: Mapping[Any, tuple[Any, str, Any, Mapping[str, Any]]]
+    #: Rows of one block.
+    block_size: int = 1000
 
     def labels(self, element: Element) -> list[str]:
         """Return every label, in the order of first appearance."""
@@ -73,17 +54,27 @@ class MemoryGraph:
         )
         return list(dict.fromkeys(found))
 
+    def count(self, element: Element, label: str) -> int:
+        """Return how many elements are of this label."""
+        return len(self.ids(element, label))
+
     def ids(self, element: Element, label: str) -> list[Any]:
         """Return the ids of the elements of this label."""
         if element is Element.NODE:
             return [key for key, (own, _) in self.vertices.items() if own == label]
         return [key for key, (_, own, _, _) in self.edges.items() if own == label]
 
-    def rows(self, element: Element, ids: Sequence[Any], keys: Sequence[str]) -> Iterator[Row]:
-        """Read elements by id."""
-        for key in ids:
-            row = self._vertex(key) if element is Element.NODE else self._edge(key)
-            yield row._replace(properties={k: v for k, v in row.properties.items() if not keys or k in keys})
+    def blocks(
+        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+    ) -> Iterator[Block]:
+        """Read elements of a label."""
+        for part in in_blocks(self.ids(element, label) if ids is None else ids, self.block_size):
+            builder = BlockBuilder()
+            for key in part:
+                row = self._vertex(key) if element is Element.NODE else self._edge(key)
+                wanted = {k: v for k, v in row.properties.items() if not keys or k in keys}
+                builder.add(row._replace(properties=wanted))
+            yield from builder.blocks()
 
     def _vertex(self, key: Any) -> Row:
         label, properties = self.vertices[key]

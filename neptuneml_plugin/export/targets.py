@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType, Task, join_labels
+from neptuneml_plugin.export.elements import ElementType, node_type
 from neptuneml_plugin.export.feature_types import FeatureRequest, read_feature
 from neptuneml_plugin.export.problems import Problems
-from neptuneml_plugin.export.source import ElementType, node_type
 
 DEFAULT_NAME = "training-data-configuration"
 DEFAULT_SPLIT = (0.9, 0.1, 0.0)

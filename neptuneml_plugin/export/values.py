@@ -1,21 +1,26 @@
-"""Values as Java knows them: their class and their text, which is what a CSV cell holds.
+"""Values as Java knows them: their class, Neptune's data type, and their text, which is what a CSV cell holds.
 
 Decoded values keep their Java class as a Python type: `int` is Integer, `float` is Double, and the wrappers of
 `gremlin_python.statics` (`long`, `short`, `SingleByte`, …), `Float` and `Instant` stand for the others.
 """
 
 import datetime as dt
-import math
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import polars as pl
 from gremlin_python import statics
 
 NANOS_PER_SECOND = 1_000_000_000
+BOOLEAN, STRING, DATE = "Boolean", "String", "Date"
+#: In widening order: of two types the later one holds both.
+NUMBERS = ("Byte", "Short", "Integer", "Long", "Float", "Double")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_DIGITS = r"^-?(\d+)(?:\.(\d+))?(?:e([-+]?\d+))?$"
 
 
 class Float(float):
@@ -48,55 +53,118 @@ class Instant(str):
 
 def java_class(value: Any) -> str:
     """Return the simple name of the value's Java class, such as `Integer` or `UUID`."""
-    return _kind(type(value))[0]
+    return _kind(type(value)).name
 
 
 def java_text(value: Any) -> str:
-    """Return the value as Java's `toString` writes it; dates as ISO-8601 instants in UTC."""
-    return _kind(type(value))[1](value)
+    """Return the value as Java's `toString` writes it; see `texts`."""
+    return _kind(type(value)).text(value)
 
 
-def _double(value: float) -> str:
-    return _number(value, repr(value))
+def data_type(value: Any) -> str:
+    """Return a value's data type; every class beside Neptune's counts as String."""
+    return _kind(type(value)).data_type
 
 
-def _float(value: Float) -> str:
-    return _number(value, str(np.float32(value)))
+def storage(data_type: str) -> type[pl.DataType]:
+    """Return how values of a data type stand in a column before they become texts."""
+    if data_type not in NUMBERS:
+        return pl.String
+    return {"Float": pl.Float32, "Double": pl.Float64}.get(data_type, pl.Int64)
 
 
-def _number(value: float, shortest: str) -> str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    sign, digits, exponent = Decimal(shortest).as_tuple()
-    if value == 0 or (1e-3 <= abs(value) < 1e7):
-        plain = f"{Decimal(shortest):f}"
-        return plain if "." in plain else plain + ".0"
-    mantissa = "".join(map(str, digits)).rstrip("0")
-    power = int(exponent) + len(digits) - 1
-    return f"{'-' * sign}{mantissa[0]}.{mantissa[1:] or '0'}E{power}"
+def stored(value: Any) -> tuple[str, Any]:
+    """Return a value's data type, and what stands for the value in a column of its `storage`."""
+    kind = _kind(type(value))
+    return kind.data_type, value if kind.is_number else kind.text(value)
 
 
-_KINDS: dict[type, tuple[str, Callable[[Any], str]]] = {
-    bool: ("Boolean", lambda value: "true" if value else "false"),
-    int: ("Integer", str),
-    statics.long: ("Long", str),
-    statics.short: ("Short", str),
-    statics.SingleByte: ("Byte", str),
-    statics.bigint: ("BigInteger", str),
-    statics.BigDecimal: ("BigDecimal", str),
-    Decimal: ("BigDecimal", str),
-    float: ("Double", _double),
-    Float: ("Float", _float),
-    str: ("String", str),
-    statics.SingleChar: ("Character", str),
-    uuid.UUID: ("UUID", str),
-    Instant: ("Date", str),
-    dt.datetime: ("Date", Instant.of_datetime),
-    dt.timedelta: ("Duration", str),
+def texts(values: pl.Series) -> pl.Series:
+    """Return the texts of a stored column, as Java's `toString` writes them; dates as ISO-8601 instants in UTC."""
+    written = values.cast(pl.String)
+    if not values.dtype.is_float():
+        return written
+    size = values.abs()
+    if bool(((size >= 1e-3) & (size < 1e7) | (size == 0)).all()):
+        return written
+    return pl.select(_java_float(values, written)).to_series()
+
+
+def _java_float(values: pl.Series, written: pl.Series) -> pl.Expr:
+    """Java writes what is at least 1E7 or below 1E-3 with an exponent and one digit before the point."""
+    number, text = pl.lit(values), pl.lit(written)
+    whole, fraction = text.str.extract(_DIGITS, 1), text.str.extract(_DIGITS, 2).fill_null("")
+    exponent = text.str.extract(_DIGITS, 3).cast(pl.Int32).fill_null(0)
+    digits = (whole + fraction).str.strip_chars_start("0")
+    leading = (whole + fraction).str.len_bytes().cast(pl.Int32) - digits.str.len_bytes().cast(pl.Int32)
+    power = exponent + whole.str.len_bytes().cast(pl.Int32) - 1 - leading
+    rest = digits.str.slice(1).str.strip_chars_end("0")
+    sign = pl.when(number < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+    mantissa = sign + digits.str.slice(0, 1) + "." + pl.when(rest == "").then(pl.lit("0")).otherwise(rest)
+    plain = (number.abs() >= 1e-3) & (number.abs() < 1e7) | (number == 0) | number.is_nan()
+    scientific = mantissa + "E" + power.cast(pl.String)
+    endless = sign + pl.lit("Infinity")
+    return pl.when(plain).then(text).when(number.is_infinite()).then(endless).otherwise(scientific)
+
+
+def _float_text(value: float) -> str:
+    return str(texts(pl.Series([value], dtype=storage(java_class(value))))[0])
+
+
+def _duration(value: dt.timedelta) -> str:
+    """Return the text of Java's `Duration`, such as `PT1H-0.5S`: days count as hours."""
+    micros = value // dt.timedelta(microseconds=1)
+    sign = -1 if micros < 0 else 1
+    minutes, micros = divmod(abs(micros), 60_000_000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{Decimal(micros).scaleb(-6).normalize():f}"
+    parts = [f"{sign * hours}H" if hours else "", f"{sign * minutes}M" if minutes else ""]
+    if micros or not any(parts):
+        parts.append(f"{'-' if sign < 0 else ''}{seconds}S")
+    return "PT" + "".join(parts)
+
+
+def _map(value: dict[Any, Any]) -> str:
+    return "{" + ", ".join(f"{java_text(key)}={java_text(item)}" for key, item in value.items()) + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A Java class: its simple name, and its `toString`."""
+
+    name: str
+    text: Callable[[Any], str] = str
+    data_type: str = field(init=False)
+    is_number: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        known = self.name in {*NUMBERS, BOOLEAN, DATE}
+        object.__setattr__(self, "data_type", self.name if known else STRING)
+        object.__setattr__(self, "is_number", self.name in NUMBERS)
+
+
+_KINDS: dict[type, _Kind] = {
+    type(None): _Kind("Null", lambda _: "null"),
+    bool: _Kind("Boolean", lambda value: "true" if value else "false"),
+    int: _Kind("Integer"),
+    statics.long: _Kind("Long"),
+    statics.short: _Kind("Short"),
+    statics.SingleByte: _Kind("Byte"),
+    statics.bigint: _Kind("BigInteger"),
+    statics.BigDecimal: _Kind("BigDecimal"),
+    Decimal: _Kind("BigDecimal"),
+    float: _Kind("Double", _float_text),
+    Float: _Kind("Float", _float_text),
+    str: _Kind("String"),
+    statics.SingleChar: _Kind("Character"),
+    uuid.UUID: _Kind("UUID"),
+    Instant: _Kind("Date"),
+    dt.datetime: _Kind("Date", Instant.of_datetime),
+    dt.timedelta: _Kind("Duration", _duration),
+    list: _Kind("List", lambda value: "[" + ", ".join(map(java_text, value)) + "]"),
+    dict: _Kind("Map", _map),
 }
 
 
-def _kind(kind: type) -> tuple[str, Callable[[Any], str]]:
-    return _KINDS.get(kind) or (kind.__name__, str)
+def _kind(kind: type) -> _Kind:
+    return _KINDS.get(kind) or _Kind(kind.__name__)

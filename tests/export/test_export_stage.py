@@ -19,9 +19,11 @@ from neptuneml_plugin.errors import (
     PreconditionsFailed,
     UnsupportedOperation,
 )
+from neptuneml_plugin.export.block import Block
+from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.export import export_graph, run
 from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.source import Element, MemoryGraph, Row
+from neptuneml_plugin.export.source import MemoryGraph
 from neptuneml_plugin.stage import Summary
 from tests.export.graphs import BOOKS, PEOPLE
 
@@ -97,7 +99,7 @@ def test_an_unknown_label_is_named_with_the_nearest(tmp_path: Path) -> None:
 
 def test_ids_that_the_text_does_not_tell_apart_are_refused(tmp_path: Path) -> None:
     graph = MemoryGraph(vertices={1: ("Thing", {}), "1": ("Thing", {})}, edges={})
-    with pytest.raises(UnsupportedOperation, match="'Thing' has two ids with the text '1'"):
+    with pytest.raises(UnsupportedOperation, match="Thing has ids of classes Integer and String"):
         export(graph, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
@@ -105,17 +107,21 @@ def test_ids_that_the_text_does_not_tell_apart_are_refused(tmp_path: Path) -> No
 class _Shrinking(MemoryGraph):
     """A graph whose first element vanishes between the listing and the reading."""
 
-    def rows(self, element: Element, ids: Sequence[Any], keys: Sequence[str]) -> Iterator[Row]:
-        return super().rows(element, ids[1:], keys)
+    def blocks(
+        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+    ) -> Iterator[Block]:
+        return super().blocks(element, label, keys, self.ids(element, label)[1:])
 
 
-def test_elements_that_vanish_are_counted(tmp_path: Path) -> None:
+def test_elements_that_vanish_are_reported(tmp_path: Path) -> None:
     summary = export(_Shrinking(BOOKS.vertices, {}), tmp_path / "out")
     assert summary.counts == {"nodes": 2, "edges": 0}
     assert summary.warnings == (
-        "1 elements of 'Book' vanished during the export",
-        "1 elements of 'Reader' vanished during the export",
+        "nodes of 'Book' changed during the export: 2 before it, 1 read, 2 after it",
+        "nodes of 'Reader' changed during the export: 2 before it, 1 read, 2 after it",
     )
+    stats = json.loads((tmp_path / "out/stats.json").read_text())
+    assert stats["consistency"]["nodes"][0] == {"label": "Book", "before": 2, "read": 1, "after": 2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,8 +130,10 @@ class _Failing(MemoryGraph):
 
     failure: NeptuneMLError = dataclasses.field(default_factory=lambda: FailureByQuery("gone"))
 
-    def rows(self, element: Element, ids: Sequence[Any], keys: Sequence[str]) -> Iterator[Row]:
-        yield from super().rows(element, ids, keys)
+    def blocks(
+        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+    ) -> Iterator[Block]:
+        yield from super().blocks(element, label, keys, ids)
         if element is Element.EDGE:
             raise self.failure
 

@@ -1,13 +1,17 @@
 """Inference of types and cardinalities."""
 
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from gremlin_python import statics
 
 from neptuneml_plugin.errors import UnsupportedOperation
-from neptuneml_plugin.export.schema import TypeTable, check_ids, data_type, describe, statistics, widen
+from neptuneml_plugin.export.block import Block, BlockBuilder, in_blocks
+from neptuneml_plugin.export.elements import Row
+from neptuneml_plugin.export.schema import TypeTable, describe, statistics, widen
+from neptuneml_plugin.export.values import data_type
 
 
 @pytest.mark.parametrize(
@@ -34,16 +38,25 @@ def test_other_classes_count_as_string(value: Any) -> None:
     assert data_type(value) == "String"
 
 
-def table_of(*elements: dict[str, list[Any]]) -> TypeTable:
-    table = TypeTable("Thing")
-    for number, properties in enumerate(elements):
-        table.observe_id(number)
-        for name, values in properties.items():
-            table.column(name).observe(values)
-    return table
+def block_of(*elements: dict[str, Any], ids: Sequence[Any] | None = None) -> Block:
+    builder = BlockBuilder()
+    for key, properties in zip(ids or range(len(elements)), elements, strict=True):
+        builder.add(Row(key, "Thing", (), properties))
+    return next(builder.blocks())
 
 
-def test_cardinalities() -> None:
+@pytest.fixture(params=[1, 2, 100], ids=lambda size: f"blocks of {size}")
+def table_of(request: pytest.FixtureRequest) -> Callable[..., TypeTable]:
+    def observed(*elements: dict[str, Any]) -> TypeTable:
+        table = TypeTable("Thing")
+        for part in in_blocks(elements, request.param):
+            table.observe(block_of(*part))
+        return table
+
+    return observed
+
+
+def test_cardinalities(table_of: Callable[..., TypeTable]) -> None:
     table = table_of({"one": [1], "many": [1], "none": []}, {"one": [2], "many": [1, 2, 3]})
     one, many, none = table.columns.values()
     assert [column.is_multi_value for column in (one, many, none)] == [False, True, True]
@@ -52,7 +65,7 @@ def test_cardinalities() -> None:
     assert (many.smallest, many.largest) == (1, 3)
 
 
-def test_schema_document() -> None:
+def test_schema_document(table_of: Callable[..., TypeTable]) -> None:
     document = describe([table_of({"age": [30]}, {"age": [statics.long(31)]}, {})])
     assert document == {
         "nodes": [
@@ -74,7 +87,7 @@ def test_schema_document() -> None:
     }
 
 
-def test_statistics_document() -> None:
+def test_statistics_document(table_of: Callable[..., TypeTable]) -> None:
     document = statistics([table_of({"tags": ["a", "b"]}, {"tags": ["c"]}, {})])
     assert {key: document[key] for key in ("nodes", "edges", "properties")} == {
         "nodes": 3, "edges": 0, "properties": 3,
@@ -99,25 +112,13 @@ def test_statistics_document() -> None:
     ]
 
 
-def test_ids_of_one_class_pass() -> None:
-    check_ids("x", [1, 2, 3])
-    check_ids("x", [])
-
-
-def test_ids_with_the_same_text_are_refused() -> None:
-    with pytest.raises(
-        UnsupportedOperation, match="'x' has two ids with the text '1', of classes Integer and String"
-    ):
-        check_ids("x", [1, 2, "1"])
-
-
-def test_ids_of_two_classes_are_refused() -> None:
-    with pytest.raises(UnsupportedOperation, match="'x' has ids of classes Integer and Long"):
-        check_ids("x", [1, statics.long(2)])
+def test_blocks_of_two_id_classes_are_refused() -> None:
+    table = TypeTable("Thing")
+    table.observe(block_of({}, ids=[1]))
+    with pytest.raises(UnsupportedOperation, match="Thing has ids of classes Integer and Long"):
+        table.observe(block_of({}, ids=[statics.long(2)]))
 
 
 def test_rows_of_two_id_classes_are_refused() -> None:
-    table = TypeTable("Thing")
-    table.observe_id(1)
-    with pytest.raises(UnsupportedOperation, match="Integer and String"):
-        table.observe_id("1")
+    with pytest.raises(UnsupportedOperation, match="Thing has ids of classes Integer and String"):
+        block_of({}, {}, ids=[1, "1"])

@@ -1,13 +1,11 @@
 """Which labels and properties a selection takes."""
 
-from typing import Any
-
 import pytest
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidParameter
-from neptuneml_plugin.export.selection import Selected, Selection, keep
-from neptuneml_plugin.export.source import ElementType
+from neptuneml_plugin.export.elements import ElementType
+from neptuneml_plugin.export.selection import Selected, Selection
 
 RATED = EdgeType("user", "rated", "movie")
 OTHER_RATED = EdgeType("bot", "rated", "movie")
@@ -56,14 +54,6 @@ def test_keys_are_those_of_all_entries_of_a_label() -> None:
     assert selection.keys("rated") == ("score", "when")
     assert selection.keys("wrote") == (), "all"
     assert Selection((*entries, Selected("rated"))).keys("rated") == (), "all, since one entry wants all"
-
-
-@pytest.mark.parametrize(
-    ("properties", "kept"),
-    [((), {"a": 1, "b": 2}), (("b",), {"b": 2}), (("c",), {})],
-)
-def test_properties_are_kept(properties: tuple[str, ...], kept: dict[str, Any]) -> None:
-    assert keep({"a": 1, "b": 2}, Selected("x", properties)) == kept
 
 
 def test_only_narrows_and_adds() -> None:

@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from gremlin_python import statics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptuneml_plugin.export.values import Float, Instant, java_class, java_text
+from neptuneml_plugin.export.values import Float, Instant, java_class, java_text, texts
 
 UUID = uuid.UUID("41d2e28a-20a4-4ab0-b379-d810dede3786")
 
@@ -49,7 +50,13 @@ UUID = uuid.UUID("41d2e28a-20a4-4ab0-b379-d810dede3786")
         (Float(16777216.0), "Float", "1.6777216E7"),
         (dt.datetime(2020, 1, 1), "Date", "2020-01-01T00:00:00Z"),
         (dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))), "Date", "2019-12-31T22:00:00Z"),
-        (dt.timedelta(seconds=1), "Duration", "0:00:01"),
+        (dt.timedelta(seconds=1), "Duration", "PT1S"),
+        (dt.timedelta(days=1, seconds=3661, milliseconds=500), "Duration", "PT25H1M1.5S"),
+        (dt.timedelta(seconds=-61.5), "Duration", "PT-1M-1.5S"),
+        (dt.timedelta(0), "Duration", "PT0S"),
+        (Decimal("1E+3"), "BigDecimal", "1E+3"),
+        (["a", None, 1.0], "List", "[a, null, 1.0]"),
+        ({"a": {"b": True}}, "Map", "{a={b=true}}"),
     ],
 )
 def test_class_and_text(value: Any, name: str, text: str) -> None:
@@ -83,3 +90,9 @@ def test_floats_survive_their_text(value: float) -> None:
 @given(st.datetimes(timezones=st.just(dt.UTC)))
 def test_dates_survive_their_text(moment: dt.datetime) -> None:
     assert dt.datetime.fromisoformat(java_text(moment)) == moment
+
+
+@given(st.lists(st.floats() | st.none(), max_size=30))
+def test_a_column_has_the_texts_of_its_values(values: list[float | None]) -> None:
+    column = texts(pl.Series(values, dtype=pl.Float64))
+    assert column.to_list() == [None if value is None else java_text(value) for value in values]

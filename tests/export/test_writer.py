@@ -1,6 +1,7 @@
 """CSV cells, files and names."""
 
 import csv
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -8,26 +9,39 @@ from typing import Any
 import polars as pl
 import pytest
 from gremlin_python import statics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import UnsupportedOperation
+from neptuneml_plugin.export.block import BlockBuilder, in_blocks
+from neptuneml_plugin.export.elements import Row
 from neptuneml_plugin.export.schema import TypeTable
-from neptuneml_plugin.export.source import Row
+from neptuneml_plugin.export.spool import Spool
 from neptuneml_plugin.export.values import Instant
-from neptuneml_plugin.export.writer import Spool, file_name
+from neptuneml_plugin.export.writer import file_name, write_csv
 
 NODES = "nodes/Thing.consolidated.csv"
 
 
-def write(folder: Path, *properties: dict[str, Any]) -> Path:
+def write(folder: Path, *properties: dict[str, Any], block_size: int = 2, chunk_bytes: int = 0) -> Path:
+    """Write rows, of which each block goes to the disk by itself."""
     folder.mkdir(exist_ok=True)
-    spool = Spool(folder)
-    for number, values in enumerate(properties):
-        spool.add(Row(f"t{number}", "Thing", (), values))
-    spool.write(folder)
+    spool = Spool(folder, chunk_bytes)
+    for part in in_blocks(
+        [Row(f"t{number}", "Thing", (), row) for number, row in enumerate(properties)], block_size
+    ):
+        add(spool, *part)
+    write_csv(spool, folder)
     return folder / NODES
+
+
+def add(spool: Spool, *rows: Row) -> None:
+    builder = BlockBuilder()
+    for row in rows:
+        builder.add(row)
+    for block in builder.blocks():
+        spool.add(block)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +61,8 @@ def write(folder: Path, *properties: dict[str, Any]) -> Path:
         (["only;one"], '"only;one"'),
         (["a;b", "c"], '"a\\;b;c"'),
         ([1, 2], "1;2"),
+        ([["a", "b"], "c"], '"a;b;c"'),
+        ([math.nan, 1e10], "NaN;1.0E10"),
         ([], ""),
     ],
 )
@@ -72,11 +88,28 @@ def test_a_later_row_decides_how_earlier_ones_are_written(tmp_path: Path) -> Non
     assert file.read_text().splitlines()[1:] == ['"t0","Thing","a\\;b","5"', '"t1","Thing","c;d","x"']
 
 
+@pytest.mark.parametrize("chunk_bytes", [0, 1 << 20])
+@pytest.mark.parametrize("block_size", [1, 3, 100])
+def test_the_size_of_blocks_and_chunks_changes_nothing(block_size: int, chunk_bytes: int, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"a": 1, "b": ["x", 2, 2.5]}, {}, {"b": [], "a": 1e7}, {"c": None, "a": [None]}, {"a": True, "b": "x;y"},
+    ]  # fmt: skip
+    file = write(tmp_path, *rows, block_size=block_size, chunk_bytes=chunk_bytes)
+    assert file.read_text().splitlines() == [
+        "~id,~label,a,b",
+        '"t0","Thing","1","x;2;2.5"',
+        '"t1","Thing",,',
+        '"t2","Thing","1.0E7",',
+        '"t3","Thing",,',
+        '"t4","Thing","true","x\\;y"',
+    ]
+
+
 def test_edges_carry_ends_and_their_labels(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     kind = EdgeType("Admin;Person", "knows", "Person")
-    spool.add(Row(statics.long(9), kind, (1, 2), {"since": 2001}))
-    spool.write(tmp_path)
+    add(spool, Row(statics.long(9), kind, (1, 2), {"since": 2001}))
+    write_csv(spool, tmp_path)
     assert (tmp_path / "edges/%28Admin%3BPerson%29-knows-%28Person%29.consolidated.csv").read_text() == (
         "~id,~label,~from,~to,~fromLabels,~toLabels,since\n"
         '"9","knows","1","2","Admin;Person","Person",2001\n'
@@ -104,9 +137,9 @@ def test_a_name_too_long_for_file_systems_is_hashed() -> None:
 def test_two_types_with_one_file_name_are_refused(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     for kind in (EdgeType("a)-b-(c", "d", "e"), EdgeType("a", "b", "c)-d-(e")):
-        spool.add(Row(1, kind, (1, 2), {}))
+        add(spool, Row(1, kind, (1, 2), {}))
     with pytest.raises(UnsupportedOperation, match="would both be written to"):
-        spool.write(tmp_path)
+        write_csv(spool, tmp_path)
 
 
 def test_a_header_that_needs_quotes_gets_them(tmp_path: Path) -> None:
@@ -117,6 +150,7 @@ def test_a_header_that_needs_quotes_gets_them(tmp_path: Path) -> None:
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=20)
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(st.fixed_dictionaries({"text": TEXTS, "number": st.integers(-(2**31), 2**31 - 1)}), min_size=1)
 )
@@ -132,6 +166,7 @@ def test_what_is_written_is_read_back(
     assert [text or "" for text in frame["text"].to_list()] == [row["text"] for row in rows]
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(st.lists(TEXTS.filter(lambda text: text and not text.endswith("\\")), min_size=2), min_size=1)
 )

@@ -1,0 +1,42 @@
+"""The words of an export: nodes and edges, their types, and one of them as a row."""
+
+import functools
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from neptuneml_plugin.artifacts import EdgeType, join_labels
+
+#: Neptune gives a vertex of several labels as one text, joined by this.
+NEPTUNE_LABEL_SEPARATOR = "::"
+
+#: A node label (several: sorted and joined by `;`) or an edge type.
+ElementType = str | EdgeType
+
+
+class Element(StrEnum):
+    """The two kinds of elements; their values name the folders of an export."""
+
+    NODE = "nodes"
+    EDGE = "edges"
+
+
+class Row(NamedTuple):
+    """One element: values have the Python types that `values` lists; a list is several values of one key."""
+
+    id: Any
+    type: ElementType
+    #: Ids of source and target; empty for a vertex.
+    ends: tuple[Any, ...]
+    properties: Mapping[str, Any]
+
+
+@functools.lru_cache(maxsize=4096)
+def node_type(label: str) -> str:
+    """Return the node type of a label as a graph spells it."""
+    return join_labels(label.split(NEPTUNE_LABEL_SEPARATOR))
+
+
+def qualified_name(kind: ElementType) -> str:
+    """Return the fully qualified label of an element type: `Admin;Person`, `(user)-rated-(movie)`."""
+    return f"({kind.source})-{kind.label}-({kind.target})" if isinstance(kind, EdgeType) else kind
