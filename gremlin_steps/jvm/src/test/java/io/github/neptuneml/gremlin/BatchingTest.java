@@ -45,14 +45,32 @@ class BatchingTest extends PredictionTest {
 
     @Test
     void batchesGrow() {
+        assertEquals(VERTICES, g("country").V().values("country").with(CLASSIFICATION).toList().size());
+        assertEquals(List.of(1, 16, 256, 1827), batches());
+    }
+
+    @Test
+    void whatAFollowingBarrierTakesIsAskedAtOnce() {
         assertEquals((long) VERTICES, g("country").V().values("country").with(CLASSIFICATION).count().next());
-        assertEquals(List.of(1, 8, 64, 512, 1515), batches());
+        assertEquals(List.of(VERTICES), batches());
+    }
+
+    @Test
+    void aBarrierBehindALimitDoesNotAskForMore() {
+        assertEquals(1L, g("country").V().values("country").with(CLASSIFICATION).is("US").limit(1).count().next());
+        assertEquals(List.of(1, 16), batches());
+    }
+
+    @Test
+    void aLimitTakesItsNumberAtOnce() {
+        assertEquals(100, g("country").V().values("country").with(CLASSIFICATION).limit(100).toList().size());
+        assertEquals(List.of(100), batches());
     }
 
     @Test
     void linksGrowAlike() {
-        assertEquals((long) VERTICES, g("links").V().out("knows").with(PREDICTION).with(FILTER_EXISTING_EDGES).hasLabel("person").count().next());
-        assertEquals(List.of(1, 8, 64, 512, 1515), batches());
+        assertEquals(VERTICES, g("links").V().out("knows").with(PREDICTION).with(FILTER_EXISTING_EDGES).hasLabel("person").toList().size());
+        assertEquals(List.of(1, 16, 256, 1827), batches());
     }
 
     @Test

@@ -209,7 +209,7 @@ class InductiveLinksTest extends PredictionTest {
         final List<Object> sources = new ArrayList<>();
         for (int id = 1000; id < 1700; id++) sources.add(graph.addVertex(T.id, id, T.label, "person").id());
         assertEquals(700, tails(live(), sources.toArray()).size());
-        assertEquals(List.of(1, 8, 64, 256, 256, 115), asked("predict_tail").stream().map(request -> request.items().size()).collect(Collectors.toList()));
+        assertEquals(List.of(1, 16, 256, 256, 171), asked("predict_tail").stream().map(request -> request.items().size()).collect(Collectors.toList()));
     }
 
     @ParameterizedTest

@@ -265,8 +265,8 @@ class InductiveTest extends PredictionTest {
     @Test
     void batchesGrowUpTo256() {
         crowd(700, 1);
-        assertEquals(700L, country(inductive("country").V()).count().next());
-        assertEquals(List.of(1, 8, 64, 256, 256, 115), batches());
+        assertEquals(700, country(inductive("country").V()).toList().size());
+        assertEquals(List.of(1, 16, 256, 256, 171), batches());
     }
 
     @Test
@@ -274,7 +274,7 @@ class InductiveTest extends PredictionTest {
         crowd(73, 40_000);
         final GraphTraversalSource g = g(settings().maxRequestMib(1).create()).with(ENDPOINT, "country").with(INDUCTIVE_INFERENCE);
         assertEquals(73L, country(g.V()).count().next());
-        assertEquals(List.of(1, 8, 16, 16, 16, 16), batches());
+        assertEquals(List.of(18, 18, 18, 18, 1), batches());
     }
 
     @Test

@@ -32,7 +32,7 @@ class RewriteTest {
 
     static Stream<Arguments> rewrites() {
         final String software = "[GraphStep(vertex,[]), HasStep([~label.eq(software)])]";
-        final String end = ",endpoint=?,batch=1..4096,mode=transductive)";
+        final String end = ",endpoint=?,batch=1..10000,mode=transductive)";
         return Stream.of(
                 // nothing of ours: nothing changes
                 arguments(__.properties("a"), "[PropertiesStep([a],property)]"),
@@ -101,7 +101,7 @@ class RewriteTest {
         final GraphTraversalSource configured = TinkerGraph.open().traversal()
                 .withStrategies(new NeptuneMLStrategy(new PredictionClient(Settings.build().endpoint("configured").create())));
         return Stream.of(
-                arguments(g.V().values("a").with(CLASSIFICATION), "endpoint=?,batch=1..4096,mode=transductive"),
+                arguments(g.V().values("a").with(CLASSIFICATION), "endpoint=?,batch=1..10000,mode=transductive"),
                 arguments(g.V().values("a").with(CLASSIFICATION).with(NeptuneML.ENDPOINT, "mine"), "endpoint=mine,"),
                 arguments(configured.V().values("a").with(CLASSIFICATION), "endpoint=configured,"),
                 arguments(g.V().property("b", 1).values("a").with(CLASSIFICATION), "batch=1,"),

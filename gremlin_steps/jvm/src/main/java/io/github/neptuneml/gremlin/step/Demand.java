@@ -12,7 +12,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.step.sideEffect.ProfileSid
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.ProfileStep;
 
-/** How many traversers the steps after a look-ahead will want. */
+/** How many traversers the steps after a look-ahead or a prediction will want. */
 final class Demand {
 
     private static final Demand UNKNOWN = new Demand(1, Long.MAX_VALUE);
@@ -40,6 +40,22 @@ final class Demand {
             several |= !(s instanceof FilterStep || s instanceof MapStep || s instanceof ProfileStep || s instanceof LookAheadStep);
         }
         return UNKNOWN;
+    }
+
+    /** A prediction itself ends once a limit() directly after it has enough. */
+    static Demand of(final PredictionStep<?, ?, ?> step) {
+        for (Step<?, ?> s = step.getNextStep(); !(s instanceof EmptyStep); s = s.getNextStep()) {
+            if (s instanceof ProfileSideEffectStep || s instanceof NoOpBarrierStep) return UNKNOWN;
+            if (Effects.isFullBarrier(s)) return EVERYTHING;
+            if (s instanceof RangeGlobalStep) return s == afterProfiling(step.getNextStep()) ? ofLimit((RangeGlobalStep<?>) s, step) : UNKNOWN;
+        }
+        return UNKNOWN;
+    }
+
+    private static Demand ofLimit(final RangeGlobalStep<?> range, final Step<?, ?> before) {
+        final long limit = FollowingLimit.of(range);
+        if (limit == Long.MAX_VALUE || isRepeated(before)) return UNKNOWN;
+        return new Demand((int) Math.min(Math.max(limit, 1), LookAheadStep.LARGEST_BATCH), limit);
     }
 
     /**

@@ -116,11 +116,13 @@ final class LookAhead {
     /** One nested traversal. */
     private static final class Nested {
         private final List<Step<Object, Object>> steps;
+        private final List<Step<Object, Object>> originals;
         private final List<Integer> targets;
         private final List<List<Nested>> deeper = new ArrayList<>();
 
         private Nested(final Traversal.Admin<?, ?> original, final Traversal.Admin<?, ?> clone) {
             steps = (List<Step<Object, Object>>) (List<?>) clone.getSteps();
+            originals = (List<Step<Object, Object>>) (List<?>) original.getSteps();
             targets = targets(original);
             for (int i = 0; i < steps.size(); i++)
                 if (steps.get(i) instanceof LookAheadStep) cover(original, clone, i);
@@ -153,7 +155,7 @@ final class LookAhead {
         boolean isAsking() {
             for (int i = 0; i < targets.size(); i++) {
                 final Step<?, ?> step = steps.get(targets.get(i));
-                if (step instanceof PredictionStep ? ((PredictionStep<?, ?>) step).isAsking() : deeper.get(i).stream().anyMatch(Nested::isAsking))
+                if (step instanceof PredictionStep ? ((PredictionStep<?, ?, ?>) step).isAsking() : deeper.get(i).stream().anyMatch(Nested::isAsking))
                     return true;
             }
             return false;
@@ -171,9 +173,13 @@ final class LookAhead {
                     for (final Nested child : deeper.get(i)) child.ask(here, counters);
                     continue;
                 }
-                here = ((PredictionStep<Object, Object>) (Step) steps.get(target)).lookAhead(here, counters);
+                here = prediction(steps, target).lookAhead(here, prediction(originals, target), this, counters);
                 from++;
             }
+        }
+
+        private static PredictionStep<Object, Object, Object> prediction(final List<Step<Object, Object>> steps, final int position) {
+            return (PredictionStep<Object, Object, Object>) (Step) steps.get(position);
         }
 
         /** Runs the steps of a range on each traverser by itself, as the query will. */

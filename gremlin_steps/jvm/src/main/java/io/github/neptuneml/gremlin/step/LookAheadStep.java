@@ -21,8 +21,8 @@ import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
  */
 public final class LookAheadStep<S> extends AbstractStep<S, S> implements Profiling {
 
-    static final int LARGEST_BATCH = 4096;
-    private static final int GROWTH = 8;
+    static final int LARGEST_BATCH = 10_000;
+    static final int GROWTH = 16;
 
     private Queue<Traverser.Admin<S>> ahead = new ArrayDeque<>();
     private LookAhead lookAhead;

@@ -6,6 +6,7 @@ import io.github.neptuneml.gremlin.structure.PredictedProperty;
 import io.github.neptuneml.gremlin.structure.PredictedVertexProperty;
 import io.github.neptuneml.gremlin.table.XxHash64;
 import io.github.neptuneml.gremlin.wire.Answer;
+import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
 import io.github.neptuneml.gremlin.wire.Invocation;
 import io.github.neptuneml.gremlin.wire.Labels;
@@ -24,7 +25,7 @@ import org.apache.tinkerpop.gremlin.structure.Element;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
 
 /** {@code properties(k)} or {@code values(k)} with a classification or regression: the predicted ones instead. */
-public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E> {
+public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E, Answer> {
 
     private final String key;
     private final boolean asValues;
@@ -74,7 +75,7 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
     private Traverser.Admin<E> nextRead() {
         while (true) {
             final Traverser.Admin<Element> start = starts.next();
-            final E answer = read(start);
+            final E answer = readTable(start);
             showCosts();
             if (answer != null) return start.split(answer, this);
         }
@@ -88,13 +89,23 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
         return table;
     }
 
-    /** Whether single answers can be read from the endpoint's table. */
-    boolean readsTable() {
-        return table(resolved()) != null && options().scoreLabel == null;
+    /** Whether the first answer for an object is at hand, in the endpoint's table or from a look-ahead. */
+    boolean reads(final Object object) {
+        return options().scoreLabel == null && (table(resolved()) != null || ahead(object) != null);
     }
 
-    /** The first answer, or null where there is none; for a step that {@link #readsTable}. */
+    /** The first answer, or null where there is none; of an object that this step {@link #reads}. */
     E read(final Traverser.Admin<Element> start) {
+        return table == null ? readAhead(start.get()) : readTable(start);
+    }
+
+    private E readAhead(final Element element) {
+        final List<Answer> answers = ahead(element);
+        resolved().counters.cacheHits++;
+        return answers.isEmpty() ? null : predicted(element, key, answers.get(0).value(), 0);
+    }
+
+    private E readTable(final Traverser.Admin<Element> start) {
         if (!isPredicted(start, resolved().endpoint)) return null;
         resolved().counters.tableHits++;
         final int row = table.row((Vertex) start.get());
@@ -115,16 +126,20 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
     }
 
     @Override
-    void answer(final List<Traverser.Admin<Element>> batch, final Resolved resolved, final Consumer<Traverser.Admin<E>> out) {
-        if (table(resolved) != null) {
-            for (final Traverser.Admin<Element> start : batch) answerFromTable(start, out);
-            return;
-        }
-        final Map<Element, List<Answer>> answers = ask(batch, resolved);
-        for (final Traverser.Admin<Element> start : batch) {
-            int rank = 0;
-            for (final Answer answer : answers.get(start.get())) emit(start, answer.value(), answer.score(), rank++, out);
-        }
+    List<Traverser.Admin<E>> lookAhead(final List<Traverser.Admin<Element>> traversers,
+                                       final PredictionStep<Element, E, Answer> other, final Object asker, final Counters counters) {
+        final Resolved here = resolved().countedBy(counters);
+        if (table(here) == null) return super.lookAhead(traversers, other, asker, counters);
+        final List<Traverser.Admin<E>> predicted = new ArrayList<>();
+        for (final Traverser.Admin<Element> start : traversers)
+            if (accepts(start.get(), here)) answerFromTable(start, predicted::add);
+        return predicted;
+    }
+
+    @Override
+    void emit(final Traverser.Admin<Element> start, final List<Answer> answers, final Consumer<Traverser.Admin<E>> out) {
+        int rank = 0;
+        for (final Answer answer : answers) emit(start, answer.value(), answer.score(), rank++, out);
     }
 
     private void emit(final Traverser.Admin<Element> start, final Object value, final double score, final int rank,
@@ -133,7 +148,8 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E>
         if (withScores) out.accept(split(start, predicted(start.get(), NeptuneML.SCORE, score, rank), score));
     }
 
-    private Map<Element, List<Answer>> ask(final List<Traverser.Admin<Element>> batch, final Resolved resolved) {
+    @Override
+    Map<Element, List<Answer>> ask(final List<Traverser.Admin<Element>> batch, final Resolved resolved) {
         final Map<Element, List<Answer>> answers = new HashMap<>();
         final List<Element> asked = new ArrayList<>();
         final Invocation invocation = Invocation.ofProperty(resolved.endpoint, resolved.limit)

@@ -7,8 +7,8 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.FastNoSuchElementExce
 import org.apache.tinkerpop.gremlin.structure.Element;
 
 /**
- * {@code by(values(k))} with a prediction, read from the endpoint's table as directly as TinkerPop's ValueTraversal
- * reads a stored property. It stands before the traversal itself, which has the steps, and answers where no table does.
+ * {@code by(values(k))} with a prediction that is at hand, read as directly as TinkerPop's ValueTraversal reads a stored
+ * property. It stands before the traversal itself, which has the steps, and asks where nothing is at hand.
  */
 public final class PredictedValueTraversal<V> extends AbstractLambdaTraversal<Element, V> {
     private boolean isDirect;
@@ -28,7 +28,7 @@ public final class PredictedValueTraversal<V> extends AbstractLambdaTraversal<El
     @Override
     public void addStart(final Traverser.Admin<Element> start) {
         final PredictedPropertiesStep<V> step = onlyStep();
-        isDirect = step != null && step.readsTable();
+        isDirect = step != null && step.reads(start.get());
         if (isDirect) value = step.read(start);
         else super.addStart(start);
     }

@@ -5,6 +5,7 @@ import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.wire.Labels;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -19,7 +20,7 @@ import org.apache.tinkerpop.gremlin.structure.Direction;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
 
 /** {@code out(l)} or {@code in(l)} with a prediction: the vertices that an edge probably leads to. */
-public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> implements TraversalParent {
+public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex, Map.Entry<Vertex, Double>> implements TraversalParent {
 
     private final Direction direction;
     private final String edgeLabel;
@@ -69,19 +70,24 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex> 
     }
 
     @Override
-    void answer(final List<Traverser.Admin<Vertex>> batch, final Resolved resolved, final Consumer<Traverser.Admin<Vertex>> out) {
+    Map<Vertex, List<Map.Entry<Vertex, Double>>> ask(final List<Traverser.Admin<Vertex>> batch, final Resolved resolved) {
         final Set<String> inputLabels = inputLabels(resolved);
         final List<Traverser.Admin<Vertex>> ends = batch.stream().filter(start -> isEnd(start, inputLabels)).collect(Collectors.toList());
-        if (ends.isEmpty()) return;
         final LinkAnswers answers = new LinkAnswers(resolved, Labels.onWire(edgeLabel), Labels.onWire(vertexLabel),
-                direction == Direction.OUT, inputLabels.size() > 1, resolved.newCandidates(vertexLabel));
+                direction == Direction.OUT, inputLabels.size() > 1, ends.isEmpty() ? NewCandidates.NONE : resolved.newCandidates(vertexLabel));
         for (final Traverser.Admin<Vertex> start : ends)
             if (!answers.knows(start.get()))
                 answers.add(start.get(), neighbours == null ? Set.of() : VertexLookup.joined(neighbours, start));
         answers.fill(ids -> visible(ids, batch.get(0)));
-        for (final Traverser.Admin<Vertex> start : batch)
-            for (final Map.Entry<Vertex, Double> predicted : answers.of(start.get()))
-                out.accept(split(start, predicted.getKey(), predicted.getValue()));
+        final Map<Vertex, List<Map.Entry<Vertex, Double>>> byEnd = new HashMap<>();
+        for (final Traverser.Admin<Vertex> start : batch) byEnd.put(start.get(), answers.of(start.get()));
+        return byEnd;
+    }
+
+    @Override
+    void emit(final Traverser.Admin<Vertex> start, final List<Map.Entry<Vertex, Double>> answers,
+              final Consumer<Traverser.Admin<Vertex>> out) {
+        for (final Map.Entry<Vertex, Double> predicted : answers) out.accept(split(start, predicted.getKey(), predicted.getValue()));
     }
 
     private boolean isEnd(final Traverser.Admin<?> start, final Set<String> inputLabels) {

@@ -8,7 +8,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -26,24 +28,26 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
 
 /**
- * A step that answers its incoming traversers in batches of 1, 8, 64 … 4096, so that a first answer is quick,
- * {@code limit(1)} stays lazy, and a long stream costs few requests.
+ * A step that answers its incoming traversers in batches of 1, 16, 256 … 10,000, so that a first answer is quick,
+ * {@code limit(1)} stays lazy, and a long stream costs few requests; in large ones at once where all will be wanted.
  *
  * @param <S> what comes in
  * @param <E> what is predicted
+ * @param <A> one answer
  */
-abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profiling {
-
-    private static final int GROWTH = 8;
+abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Profiling {
 
     private final Runs runs;
     private final StepOptions options;
     private final String predicate;
     private final boolean oneByOne;
     private Queue<Traverser.Admin<E>> answered = new ArrayDeque<>();
-    private int batchSize = 1;
+    /** 0 before the first batch. */
+    private int batchSize;
+    private int firstBatch;
     private long passedOn;
     private Resolved resolved;
+    private Ahead<A> ahead = new Ahead<>();
     private Costs costs = new Costs();
 
     /**
@@ -61,8 +65,11 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
         this.oneByOne = oneByOne;
     }
 
-    /** Passes on what is predicted for each traverser, in the traversers' order. */
-    abstract void answer(List<Traverser.Admin<S>> batch, Resolved resolved, Consumer<Traverser.Admin<E>> out);
+    /** The answers for everything in a batch; an empty list where there is none. */
+    abstract Map<S, List<A>> ask(List<Traverser.Admin<S>> batch, Resolved resolved);
+
+    /** Passes on what is predicted for one traverser. */
+    abstract void emit(Traverser.Admin<S> start, List<A> answers, Consumer<Traverser.Admin<E>> out);
 
     /** Refuses an endpoint that predicts something else. */
     abstract void check(Resolved resolved);
@@ -77,12 +84,29 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
     protected Traverser.Admin<E> processNextStart() {
         while (answered.isEmpty()) {
             if (passedOn >= wanted()) throw FastNoSuchElementException.instance();
-            answer(nextBatch(), resolved(), answered::add);
+            answer(nextBatch(), resolved());
             costs.addBatch();
         }
         final Traverser.Admin<E> next = answered.remove();
         passedOn += next.bulk();
         return next;
+    }
+
+    private void answer(final List<Traverser.Admin<S>> batch, final Resolved here) {
+        final List<Traverser.Admin<S>> unknown = unknown(batch, ahead);
+        here.counters.cacheHits += batch.size() - unknown.size();
+        final Map<S, List<A>> asked = unknown.isEmpty() ? Collections.emptyMap() : ask(unknown, here);
+        for (final Traverser.Admin<S> start : batch) {
+            final List<A> known = ahead.of(start.get());
+            emit(start, known == null ? asked.get(start.get()) : known, answered::add);
+        }
+    }
+
+    private static <S> List<Traverser.Admin<S>> unknown(final List<Traverser.Admin<S>> batch, final Ahead<?> known) {
+        if (known.isEmpty()) return batch;
+        final List<Traverser.Admin<S>> unknown = new ArrayList<>();
+        for (final Traverser.Admin<S> start : batch) if (known.of(start.get()) == null) unknown.add(start);
+        return unknown;
     }
 
     /**
@@ -95,11 +119,17 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
         return FollowingLimit.of((RangeGlobalStep<?>) next);
     }
 
+    private int firstBatch() {
+        if (firstBatch == 0) firstBatch = oneByOne ? 1 : Math.min(Demand.of(this).first, largestBatch());
+        return firstBatch;
+    }
+
     private List<Traverser.Admin<S>> nextBatch() {
+        if (batchSize == 0) batchSize = firstBatch();
         final List<Traverser.Admin<S>> batch = new ArrayList<>();
         batch.add(starts.next());
         while (batch.size() < batchSize && starts.hasNext()) batch.add(starts.next());
-        if (!oneByOne) batchSize = Math.min(GROWTH * batchSize, largestBatch());
+        if (!oneByOne) batchSize = Math.min(LookAheadStep.GROWTH * batchSize, largestBatch());
         return batch;
     }
 
@@ -130,7 +160,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
     /** Whether looking ahead pays: not where the endpoint cannot be used, which only a query that needs it may say. */
     final boolean isAsking() {
         try {
-            return (isInductive() ? resolved().keepsAnswers() : runs.keepsAnswers()) && needsAsking(resolved());
+            return (!isInductive() || resolved().keepsAnswers()) && needsAsking(resolved());
         } catch (final NeptuneMLException e) {
             return false;
         }
@@ -142,18 +172,34 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
     }
 
     /**
-     * What the step will pass on for some traversers, asked for now so that it need not ask then.
+     * Asks now for what another step of the same question will want to know, and keeps it there.
      *
+     * @param other has not been asked for these traversers' objects yet, or for some of them
+     * @param asker who looks ahead
      * @param counters what asking costs is added to these
+     * @return what the other step will pass on
      */
-    final List<Traverser.Admin<E>> lookAhead(final List<Traverser.Admin<S>> traversers, final Counters counters) {
-        final List<Traverser.Admin<E>> answers = new ArrayList<>();
-        final Resolved here = resolved();
+    List<Traverser.Admin<E>> lookAhead(final List<Traverser.Admin<S>> traversers, final PredictionStep<S, E, A> other,
+                                       final Object asker, final Counters counters) {
+        final Resolved here = resolved().countedBy(counters);
         final List<Traverser.Admin<S>> batch = new ArrayList<>();
-        for (final Traverser.Admin<S> traverser : traversers)
-            if (accepts(traverser.get(), here)) batch.add(traverser);
-        if (!batch.isEmpty()) answer(batch, here.countedBy(counters), answers::add);
-        return answers;
+        for (final Traverser.Admin<S> traverser : traversers) if (accepts(traverser.get(), here)) batch.add(traverser);
+        final Map<S, List<A>> answers = new HashMap<>();
+        for (final Traverser.Admin<S> start : batch) {
+            final List<A> known = other.ahead.of(start.get());
+            if (known != null) answers.put(start.get(), known);
+        }
+        final List<Traverser.Admin<S>> unknown = unknown(batch, other.ahead);
+        if (!unknown.isEmpty()) answers.putAll(ask(unknown, here));
+        other.ahead.put(asker, answers);
+        final List<Traverser.Admin<E>> predicted = new ArrayList<>();
+        for (final Traverser.Admin<S> start : batch) emit(start, answers.get(start.get()), predicted::add);
+        return predicted;
+    }
+
+    /** The answers that a look-ahead has brought for an object, or null. */
+    final List<A> ahead(final Object object) {
+        return ahead.of(object);
     }
 
     final void showCosts() {
@@ -192,9 +238,10 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
 
     /** A clone is a query of its own: it asks the endpoint as it is when the clone runs. */
     @Override
-    public PredictionStep<S, E> clone() {
-        final PredictionStep<S, E> clone = (PredictionStep<S, E>) super.clone();
+    public PredictionStep<S, E, A> clone() {
+        final PredictionStep<S, E, A> clone = (PredictionStep<S, E, A>) super.clone();
         clone.resolved = null;
+        clone.ahead = new Ahead<>();
         clone.costs = new Costs();
         return clone;
     }
@@ -204,7 +251,7 @@ abstract class PredictionStep<S, E> extends AbstractStep<S, E> implements Profil
     public void reset() {
         super.reset();
         answered = new ArrayDeque<>();
-        batchSize = 1;
+        batchSize = 0;
         passedOn = 0;
     }
 

@@ -29,11 +29,6 @@ public final class Runs {
         return query;
     }
 
-    /** Whether what has been asked is known afterwards. */
-    boolean keepsAnswers() {
-        return client.keepsAnswers();
-    }
-
     /**
      * The name of the endpoint that would be asked, if there is one.
      *

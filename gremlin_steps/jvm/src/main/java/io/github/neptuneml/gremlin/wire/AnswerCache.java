@@ -21,29 +21,6 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedE
  * <p>Two generations bound it: when the young one is full, the old one goes and the young one becomes old.
  */
 final class AnswerCache {
-    private static final class Key {
-        final Object question;
-        final Item item;
-        private final int hash;
-
-        Key(final Object question, final Item item) {
-            this.question = question;
-            this.item = item;
-            this.hash = 31 * question.hashCode() + item.hashCode();
-        }
-
-        @Override
-        public boolean equals(final Object other) {
-            return other instanceof Key && hash == ((Key) other).hash
-                    && item.equals(((Key) other).item) && question.equals(((Key) other).question);
-        }
-
-        @Override
-        public int hashCode() {
-            return hash;
-        }
-    }
-
     /** An answer, or null once whoever asked has failed. */
     private static final class Pending extends CompletableFuture<List<Answer>> {
         boolean hasFailed() {
@@ -52,8 +29,9 @@ final class AnswerCache {
     }
 
     private final int limit;
-    private volatile Map<Key, Pending> young = new ConcurrentHashMap<>();
-    private volatile Map<Key, Pending> old = new ConcurrentHashMap<>();
+    /** By question and item. */
+    private volatile Map<Object, Map<Item, Pending>> young = new ConcurrentHashMap<>();
+    private volatile Map<Object, Map<Item, Pending>> old = new ConcurrentHashMap<>();
     private long weight;
 
     /** Makes a cache of at most so many answers; an item counts as one more. */
@@ -88,20 +66,33 @@ final class AnswerCache {
         final List<Pending> pending = new ArrayList<>();
         final List<Integer> mine = new ArrayList<>();
         private final List<Pending> promised = new ArrayList<>();
-        private final Object question;
         private final Invocation asked;
+        /** Those of now: what turns old meanwhile is still found there. */
+        private final Map<Item, Pending> youngItems;
+        private final Map<Item, Pending> oldItems;
 
         Claims(final Object question, final Invocation asked, final List<Integer> open) {
-            this.question = question;
             this.asked = asked;
+            youngItems = items(young, question);
+            oldItems = items(old, question);
             for (final int position : open) {
-                final Pending fresh = new Pending();
-                final Pending claimed = claim(new Key(question, asked.item(position)), fresh);
-                pending.add(claimed);
-                if (claimed != fresh) continue;
+                final Pending known = youngItems.get(asked.item(position));
+                pending.add(known != null && !known.hasFailed() ? known : claim(position));
+            }
+        }
+
+        /** One that has failed may still be found, or be moved from old to young just now, and is nobody's promise any more. */
+        private Pending claim(final int position) {
+            final Item item = asked.item(position);
+            final Pending fresh = new Pending();
+            final Pending older = oldItems.get(item);
+            final Pending candidate = older == null || older.hasFailed() ? fresh : older;
+            final Pending claimed = youngItems.merge(item, candidate, (found, mine) -> found.hasFailed() ? mine : found);
+            if (claimed == fresh) {
                 mine.add(position);
                 promised.add(fresh);
-            }
+            } else if (claimed == older && claimed.isDone() && !claimed.hasFailed()) weigh(weight(item, claimed.join()));
+            return claimed;
         }
 
         /** Keeps every promise, also where the asking fails: nobody must wait for ever. */
@@ -113,29 +104,22 @@ final class AnswerCache {
                 weigh(IntStream.range(0, mine.size()).map(i -> weight(asked.item(mine.get(i)), given.get(i))).sum());
             } finally {
                 for (int i = 0; i < mine.size(); i++)
-                    if (promised.get(i).complete(null)) forget(new Key(question, asked.item(mine.get(i))), promised.get(i));
+                    if (promised.get(i).complete(null)) forget(asked.item(mine.get(i)), promised.get(i));
             }
+        }
+
+        private void forget(final Item item, final Pending failed) {
+            youngItems.remove(item, failed);
+            oldItems.remove(item, failed);
         }
     }
 
-    /** One that has failed may still be found, or be moved from old to young just now, and is nobody's promise any more. */
-    private Pending claim(final Key key, final Pending fresh) {
-        final Pending known = young.get(key);
-        if (known != null && !known.hasFailed()) return known;
-        final Pending older = old.get(key);
-        final Pending candidate = older == null || older.hasFailed() ? fresh : older;
-        final Pending claimed = young.merge(key, candidate, (found, mine) -> found.hasFailed() ? mine : found);
-        if (claimed == older && claimed.isDone() && !claimed.hasFailed()) weigh(weight(key.item, claimed.join()));
-        return claimed;
+    private static Map<Item, Pending> items(final Map<Object, Map<Item, Pending>> generation, final Object question) {
+        return generation.computeIfAbsent(question, key -> new ConcurrentHashMap<>());
     }
 
     private static int weight(final Item item, final List<Answer> answers) {
         return 1 + item.exclude.size() + answers.size();
-    }
-
-    private void forget(final Key key, final Pending failed) {
-        young.remove(key, failed);
-        old.remove(key, failed);
     }
 
     private synchronized void weigh(final int answers) {

@@ -91,7 +91,7 @@ public final class Invocation {
     }
 
     public void addNode(final Vertex vertex) {
-        items.add(new Item(Set.of(), String.valueOf(vertex.id())));
+        items.add(new Item(Set.of(), vertex.id()));
     }
 
     public void addEdge(final Edge edge) {
@@ -101,8 +101,7 @@ public final class Invocation {
     /** @param properties what the model reads of the edge, or null */
     public void addEdge(final Edge edge, final JsonPart properties) {
         edgeProperties.add(properties);
-        items.add(new Item(Set.of(), String.valueOf(edge.outVertex().id()), String.valueOf(edge.inVertex().id()),
-                String.valueOf(edge.id())));
+        items.add(new Item(Set.of(), edge.outVertex().id(), edge.inVertex().id(), edge.id()));
     }
 
     /**
@@ -112,7 +111,7 @@ public final class Invocation {
      * @param exclude ids that the answer must not hold
      */
     public void addEnd(final Vertex vertex, final String type, final Collection<String> exclude) {
-        items.add(new Item(exclude, String.valueOf(vertex.id()), type));
+        items.add(new Item(exclude, vertex.id(), type));
     }
 
     /** The same question about some of the items. */
@@ -216,9 +215,9 @@ public final class Invocation {
     }
 
     private void writeMember(final JsonGenerator json, final int member) throws IOException {
-        if (!items.isEmpty() && items.stream().allMatch(item -> item.texts[member] == null)) return;
+        if (!items.isEmpty() && items.stream().noneMatch(item -> item.has(member))) return;
         json.writeArrayFieldStart(members[member]);
-        for (final Item item : items) json.writeString(item.texts[member]);
+        for (final Item item : items) json.writeString(item.text(member));
         json.writeEndArray();
     }
 

@@ -86,11 +86,6 @@ public final class PredictionClient {
                 new TableSource(http, endpoint, label, new Deadline(endpoint.name(), wait)), wait);
     }
 
-    /** Whether what has been asked is known afterwards. */
-    public boolean keepsAnswers() {
-        return settings.cachedAnswers() > 0;
-    }
-
     /**
      * Answers all items, asking once for those whose answers are not known yet.
      *

@@ -57,7 +57,7 @@ class AnswerCacheTest {
 
     private static List<List<Answer>> answersTo(final Invocation missing) {
         final List<List<Answer>> answers = new ArrayList<>();
-        for (int i = 0; i < missing.size(); i++) answers.add(List.of(new Answer("of " + missing.item(i).texts[0], 0.5)));
+        for (int i = 0; i < missing.size(); i++) answers.add(List.of(new Answer("of " + missing.item(i).text(0), 0.5)));
         return answers;
     }
 
