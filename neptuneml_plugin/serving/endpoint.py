@@ -7,6 +7,7 @@ its parent has died then.
 """
 
 import asyncio
+import gc
 import hmac
 import json
 import logging
@@ -83,9 +84,15 @@ class Endpoint:
         no torch are answered meanwhile.
         """
         if invocation.is_inductive and not self._predictor.live.is_loaded:
-            await asyncio.to_thread(getattr, self._predictor.live, "model")
+            await asyncio.to_thread(self._load)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._compute, invocation, deadline, request_id)
+
+    def _load(self) -> None:
+        """Load the model; what stays with it for good, the collector need not look at again and again."""
+        self._predictor.live.load()
+        gc.collect()
+        gc.freeze()
 
     def _parse(self, body: bytes) -> Invocation:
         invocation = parse_invocation(body)

@@ -9,7 +9,7 @@ edges too.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,11 @@ from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing.encoders import FittedEncoders, read_encoders
 from neptuneml_plugin.serving.edge_labels import read_labels
 from neptuneml_plugin.serving.features import LiveEncoder
-from neptuneml_plugin.serving.subgraph import EdgeColumns, Ints, NodeColumns, Subgraph
+from neptuneml_plugin.serving.hops import Channel, Part, parts
+from neptuneml_plugin.serving.subgraph import Ints, NodeColumns, Subgraph
 from neptuneml_plugin.training import hyperparameters
-from neptuneml_plugin.training.message_passing import Aggregation, EdgeMessages
-from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model
+from neptuneml_plugin.training.message_passing import EdgeMessages
+from neptuneml_plugin.training.models import EdgeDecoder, Hop, LinkDecoder, Model
 from neptuneml_plugin.training.tasks import KINDS, answer_of, columns_of
 
 Floats = npt.NDArray[np.float64]
@@ -57,30 +58,19 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Embedded:
-    """The embeddings of a subgraph's vertices."""
+    """The embeddings of the wanted vertices of a subgraph."""
 
-    subgraph: Subgraph
+    #: Vertex label -> id -> position among them.
+    positions: Mapping[str, Mapping[str, int]]
     #: Vertex label -> float32 (vertices, d).
     vectors: Mapping[str, Tensor]
     #: Vertex label -> row in the artifact of each vertex, -1 where it has none.
     rows: Mapping[str, Ints]
 
     def find(self, label: str, ids: Sequence[str]) -> Ints:
-        """Return the position of each vertex in the subgraph, -1 where it is not there."""
-        if label not in self.subgraph.nodes:
-            return np.full(len(ids), -1, np.int64)
-        at = {text: position for position, text in enumerate(self.subgraph.nodes[label].ids)}
+        """Return the position of each vertex, -1 where the subgraph has none such."""
+        at = self.positions.get(label, {})
         return np.array([at.get(text, -1) for text in ids], np.int64)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Channel:
-    """Messages of one edge type in one direction: from rows of one node type to rows of another."""
-
-    edges: EdgeColumns | None
-    ends: tuple[int, int]
-    senders: Ints
-    receivers: Ints
 
 
 class InductiveModel:
@@ -113,9 +103,9 @@ class InductiveModel:
         """Of an embedding."""
         return self._model.width
 
-    @torch.no_grad()
-    def embed(self, subgraph: Subgraph) -> Embedded:
-        """Return the embeddings of all vertices whose label the model knows.
+    @torch.inference_mode()
+    def embed(self, subgraph: Subgraph, wanted: Collection[str]) -> Embedded:
+        """Return the embeddings of the vertices with these ids, of all labels that the model knows.
 
         Raises:
             InvalidParameter: a property does not fit its encoder.
@@ -127,24 +117,25 @@ class InductiveModel:
         ]
         rows = [ids.rows(columns.ids) for ids, columns in zip(self._ids, nodes, strict=True)]
         channels = [
-            _channel(subgraph.edges.get((edge.type, reverse)), reverse, self._ends(edge.type))
+            Channel.of(subgraph.edges.get((edge.type, reverse)), self._ends(edge.type), reverse=reverse)
             for edge in self._schema.edges
             for reverse in (False, True)
         ]
-        vectors = self._model.encoder(features, self._messages(channels, rows), self._initial(channels, rows))
-        labels = [node.label for node in self._schema.nodes]
-        return Embedded(
-            subgraph,
-            {label: h.float() for label, h in zip(labels, vectors, strict=True)},
-            dict(zip(labels, rows, strict=True)),
+        counts = [len(columns.ids) for columns in nodes]
+        chosen = [_chosen(columns.ids, wanted) for columns in nodes]
+        computed = parts(channels, counts, chosen, len(self._model.encoder.layers))
+        carried = self._carried(channels, rows)
+        vectors = self._model.encoder.along(
+            [_hop(part, channels, carried) for part in computed], features, self._initial(channels, rows)
         )
+        return _embedded([node.label for node in self._schema.nodes], nodes, chosen, vectors, rows)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def node_outputs(self, embedded: Embedded, label: str, at: Ints) -> Floats:
         """Return class probabilities or values of the vertices at these positions: (vertices, outputs)."""
         return self._predictions(self._model.decoder(embedded.vectors[label][torch.from_numpy(at)].double()))
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def edge_outputs(self, embedded: Embedded, edge: EdgeType, heads: Ints, tails: Ints) -> Floats:
         """Return class probabilities or values of edges between vertices at these positions: (edges, outputs)."""
         if not isinstance(self._model.decoder, EdgeDecoder):
@@ -163,7 +154,7 @@ class InductiveModel:
         """Return the embeddings of the vertices at these positions."""
         return np.asarray(embedded.vectors[label][torch.from_numpy(at)].numpy())
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def in_candidate_role(self, vectors: Vectors) -> Vectors:
         """Return what the targets of new edges are compared by."""
         if not isinstance(self._model.decoder, LinkDecoder):
@@ -189,34 +180,30 @@ class InductiveModel:
     def _ends(self, kind: EdgeType) -> tuple[int, int]:
         return self._types[kind.source], self._types[kind.target]
 
-    def _messages(self, channels: Sequence[_Channel], rows: Sequence[Ints]) -> list[Aggregation]:
-        """Return the messages of each channel: presence first, then columns of labels, as `channel_ends` says."""
+    def _carried(self, channels: Sequence[Channel], rows: Sequence[Ints]) -> list[tuple[int, Tensor]]:
+        """Return the channel and weights of messages: presence, then columns of labels, as `channel_ends` says."""
         plain, labelled = [], []
         for at, channel in enumerate(channels):
             weights = torch.from_numpy(self._norm(at, channels, rows))
-            ends, count = self._positions(channel), len(rows[channel.ends[1]])
-            plain.append(EdgeMessages(*ends, weights, count))
+            plain.append((at, weights))
             if self._model.says_labels and self._schema.edges[at // 2].type == self._manifest.target.edges[0]:
-                labelled += [EdgeMessages(*ends, weights * said, count) for said in self._said(channel).T]
+                labelled += [(at, weights * said) for said in self._said(channel).T]
         return [*plain, *labelled]
 
-    def _positions(self, channel: _Channel) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(channel.senders), torch.from_numpy(channel.receivers)
-
-    def _norm(self, at: int, channels: Sequence[_Channel], rows: Sequence[Ints]) -> Floats:
+    def _norm(self, at: int, channels: Sequence[Channel], rows: Sequence[Ints]) -> Floats:
         """Return the weight of each message of a channel, (messages,)."""
         channel = channels[at]
         received = np.bincount(channel.receivers)[channel.receivers]
         if not self._model.symmetric or channel.edges is None:
             return 1.0 / received
         sender_type = channel.ends[0]
-        degrees = _seen_degrees(channel, channels[at ^ 1], len(rows[sender_type]))
+        degrees = channel.seen_degrees(channels[at ^ 1], len(rows[sender_type]))
         known = rows[sender_type] >= 0
         degrees[known] = self._degrees[at][rows[sender_type][known]]
         weights: Floats = np.sqrt(channel.edges.drawn_from / np.maximum(degrees, 1)[channel.senders]) / received
         return weights
 
-    def _said(self, channel: _Channel) -> Tensor:
+    def _said(self, channel: Channel) -> Tensor:
         """Return the labels of a channel's edges as columns; zeros where an edge has none."""
         target, edges = self._manifest.target, channel.edges
         answer = answer_of(self._manifest.task, target)
@@ -228,7 +215,7 @@ class InductiveModel:
         labels = torch.from_numpy(read_labels(cells, self._manifest))
         return columns_of(labels, answer, len(target.classes), self._model.scale).double()
 
-    def _initial(self, channels: Sequence[_Channel], rows: Sequence[Ints]) -> list[Tensor | None]:
+    def _initial(self, channels: Sequence[Channel], rows: Sequence[Ints]) -> list[Tensor | None]:
         """Return the learned vectors that the first layer starts from, per node type."""
         own = [
             None if table is None else table.of(known) for table, known in zip(self._learned, rows, strict=True)
@@ -245,7 +232,7 @@ class InductiveModel:
         kind: int,
         vectors: Tensor,
         own: Sequence[Tensor | None],
-        channels: Sequence[_Channel],
+        channels: Sequence[Channel],
         rows: Sequence[Ints],
     ) -> Tensor:
         """Return the vectors of one type, of unknown nodes the mean of the known nodes that send them messages."""
@@ -305,20 +292,31 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
     return array
 
 
-def _channel(edges: EdgeColumns | None, reverse: bool, ends: tuple[int, int]) -> _Channel:  # noqa: FBT001
-    nothing = np.zeros(0, np.int64)
-    sources, targets = (nothing, nothing) if edges is None else (edges.sources, edges.targets)
-    if reverse:
-        return _Channel(edges, (ends[1], ends[0]), targets, sources)
-    return _Channel(edges, ends, sources, targets)
+def _chosen(ids: Sequence[str], wanted: Collection[str]) -> Ints:
+    return np.array([row for row, text in enumerate(ids) if text in wanted], np.int64)
 
 
-def _seen_degrees(channel: _Channel, opposite: _Channel, count: int) -> Floats:
-    """Return the degrees that the subgraph shows of a channel's senders.
+def _hop(part: Part, channels: Sequence[Channel], carried: Sequence[tuple[int, Tensor]]) -> Hop:
+    """Return what a layer computes, from the channel and the weights of all messages there are."""
+    messages = []
+    for channel, weights in carried:
+        taken, count = part.taken[channel], len(part.kept[channels[channel].ends[1]])
+        at, senders, receivers = map(torch.from_numpy, (taken.at, taken.senders, taken.receivers))
+        messages.append(EdgeMessages(senders, receivers, weights[at], count))
+    return Hop(messages, [torch.from_numpy(rows) for rows in part.kept])
 
-    A sender that was expanded itself has said how many such edges it has; of others, those seen are counted.
-    """
-    degrees = np.bincount(channel.senders, minlength=count).astype(np.float64)
-    if opposite.edges is not None:
-        degrees[opposite.receivers] = opposite.edges.drawn_from
-    return degrees
+
+def _embedded(
+    labels: Sequence[str],
+    nodes: Sequence[NodeColumns],
+    chosen: Sequence[Ints],
+    vectors: Sequence[Tensor],
+    rows: Sequence[Ints],
+) -> Embedded:
+    """Return the embeddings, (chosen, d) per node type, by label; `rows` are those of all nodes."""
+    ids = [[columns.ids[row] for row in at.tolist()] for columns, at in zip(nodes, chosen, strict=True)]
+    return Embedded(
+        {label: {text: at for at, text in enumerate(each)} for label, each in zip(labels, ids, strict=True)},
+        {label: h.float() for label, h in zip(labels, vectors, strict=True)},
+        {label: known[at] for label, known, at in zip(labels, rows, chosen, strict=True)},
+    )

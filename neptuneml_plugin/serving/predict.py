@@ -84,26 +84,27 @@ class LiveModel:
 
     @property
     def model(self) -> "InductiveModel":
-        """The model; loaded once, whichever threads ask for it meanwhile.
+        """The model; as `load` gives it."""
+        return self._loaded or self.load()
+
+    def load(self) -> "InductiveModel":
+        """Return the model; loaded once, whichever threads ask for it meanwhile.
 
         Raises:
             InvalidData: weights or encoders are missing or damaged.
         """
-        if self._loaded is None:
-            with self._loading:
-                self._loaded = self._loaded or self._load()
-        return self._loaded
+        with self._loading:
+            if self._loaded is None:
+                from neptuneml_plugin.serving.inductive import InductiveModel  # noqa: PLC0415 - see above
 
-    def _load(self) -> "InductiveModel":
-        from neptuneml_plugin.serving.inductive import InductiveModel  # noqa: PLC0415 - see above
+                self._loaded = InductiveModel(self._folder, self._manifest, self._new_node_vectors)
+            return self._loaded
 
-        return InductiveModel(self._folder, self._manifest, self._new_node_vectors)
-
-    def embed(self, subgraph: Subgraph, check: Check) -> "Embedded":
-        """Return the embeddings of a subgraph's vertices, if there is time left for it."""
+    def embed(self, subgraph: Subgraph, items: Items, check: Check) -> "Embedded":
+        """Return the embeddings of the items' vertices in a subgraph, if there is time left for it."""
         model = self.model
         check()
-        embedded = model.embed(subgraph)
+        embedded = model.embed(subgraph, items.vertices)
         check()
         return embedded
 
@@ -122,9 +123,12 @@ class NodePredictor:
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         """See `Predictor`."""
         _expect(invocation, self._manifest, on_nodes=True)
-        ids, subgraph = invocation.items.nodes, invocation.subgraph
-        known, output = self._stored(ids, check) if subgraph is None else self._computed(ids, subgraph, check)
-        return _answers(output, invocation, self._manifest).spread(len(ids), known)
+        items, subgraph = invocation.items, invocation.subgraph
+        if subgraph is None:
+            known, output = self._stored(items.nodes, check)
+        else:
+            known, output = self._computed(items, subgraph, check)
+        return _answers(output, invocation, self._manifest).spread(len(items), known)
 
     def _stored(self, ids: Sequence[str], check: Check) -> tuple[Ints, Floats]:
         rows = self._ids.rows(ids)
@@ -132,10 +136,10 @@ class NodePredictor:
         check()
         return known, np.asarray(self._predictions[rows[known]], dtype=np.float64)
 
-    def _computed(self, ids: Sequence[str], subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
+    def _computed(self, items: Items, subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
         label = self._manifest.target.node or ""
-        embedded = self.live.embed(subgraph, check)
-        at = embedded.find(label, ids)
+        embedded = self.live.embed(subgraph, items, check)
+        at = embedded.find(label, items.nodes)
         known = np.flatnonzero(at >= 0)
         return known, self.live.model.node_outputs(embedded, label, at[known])
 
@@ -171,7 +175,7 @@ class EdgePredictor:
         return known, output
 
     def _computed(self, items: Items, subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
-        embedded = self.live.embed(subgraph, check)
+        embedded = self.live.embed(subgraph, items, check)
         heads = embedded.find(self._type.source, items.heads)
         tails = embedded.find(self._type.target, items.tails)
         known = np.flatnonzero((heads >= 0) & (tails >= 0) & self._of_type(items))
@@ -209,7 +213,7 @@ class LinkPredictor:
         subgraph, candidates = invocation.subgraph, invocation.new_candidates
         if subgraph is None and candidates is None:
             return None
-        embedded = None if subgraph is None else self.live.embed(subgraph, check)
+        embedded = None if subgraph is None else self.live.embed(subgraph, invocation.items, check)
         return PostedEnds(self.live.model, embedded, candidates)
 
     def _embeddings(self, invocation: Invocation, check: Check) -> Embeddings:
@@ -218,7 +222,7 @@ class LinkPredictor:
         if label not in labels or subgraph is None:
             near = nearest(str(label), labels)
             raise InvalidParameter(f"nodeType is {label!r}, which is no vertex label of the model{near}")
-        embedded = self.live.embed(subgraph, check)
+        embedded = self.live.embed(subgraph, invocation.items, check)
         at = embedded.find(label, ids)
         if (at < 0).any():
             missing = ids[int(np.argmax(at < 0))]

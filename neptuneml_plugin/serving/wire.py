@@ -53,6 +53,11 @@ class Items:
     def __len__(self) -> int:
         return max(len(self.nodes), len(self.heads), len(self.tails))
 
+    @property
+    def vertices(self) -> frozenset[str]:
+        """The ids of all vertices that the items name."""
+        return frozenset((*self.nodes, *self.heads, *self.tails))
+
 
 @dataclass(frozen=True)
 class Invocation:

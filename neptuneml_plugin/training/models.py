@@ -7,6 +7,7 @@ relation in `TrainingData.relations`.
 import errno
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,6 +45,22 @@ class Described(Protocol):
         """Node and edge types; a table of the model has a row for each node that they count."""
 
 
+@dataclass(frozen=True)
+class Hop:
+    """What one layer computes: every row, or some that later layers go on from."""
+
+    #: One per relation, from rows of the layer before to rows of this one.
+    messages: Sequence[Aggregation]
+    #: Per node type, the row in the layer before of each row of this one; None: all rows as they are.
+    kept: Sequence[Tensor] | None = None
+
+    def own(self, vectors: Vectors) -> Vectors:
+        """Return what the rows of this layer were in the layer before."""
+        if self.kept is None:
+            return vectors
+        return [h.index_select(0, rows) for h, rows in zip(vectors, self.kept, strict=True)]
+
+
 class RelationalLayer(nn.Module):
     """One layer: h_v' = W_0 h_v + sum over relations r of W_r (weighted sum of h_u over v's neighbours by r) + b.
 
@@ -64,20 +81,18 @@ class RelationalLayer(nn.Module):
         self.self_weights = nn.Parameter(_glorot(types, width, width)) if self_loop else None
         self.bias = nn.Parameter(torch.zeros(types, width))
 
-    def forward(
-        self, vectors: Vectors, messages: Sequence[Aggregation], themselves: Vectors | None = None
-    ) -> Vectors:
-        """Return the new vector of every node; `themselves` stand in the self term where they differ."""
+    def forward(self, vectors: Vectors, hop: Hop, themselves: Vectors | None = None) -> Vectors:
+        """Return the new vector of each row; `themselves` stand in the self term where they differ."""
         weights: Tensor = self.weights
         if self.coefficients is not None:
             weights = torch.einsum("rb,bio->rio", self.coefficients, weights)
         own = self.self_weights
         out = [
             (h @ own[kind] if own is not None else torch.zeros_like(h)) + self.bias[kind]
-            for kind, h in enumerate(themselves or vectors)
+            for kind, h in enumerate(hop.own(themselves or vectors))
         ]
         for relation, (source, target) in enumerate(self._ends):
-            out[target] = out[target] + messages[relation].aggregate(vectors[source]) @ weights[relation]
+            out[target] = out[target] + hop.messages[relation].aggregate(vectors[source]) @ weights[relation]
         return out
 
 
@@ -132,13 +147,17 @@ class Encoder(nn.Module):
         self.norms = nn.ModuleList(norms)
         self._dropout, self._feature_self_loop = hp.dropout, hp.feature_self_loop
 
-    def forward(
+    def forward(self, features: Sequence[Mapping[str, Tensor]], messages: Sequence[Aggregation]) -> Vectors:
+        """Return the embedding of every node, (rows, d) per node type."""
+        return self.along([Hop(messages)] * len(self.layers), features)
+
+    def along(
         self,
+        hops: Sequence[Hop],
         features: Sequence[Mapping[str, Tensor]],
-        messages: Sequence[Aggregation],
         learned: Sequence[Tensor | None] | None = None,
     ) -> Vectors:
-        """Return the embedding of every node, (rows, d) per node type.
+        """Return the embeddings of the last hop's rows, (rows, d) per node type.
 
         `learned` stands in for the encoder's own vectors, per node type; None where its nodes have none.
         """
@@ -148,8 +167,8 @@ class Encoder(nn.Module):
         if self._feature_self_loop:
             themselves = [layer(columns, own, embedded=False) for layer, columns, own in given]
         last = len(self.layers) - 1
-        for position, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            vectors = layer(vectors, messages, None if position else themselves)
+        for position, (layer, norm, hop) in enumerate(zip(self.layers, self.norms, hops, strict=True)):
+            vectors = layer(vectors, hop, None if position else themselves)
             if position < last:
                 vectors = [self._drop(functional.relu(norm(h))) for h in vectors]
         return [self.norms[last](h) for h in vectors]

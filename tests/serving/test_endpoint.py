@@ -175,8 +175,7 @@ class Loading:
         self.begun, self.go = threading.Event(), threading.Event()
         self.is_loaded = False
 
-    @property
-    def model(self) -> None:
+    def load(self) -> None:
         self.begun.set()
         self.is_loaded = self.go.wait(30)
 

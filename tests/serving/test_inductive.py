@@ -16,7 +16,8 @@ from neptuneml_plugin.config import NewNodeVectors, ProcessConfig
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing.process import run as process
-from neptuneml_plugin.serving.inductive import InductiveModel, _channel, _seen_degrees
+from neptuneml_plugin.serving.hops import Channel
+from neptuneml_plugin.serving.inductive import InductiveModel
 from neptuneml_plugin.serving.subgraph import parse_subgraph
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import load_data
@@ -77,7 +78,7 @@ def embedded(made: Served, label: str, ids: list[str], **sampling: Any) -> Any:
     """Return the embeddings of vertices from their neighbourhood, in one request."""
     hops = made.manifest.hyperparameters["num-layer"]
     graph = made.graph.neighbourhood([(label, name) for name in ids], hops=hops, **sampling)
-    result = made.model.embed(parse_subgraph(json.loads(json.dumps(graph))))
+    result = made.model.embed(parse_subgraph(json.loads(json.dumps(graph))), ids)
     return made.model.embeddings(result, label, result.find(label, ids))
 
 
@@ -258,6 +259,8 @@ def test_a_vertex_that_was_expanded_shows_its_degree_others_what_is_seen() -> No
     forward = ends | {"reverse": False, "sources": [0], "targets": [1], "drawnFrom": [4]}
     reverse = ends | {"reverse": True, "sources": [0, 0], "targets": [1, 2], "drawnFrom": [9, 9]}
     graph = parse_subgraph({"nodes": [{"type": "item", "ids": ["a", "b", "c"]}], "edges": [forward, reverse]})
-    into_targets, into_sources = (_channel(graph.edges[LINKED, way], way, (0, 0)) for way in (False, True))
-    assert _seen_degrees(into_targets, into_sources, 3).tolist() == [9, 0, 0]
-    assert _seen_degrees(into_sources, into_targets, 3).tolist() == [0, 4, 1]
+    into_targets, into_sources = (
+        Channel.of(graph.edges[LINKED, way], (0, 0), reverse=way) for way in (False, True)
+    )
+    assert into_targets.seen_degrees(into_sources, 3).tolist() == [9, 0, 0]
+    assert into_sources.seen_degrees(into_targets, 3).tolist() == [0, 4, 1]

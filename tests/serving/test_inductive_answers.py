@@ -124,7 +124,7 @@ def test_an_edge_to_a_new_vertex_has_the_average_bias(
 def embed_of(made: Served, graph: LiveGraph, ids: list[str]) -> Any:
     from neptuneml_plugin.serving.subgraph import parse_subgraph
 
-    found = made.model.embed(parse_subgraph(graph.neighbourhood([("item", name) for name in ids])))
+    found = made.model.embed(parse_subgraph(graph.neighbourhood([("item", name) for name in ids])), ids)
     return made.model.embeddings(found, "item", found.find("item", ids))
 
 

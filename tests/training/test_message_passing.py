@@ -6,7 +6,7 @@ from torch.autograd import gradcheck
 
 from neptuneml_plugin.dgl_graph import dgl
 from neptuneml_plugin.training.message_passing import Adjacency
-from neptuneml_plugin.training.models import RelationalLayer
+from neptuneml_plugin.training.models import Hop, RelationalLayer
 
 NODES, WIDTH, RELATIONS = 30, 8, 3
 
@@ -43,7 +43,7 @@ def test_a_layer_and_its_gradient_equal_those_of_dgl(bases: int, self_loop: bool
         torch.randn(NODES, WIDTH, generator=torch.Generator().manual_seed(1)).requires_grad_() for _ in range(2)
     )
     messages = [Adjacency(sources[kinds == r], targets[kinds == r], NODES, NODES).mean() for r in range(RELATIONS)]
-    (a,) = ours([x], messages)
+    (a,) = ours([x], Hop(messages))
     b = theirs(dgl.graph((sources, targets), num_nodes=NODES), y, kinds, norm)
     torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
     weights = torch.randn(NODES, WIDTH)
