@@ -152,15 +152,24 @@ def load_document(path: Path) -> dict[str, Any]:
     Raises:
         InvalidSettings: unreadable, not YAML, or not a mapping.
     """
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidSettings(str(path), [f"cannot be read: {error.strerror}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidSettings(str(path), [f"is neither YAML nor JSON: {error}"]) from None
+    value = load_value(path)
     if not isinstance(value, dict):
         raise InvalidSettings(str(path), ["must hold one mapping of settings"])
     return value
+
+
+def load_value(path: Path) -> Any:
+    """Read a YAML or JSON file.
+
+    Raises:
+        InvalidSettings: unreadable, or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSettings(str(path), [f"cannot be read: {error.strerror}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidSettings(str(path), [f"is neither YAML nor JSON: {error}"]) from None
 
 
 def structure(kind: type[AnyConfig], values: Mapping[str, Any], source: str) -> AnyConfig:

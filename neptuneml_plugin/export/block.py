@@ -14,7 +14,7 @@ import polars as pl
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import UnsupportedOperation
-from neptuneml_plugin.export.elements import ElementType, Row, qualified_name
+from neptuneml_plugin.export.elements import ElementType, Keys, Row, qualified_name
 from neptuneml_plugin.export.values import STRING, java_class, java_text, storage, stored, texts
 
 #: Values per row; -1: the row lacks the property.
@@ -32,6 +32,11 @@ class Cells:
     #: The data type of all values, or a column as `values` that holds each one's.
     types: str | pl.Series
 
+    def where(self, mask: pl.Series) -> "Cells":
+        """Return the rows for which `mask` is true."""
+        types = self.types if isinstance(self.types, str) else self.types.filter(mask)
+        return replace(self, values=self.values.filter(mask), types=types)
+
 
 @dataclass(frozen=True)
 class Block:
@@ -47,10 +52,19 @@ class Block:
     #: In the order in which the rows show them.
     properties: tuple[Cells, ...]
 
-    def only(self, names: Sequence[str]) -> "Block":
-        """Return the block with these properties alone; no names: all."""
-        kept = tuple(cells for cells in self.properties if not names or cells.name in names)
+    def only(self, names: Keys) -> "Block":
+        """Return the block with these properties alone; None: all."""
+        kept = tuple(cells for cells in self.properties if names is None or cells.name in names)
         return replace(self, properties=kept)
+
+    def where(self, mask: pl.Series) -> "Block":
+        """Return the rows for which `mask`, (rows,) of booleans, is true."""
+        return replace(
+            self,
+            ids=self.ids.filter(mask),
+            ends=tuple(end.filter(mask) for end in self.ends),
+            properties=tuple(cells.where(mask) for cells in self.properties),
+        )
 
 
 def cells(

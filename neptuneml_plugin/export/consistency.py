@@ -14,22 +14,27 @@ class Reading:
     element: Element
     label: str
     before: int
+    #: How many of those the request wants.
+    wanted: int
     read: int
     after: int
 
     def changes(self) -> Iterator[str]:
         """Say what shows that elements were added or removed meanwhile."""
-        if not self.before == self.read == self.after:
-            yield (
-                f"{self.element} of '{self.label}' changed during the export: {self.before} before it, "
-                f"{self.read} read, {self.after} after it"
-            )
+        if self.before == self.after and self.read == self.wanted:
+            return
+        part = f" of {self.wanted} wanted" if self.wanted != self.before else ""
+        yield (
+            f"{self.element} of '{self.label}' changed during the export: {self.before} before it, "
+            f"{self.read}{part} read, {self.after} after it"
+        )
 
 
 def consistency(readings: Iterable[Reading]) -> dict[str, Any]:
     """Return the member `consistency` of `stats.json`."""
     found: dict[str, Any] = {element.value: [] for element in Element}
     for reading in readings:
-        entry = {"label": reading.label, "before": reading.before, "read": reading.read, "after": reading.after}
-        found[reading.element].append(entry)
+        wanted = {"wanted": reading.wanted} if reading.wanted != reading.before else {}
+        counts = {"before": reading.before, **wanted, "read": reading.read, "after": reading.after}
+        found[reading.element].append({"label": reading.label, **counts})
     return found

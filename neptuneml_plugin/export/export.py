@@ -2,22 +2,24 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.artifacts import EXPORT_SCHEMA, EXPORT_STATS, EdgeType
 from neptuneml_plugin.config import ExportConfig
-from neptuneml_plugin.export.configuration import check_labels, write_configuration
+from neptuneml_plugin.export.configuration import write_configuration
 from neptuneml_plugin.export.consistency import Reading, consistency
 from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.gremlin_source import GremlinSource
+from neptuneml_plugin.export.layout import Layout
+from neptuneml_plugin.export.reading import Reader, loose
 from neptuneml_plugin.export.request import ExportRequest, read_request
-from neptuneml_plugin.export.schema import TypeTable, describe, statistics
-from neptuneml_plugin.export.selection import Selection
+from neptuneml_plugin.export.schema import Tables, TypeTable, describe, statistics
 from neptuneml_plugin.export.source import GraphSource
 from neptuneml_plugin.export.spool import Spool
-from neptuneml_plugin.export.writer import write_csv
+from neptuneml_plugin.export.writer import write_files
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
 
 
@@ -30,6 +32,8 @@ def run(config: ExportConfig, target: Path, progress: Progress = silent) -> Summ
         PreconditionsFailed: no server answers. FailureByQuery, TimeLimitExceeded: it failed on the way.
     """
     request = read_request(config)
+    if request.range_size is not None:
+        config = replace(config, block_size=request.range_size)
     with GremlinSource(config) as source:
         return export_graph(source, request, target, overwrite=config.overwrite, progress=progress)
 
@@ -44,79 +48,81 @@ def export_graph(
 ) -> Summary:
     """Export any graph source; see `run`."""
     watch = Stopwatch()
-    with (
-        output_folder(target, overwrite=overwrite) as folder,
-        tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary,
-    ):
+    export = _describe if request.schema_only else _export
+    with output_folder(target, overwrite=overwrite) as folder:
+        written = export(source, request, folder, progress)
+    if request.completion is not None:
+        request.completion.write(target, written.statistics)
+    return _summary(request, written, target, watch)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What has been written."""
+
+    tables: list[TypeTable]
+    statistics: Mapping[str, Any]
+    warnings: list[str]
+
+
+def _describe(source: GraphSource, request: ExportRequest, folder: Path, progress: Progress) -> _Written:
+    """Write the schema alone."""
+    seen = Tables()
+    Reader(source, request, seen, progress).read()
+    write_json(folder / EXPORT_SCHEMA, describe(seen.all))
+    return _Written(seen.all, statistics(seen.all), [])
+
+
+def _export(source: GraphSource, request: ExportRequest, folder: Path, progress: Progress) -> _Written:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary:
         spool = Spool(Path(temporary))
-        readings = _read(source, request, spool, progress)
-        progress("writing CSV files")
+        reader = Reader(source, request, spool, progress)
+        readings = reader.read()
+        progress(f"writing {request.layout.format} files")
         for element in Element:
             (folder / element).mkdir()
-        write_csv(spool, folder)
-        tables = spool.tables
-        changed = [text for reading in readings for text in reading.changes()]
-        warnings = [*changed, *_absent_properties(request, tables), *_absent_ends(tables)]
-        warnings += _write_documents(folder, request, tables, readings, warnings)
-    return _summary(request, tables, warnings, target, watch)
-
-
-def _read(source: GraphSource, request: ExportRequest, spool: Spool, progress: Progress) -> list[Reading]:
-    """Read all rows into the spool."""
-    selections = {Element.NODE: request.selections.nodes, Element.EDGE: request.selections.edges}
-    # Names that do not exist are found before the first row is read, which may be hours before the last one.
-    labels = {
-        element: selection.labels(source.labels(element), element.value.removesuffix("s")) if selection else []
-        for element, selection in selections.items()
-    }
-    check_labels(request.jobs, labels)
-    return [
-        _read_label(source, element, label, selection, spool, progress)
-        for element, selection in selections.items()
-        if selection
-        for label in labels[element]
-    ]
-
-
-def _read_label(
-    source: GraphSource, element: Element, label: str, selection: Selection, spool: Spool, progress: Progress
-) -> Reading:
-    before = source.count(element, label)
-    read = 0
-    for block in source.blocks(element, label, selection.keys(label)):
-        read += len(block.ids)
-        selected = selection.entry(block.type)
-        if selected is not None:
-            spool.add(block.only(selected.properties))
-        progress(f"{element} of '{label}': {read:,} of {before:,}", min(1.0, read / max(before, 1)))
-    return Reading(element, label, before, read, source.count(element, label))
-
-
-def _write_documents(
-    folder: Path, request: ExportRequest, tables: list[TypeTable], readings: list[Reading], warnings: list[str]
-) -> list[str]:
-    """Write schema, statistics and configurations; return the configurations' own warnings."""
-    own: list[str] = []
-    for job in request.jobs:
-        configuration = write_configuration(tables, job)
-        own += [text for text in configuration["warnings"] if text not in own]
-        write_json(folder / f"{job.name}.json", configuration)
+        write_files(spool, folder, request.layout)
+    tables = spool.tables
+    changed = [text for reading in readings for text in reading.changes()]
+    warnings = [*changed, *loose(reader.loose_edges), *_absent_properties(request, tables), *_absent_ends(tables)]
+    warnings += _write_configurations(folder, request, tables)
+    written = _Written(tables, statistics(tables), warnings)
     write_json(folder / EXPORT_SCHEMA, describe(tables))
-    stats = {
-        "stats": statistics(tables),
-        "warnings": [*warnings, *own],
+    write_json(folder / EXPORT_STATS, _stats(request, written, readings))
+    return written
+
+
+def _stats(request: ExportRequest, written: _Written, readings: list[Reading]) -> dict[str, Any]:
+    return {
+        "stats": written.statistics,
+        "warnings": written.warnings,
         "withoutEffect": dict(request.recorded),
         "consistency": consistency(readings),
     }
-    write_json(folder / EXPORT_STATS, stats)
-    return own
+
+
+def _write_configurations(folder: Path, request: ExportRequest, tables: list[TypeTable]) -> list[str]:
+    """Write a configuration for each job; return their warnings."""
+    warnings: list[str] = []
+    for job in request.jobs:
+        configuration = write_configuration(tables, job, request.layout)
+        configuration["warnings"] += _unread(request.layout)
+        warnings += [text for text in configuration["warnings"] if text not in warnings]
+        write_json(folder / f"{job.name}.json", configuration)
+    return warnings
+
+
+def _unread(layout: Layout) -> list[str]:
+    if layout.format.is_read:
+        return []
+    return [f"files of the format '{layout.format}' cannot be processed; export csv or parquet for that"]
 
 
 def _absent_properties(request: ExportRequest, tables: list[TypeTable]) -> Iterator[str]:
     for selection in (request.selections.nodes, request.selections.edges):
         for entry in selection.entries if selection else ():
             matching = [table for table in tables if entry.matches(table.type)]
-            for name in entry.properties:
+            for name in entry.properties or ():
                 if not any(name in table.columns for table in matching):
                     yield f"no exported element of '{entry.label}' has the selected property '{name}'"
 
@@ -130,11 +136,9 @@ def _absent_ends(tables: list[TypeTable]) -> Iterator[str]:
                     yield f"{table.name}: vertices of label '{end}' are not part of the export"
 
 
-def _summary(
-    request: ExportRequest, tables: list[TypeTable], warnings: list[str], target: Path, watch: Stopwatch
-) -> Summary:
+def _summary(request: ExportRequest, written: _Written, target: Path, watch: Stopwatch) -> Summary:
     counts: Counter[str] = Counter({element.value: 0 for element in Element})
-    for table in tables:
+    for table in written.tables:
         counts[table.element.value] += table.count
     targets: list[Any] = [target for job in request.jobs for target in job.targets]
     return Summary(
@@ -143,6 +147,6 @@ def _summary(
         seconds=watch.seconds,
         peak_memory_mib=watch.peak_memory_mib,
         task=targets[0].task.value if targets else None,
-        warnings=tuple(warnings),
+        warnings=tuple(written.warnings),
         counts=dict(counts),
     )

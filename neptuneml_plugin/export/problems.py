@@ -1,7 +1,8 @@
 """Collects what is wrong with a request, so that it is said all at once."""
 
+import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation, nearest
 
@@ -41,3 +42,23 @@ class Problems:
             raise InvalidSettings(self._source, [*self._invalid, *self._unsupported])
         if self._unsupported:
             raise UnsupportedOperation(f"{self._source}: " + "; ".join(self._unsupported))
+
+
+def as_json(value: Any) -> Any:
+    """Return the value if JSON can hold it, else its text: YAML has dates and infinities."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return ascii(value)
+    return value
+
+
+def is_text(value: Any) -> TypeGuard[str]:
+    """Whether the value is a text, not empty, that a file in UTF-8 can hold: JSON knows half characters too."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,83 +1,70 @@
 """The request document of neptune-export: everything in it has an effect, is recorded, or is refused.
 
 camelCase lives here. Members are those of AWS's guide ("Export parameters") and of neptune-export's command line.
-What only steers a cluster or a bucket is accepted and recorded in `stats.json`; what a later release brings is
-refused by name.
+What only steers a cluster or a bucket is accepted and recorded in `stats.json`.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from neptuneml_plugin.artifacts import EdgeType, join_labels
-from neptuneml_plugin.config import ExportConfig, load_document
+from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import nearest
-from neptuneml_plugin.export.elements import ElementType, node_type
-from neptuneml_plugin.export.problems import Problems
-from neptuneml_plugin.export.selection import Selected, Selection, Selections
+from neptuneml_plugin.export.completion import Completion, read_completion
+from neptuneml_plugin.export.elements import Element, node_type, qualified_name
+from neptuneml_plugin.export.filterconfig import read_file, read_selections, read_types
+from neptuneml_plugin.export.gremlin_text import GremlinFilters, NamedQueries, read_filter, read_queries
+from neptuneml_plugin.export.layout import Format, Layout
+from neptuneml_plugin.export.parameters import (
+    given_parameters,
+    read_choice,
+    read_count,
+    read_flag,
+    recorded_parameters,
+)
+from neptuneml_plugin.export.problems import Problems, as_json, is_text
+from neptuneml_plugin.export.selection import Selection, Selections, Window
 from neptuneml_plugin.export.targets import LearningJob, read_jobs
 
 _SOURCE = "export request"
-_COMMANDS = ("export-pg", "export-pg-from-config")
-_LATER_COMMANDS = ("export-pg-from-queries", "create-pg-config", "export-rdf", "add-clone", "remove-clone")
+EXPORT, FROM_CONFIG, FROM_QUERIES = "export-pg", "export-pg-from-config", "export-pg-from-queries"
+SCHEMA_ONLY = "create-pg-config"
+_COMMANDS = (EXPORT, FROM_CONFIG, FROM_QUERIES, SCHEMA_ONLY)
+#: Commands of neptune-export that are refused -> why.
+_REFUSED_COMMANDS = {
+    "export-rdf": "RDF is not exported",
+    "add-clone": "no cluster is cloned",
+    "remove-clone": "no cluster is cloned",
+    "nesvc": "give its document as the request",
+    "export-svc": "give its document as the request",
+}
 _PROFILE = "neptune_ml"
-_SCOPES = ("all", "nodes", "edges")
-_LATER_FORMATS = ("csvNoHeaders", "json", "neptuneStreamsJson", "neptuneStreamsSimpleJson", "parquet")
-
-
-def _names(text: str) -> list[str]:
-    return text.split()
-
+_REFUSED_FORMATS = ("neptuneStreamsJson", "neptuneStreamsSimpleJson")
+#: What numbers, dates, quotes and escapes are written with.
+_RESERVED_SEPARATORS = frozenset(",+-.:\\\"'\r\n\0") | set(string.ascii_letters) | set(string.digits)
+_DEFAULT_SAMPLE = 1000
 
 #: Top-level members that have no effect on a local export.
-_RECORDED = frozenset(
-    _names(
-        """outputS3Path jobSize jobsize expectedBucketOwner createExportSubdirectory overwriteExisting
-        uploadToS3OnError s3Region sseKmsKeyId s3RoleArn s3RoleExternalId s3RoleSessionName"""
-    )
-)
-_LATER = frozenset(_names("completionFileS3Path completionFilePayload configFileS3Path queriesFileS3Path"))
-_MEMBERS = {"command", "params", "additionalParams", *_RECORDED, *_LATER}
-
-#: Parameters that steer a cluster or a connection, or that the ML profile overrides.
-_RECORDED_PARAMS = frozenset(
-    _names(
-        """cloneCluster cloneClusterInstanceType cloneClusterReplicaCount cloneClusterEnableAuditLogs
-        cloneClusterCorrelationId clusterId endpoint endpoints port useIamAuth useSsl disableSsl nlbEndpoint
-        albEndpoint lbPort serializer maxContentLength batchSize logLevel region exportId mergeFiles
-        edgeLabelStrategy excludeTypeDefinitions includeTypeDefinitions concurrency"""
-    )
-)
-#: Parameter -> the values that mean "not used".
-_UNUSED_ONLY: Mapping[str, tuple[Any, ...]] = {
-    **dict.fromkeys(
-        _names(
-            """gremlinFilter gremlinNodeFilter gremlinEdgeFilter range limit skip sampleSize approxNodeCount
-            approxEdgeCount rdfExportScope sparql namedGraph queries queriesFile tokenPrefix partitionDirectories
-            tag output"""
-        ),
-        (None, ""),
-    ),
-    **dict.fromkeys(
-        _names(
-            """filterEdgesEarly sample includeLastEventId escapeCsvHeaders escapeNewline perLabelDirectories
-            strictCardinality structuredOutput janus"""
-        ),
-        (None, False),
-    ),
-    "tokensOnly": (None, "off"),
-    "multiValueSeparator": (None, ";"),
+RECORDED: Mapping[str, str] = {
+    "outputS3Path": "`--output` names the folder",
+    "jobSize": "no cluster is cloned",
+    "jobsize": "no cluster is cloned",
+    "expectedBucketOwner": "nothing is uploaded",
+    "createExportSubdirectory": "`--output` names the folder",
+    "overwriteExisting": "`--overwrite` decides",
+    "uploadToS3OnError": "nothing is uploaded",
+    "s3Region": "nothing is uploaded",
+    "sseKmsKeyId": "nothing is uploaded",
+    "s3RoleArn": "nothing is uploaded",
+    "s3RoleExternalId": "nothing is uploaded",
+    "s3RoleSessionName": "nothing is uploaded",
 }
-_SYNONYMS = {
-    "nodeLabel": "nodeLabels",
-    "edgeLabel": "edgeLabels",
-    "config": "filter",
-    "configFile": "filterConfigFile",
-}
-_READ_PARAMS = {"profile", "scope", "format", "nodeLabels", "edgeLabels", "filter", "filterConfigFile"}
-_PARAMS = {*_READ_PARAMS, *_SYNONYMS, *_RECORDED_PARAMS, *_UNUSED_ONLY}
+#: Top-level member -> the parameter that it is another way to give.
+_FILES = {"configFileS3Path": "filterConfigFile", "queriesFileS3Path": "queriesFile"}
+MEMBERS = (
+    "command", "params", "additionalParams", "completionFileS3Path", "completionFilePayload", *_FILES, *RECORDED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,6 +75,17 @@ class ExportRequest:
     jobs: tuple[LearningJob, ...] = (LearningJob(),)
     #: Members that were accepted though they change nothing here, by path.
     recorded: Mapping[str, Any] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
+    window: Window = field(default_factory=Window)
+    filters: GremlinFilters = field(default_factory=GremlinFilters)
+    queries: tuple[NamedQueries, ...] = ()
+    #: Whether `config.json` alone is written.
+    schema_only: bool = False
+    #: Elements of each label that the schema is taken from; None: all.
+    sample: int | None = None
+    #: Elements asked for in one request; None: as the settings say.
+    range_size: int | None = None
+    completion: Completion | None = None
 
 
 def read_request(config: ExportConfig) -> ExportRequest:
@@ -99,160 +97,174 @@ def read_request(config: ExportConfig) -> ExportRequest:
     """
     problems = Problems(_SOURCE)
     request = config.request
-    problems.check_members(request, _MEMBERS, "")
-    _check_command(request.get("command"), problems)
-    for name in sorted(_LATER & request.keys()):
-        problems.unsupported(name)
+    problems.check_members(request, MEMBERS, "")
+    command = _read_command(request.get("command"), problems)
     params = _object(request, "params", problems)
-    additional = _object(request, "additionalParams", problems)
-    problems.check_members(additional, {_PROFILE}, "additionalParams")
-    selections = _read_params(params, problems)
-    jobs: tuple[LearningJob, ...] = (LearningJob(),)
-    if additional.get(_PROFILE) is not None:
-        jobs = read_jobs(additional[_PROFILE], f"additionalParams.{_PROFILE}", problems)
+    given = given_parameters(params, problems)
+    _add_files(given, request, problems)
+    found = ExportRequest(
+        selections=_with_flags(_read_selections(given, problems), config),
+        jobs=_read_jobs(request, command, problems),
+        recorded=_recorded(request, params, command),
+        layout=_read_layout(given, problems),
+        window=_read_window(given, problems),
+        filters=_read_filters(given, problems),
+        queries=_read_queries(given, command, problems),
+        schema_only=command == SCHEMA_ONLY,
+        sample=_read_sample(given, command, problems),
+        range_size=read_count(given, "range", 1, problems),
+        completion=read_completion(request, problems),
+    )
+    _refuse_later(given, problems)
     problems.raise_if_any()
-    recorded = {name: request[name] for name in request if name in _RECORDED}
-    recorded |= {f"params.{name}": params[name] for name in params if name in _RECORDED_PARAMS}
-    return ExportRequest(_with_flags(selections, config), jobs, recorded)
+    return found
+
+
+def _refuse_later(given: Mapping[str, Any], problems: Problems) -> None:
+    """Note what has been read and checked, but is not yet run on the server."""
+    for name in ("gremlinFilter", "gremlinNodeFilter", "gremlinEdgeFilter", "queries", "queriesFile"):
+        if name in given:
+            problems.unsupported(
+                f"params.{name}", "is not offered by this release; select by labels and properties"
+            )
 
 
 def _with_flags(selections: Selections, config: ExportConfig) -> Selections:
     nodes, edges = selections.nodes, selections.edges
     if config.node_labels:
-        nodes = (nodes or Selection()).only(config.node_labels)
+        nodes = (nodes or Selection()).only(node_type(label) for label in config.node_labels)
     if config.edge_labels:
         edges = (edges or Selection()).only(config.edge_labels)
     return Selections(nodes, edges)
 
 
-def _check_command(command: Any, problems: Problems) -> None:
+def _read_command(command: Any, problems: Problems) -> str:
     if command is None or command in _COMMANDS:
-        return
-    if command in _LATER_COMMANDS or (isinstance(command, str) and " " in command.strip()):
-        problems.unsupported("command", f"'{command}' is not offered; use export-pg and params")
+        return command or EXPORT
+    if isinstance(command, str) and command in _REFUSED_COMMANDS:
+        problems.unsupported("command", f"'{command}' is not offered: {_REFUSED_COMMANDS[command]}")
+    elif isinstance(command, str) and " " in command.strip():
+        problems.unsupported("command", f"'{command}' is a command line; give export-pg and its options in params")
     else:
         problems.invalid("command", f"{command!r} is unknown{nearest(str(command), _COMMANDS)}")
+    return EXPORT
 
 
-def _read_params(params: Mapping[str, Any], problems: Problems) -> Selections:
-    problems.check_members(params, _PARAMS, "params")
-    for name, unused in _UNUSED_ONLY.items():
-        if name in params and params[name] not in unused:
-            problems.unsupported(f"params.{name}")
-    _check_profile_and_format(params, problems)
-    given = {_SYNONYMS.get(name, name): value for name, value in params.items()}
-    scope = given.get("scope") or "all"
-    if scope not in _SCOPES:
-        problems.invalid("params.scope", f"must be one of {', '.join(_SCOPES)}, not {scope!r}")
+def _read_jobs(request: Mapping[str, Any], command: str, problems: Problems) -> tuple[LearningJob, ...]:
+    additional = _object(request, "additionalParams", problems)
+    problems.check_members(additional, {_PROFILE}, "additionalParams")
+    if command == SCHEMA_ONLY:
+        return ()
+    if additional.get(_PROFILE) is None:
+        return (LearningJob(),)
+    return read_jobs(additional[_PROFILE], f"additionalParams.{_PROFILE}", problems)
+
+
+def _recorded(request: Mapping[str, Any], params: Mapping[str, Any], command: str) -> dict[str, Any]:
+    recorded = {name: value for name, value in request.items() if name in RECORDED} | recorded_parameters(params)
+    if command != SCHEMA_ONLY:
+        recorded |= {f"params.{name}": params[name] for name in ("sample", "sampleSize") if name in params}
+    elif request.get("additionalParams"):
+        recorded["additionalParams"] = request["additionalParams"]
+    return {name: as_json(value) for name, value in recorded.items()}
+
+
+def _add_files(given: dict[str, Any], request: Mapping[str, Any], problems: Problems) -> None:
+    """Take the files that the document names beside `params`."""
+    for member, name in _FILES.items():
+        value = request.get(member)
+        if value in (None, ""):
+            continue
+        if name in given:
+            problems.invalid(member, f"stands beside 'params.{name}'; give one of them")
+        given[name] = value
+
+
+def _read_selections(given: Mapping[str, Any], problems: Problems) -> Selections:
+    if given.get("profile", _PROFILE) != _PROFILE:
+        problems.unsupported("params.profile", f"{given['profile']!r}: only '{_PROFILE}' is offered")
+    scope = read_choice(given, "scope", ("all", *Element), problems)
     chosen = _read_filter(given, problems)
-    nodes = _labelled(chosen[0], given.get("nodeLabels"), "params.nodeLabels", problems)
-    edges = _labelled(chosen[1], given.get("edgeLabels"), "params.edgeLabels", problems)
-    return Selections(None if scope == "edges" else nodes, None if scope == "nodes" else edges)
+    nodes, edges = (
+        _labelled(selection, given.get(name), name, element, problems)
+        for selection, name, element in zip(chosen, ("nodeLabels", "edgeLabels"), Element, strict=True)
+    )
+    tokens = read_choice(given, "tokensOnly", ("off", *Element, "both"), problems)
+    nodes = replace(nodes, tokens_only=tokens in {Element.NODE, "both"})
+    edges = replace(edges, tokens_only=tokens in {Element.EDGE, "both"})
+    return Selections(None if scope == Element.EDGE else nodes, None if scope == Element.NODE else edges)
 
 
-def _check_profile_and_format(params: Mapping[str, Any], problems: Problems) -> None:
-    if params.get("profile") not in (None, "", _PROFILE):
-        problems.unsupported("params.profile", f"{params['profile']!r}: only '{_PROFILE}' is offered")
-    form = params.get("format")
-    if form in _LATER_FORMATS:
-        problems.unsupported("params.format", f"'{form}': only csv is written")
-    elif form not in (None, "csv"):
-        problems.invalid("params.format", f"{form!r} is unknown{nearest(str(form), ('csv', *_LATER_FORMATS))}")
-
-
-def _labelled(selection: Selection, labels: Any, path: str, problems: Problems) -> Selection:
-    """Narrow a selection to labels, as neptune-export intersects them."""
-    names = [labels] if isinstance(labels, str) else labels or []
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        problems.invalid(path, f"must be a label or an array of labels, not {labels!r}")
-        return selection
-    for name in names:
-        if selection.entries and node_type(name) not in {entry.label for entry in selection.entries}:
-            problems.invalid(path, f"'{name}' is not in params.filter")
-    return selection.only(names)
-
-
-def _read_filter(params: Mapping[str, Any], problems: Problems) -> tuple[Selection, Selection]:
-    path, value = "params.filter", params.get("filter")
-    file = params.get("filterConfigFile")
+def _read_filter(given: Mapping[str, Any], problems: Problems) -> tuple[Selection, Selection]:
+    path, value = "params.filter", given.get("filter")
+    file = given.get("filterConfigFile")
     if file is not None:
         path = "params.filterConfigFile"
         if value is not None:
             problems.invalid(path, "stands beside 'filter'; give one of them")
-        value = _read_filter_file(file, path, problems)
-    if isinstance(value, str):
-        value = _parse(value, path, problems)
-    if value is None:
-        return Selection(), Selection()
-    if not isinstance(value, Mapping):
-        problems.invalid(path, f"must be an object with 'nodes' and 'edges', not {value!r}")
-        return Selection(), Selection()
-    problems.check_members(value, ("nodes", "edges"), path)
-    nodes, edges = (
-        Selection(tuple(_read_entries(value.get(member), f"{path}.{member}", problems)))
-        for member in ("nodes", "edges")
+        value = read_file(file, path, problems)
+    return read_selections(value, path, problems)
+
+
+def _labelled(selection: Selection, labels: Any, name: str, element: Element, problems: Problems) -> Selection:
+    """Narrow a selection to labels, as neptune-export intersects them."""
+    kinds = read_types(labels, f"params.{name}", element, problems)
+    for kind in kinds:
+        if not selection.has(kind):
+            problems.invalid(f"params.{name}", f"'{qualified_name(kind)}' is not in params.filter")
+    return selection.only(kinds)
+
+
+def _read_layout(given: Mapping[str, Any], problems: Problems) -> Layout:
+    name = given.get("format", Format.CSV)
+    if name in _REFUSED_FORMATS:
+        problems.unsupported("params.format", f"'{name}' is not offered: it is read by Neptune's streams only")
+        name = Format.CSV
+    elif name not in list(Format):
+        problems.invalid("params.format", f"{name!r} is unknown{nearest(str(name), Format)}")
+        name = Format.CSV
+    separator = given.get("multiValueSeparator", ";")
+    if not is_text(separator) or len(separator) != 1 or separator in _RESERVED_SEPARATORS:
+        problems.invalid(
+            "params.multiValueSeparator", f"must be one sign that no cell is written with, not {separator!r}"
+        )
+        separator = ";"
+    return Layout(Format(name), separator)
+
+
+def _read_window(given: Mapping[str, Any], problems: Problems) -> Window:
+    return Window(read_count(given, "skip", 0, problems) or 0, read_count(given, "limit", 0, problems))
+
+
+def _read_sample(given: Mapping[str, Any], command: str, problems: Problems) -> int | None:
+    wanted = read_flag(given, "sample", problems)
+    size = read_count(given, "sampleSize", 1, problems)
+    return (size or _DEFAULT_SAMPLE) if wanted and command == SCHEMA_ONLY else None
+
+
+def _read_filters(given: Mapping[str, Any], problems: Problems) -> GremlinFilters:
+    """Read the filters; that of one kind of element wins over the one for both."""
+    both, nodes, edges = (
+        read_filter(given.get(name), f"params.{name}", problems)
+        for name in ("gremlinFilter", "gremlinNodeFilter", "gremlinEdgeFilter")
     )
-    return nodes, edges
+    return GremlinFilters(nodes or both, edges or both)
 
 
-def _read_filter_file(file: Any, path: str, problems: Problems) -> Any:
-    if not isinstance(file, str):
-        problems.invalid(path, f"must be a path, not {file!r}")
-        return None
-    if "://" in file and not file.startswith("file://"):
-        problems.unsupported(path, f"'{file}': only local files are read")
-        return None
-    return load_document(Path(file.removeprefix("file://")))
-
-
-def _parse(text: str, path: str, problems: Problems) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        problems.invalid(path, f"is not JSON: {error}")
-        return None
-
-
-def _read_entries(value: Any, path: str, problems: Problems) -> list[Selected]:
-    entries: list[Selected] = []
-    for index, item in enumerate(value if isinstance(value, list) else [] if value is None else [value]):
-        place = f"{path}[{index}]"
-        kind = _read_label(item.get("label")) if isinstance(item, Mapping) else None
-        if kind is None:
-            problems.invalid(place, "must be an object with a 'label'")
-            continue
-        # What config.json holds beside label and properties is allowed, since it may be given back as a filter.
-        problems.check_members(item, ("label", "properties", "idType", "files"), place)
-        names = [_property_name(entry) for entry in item.get("properties") or []]
-        if None in names:
-            problems.invalid(f"{place}.properties", "must be names or objects with 'property'")
-        entries.append(Selected(kind, tuple(name for name in names if name is not None)))
-    return entries
-
-
-def _read_label(value: Any) -> ElementType | None:
-    if isinstance(value, str) and value:
-        return node_type(value)
-    if isinstance(value, list):
-        return _joined(value)
-    if not isinstance(value, Mapping):
-        return None
-    ends = [_joined(value.get(end)) for end in ("~fromLabels", "~toLabels")]
-    label = value.get("~label")
-    if not isinstance(label, str) or ends[0] is None or ends[1] is None:
-        return None
-    return EdgeType(ends[0], label, ends[1])
-
-
-def _joined(labels: Any) -> str | None:
-    if not isinstance(labels, Sequence) or isinstance(labels, str) or not labels:
-        return None
-    return join_labels(labels) if all(isinstance(label, str) and label for label in labels) else None
-
-
-def _property_name(value: Any) -> str | None:
-    name = value.get("property") if isinstance(value, Mapping) else value
-    return name if isinstance(name, str) and name else None
+def _read_queries(given: Mapping[str, Any], command: str, problems: Problems) -> tuple[NamedQueries, ...]:
+    path, value = "params.queries", given.get("queries")
+    if given.get("queriesFile") is not None:
+        path = "params.queriesFile"
+        if value is not None:
+            problems.invalid(path, "stands beside 'queries'; give one of them")
+        value = read_file(given["queriesFile"], path, problems)
+    if value is None:
+        if command == FROM_QUERIES:
+            problems.invalid(path, f"is required by {FROM_QUERIES}")
+        return ()
+    if command != FROM_QUERIES:
+        problems.invalid(path, f"belongs to the command {FROM_QUERIES}")
+    return read_queries(value, path, problems)
 
 
 def _object(request: Mapping[str, Any], member: str, problems: Problems) -> Mapping[str, Any]:

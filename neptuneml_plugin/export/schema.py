@@ -109,6 +109,28 @@ class TypeTable:
         return column.records < self.count
 
 
+class Tables:
+    """The tables of all types that have been seen."""
+
+    def __init__(self) -> None:
+        self._tables: dict[ElementType, TypeTable] = {}
+
+    def add(self, block: Block) -> TypeTable:
+        """Take a block; return the table of its type.
+
+        Raises:
+            UnsupportedOperation: ids of two Java classes under one label.
+        """
+        table = self._tables.setdefault(block.type, TypeTable(block.type))
+        table.observe(block)
+        return table
+
+    @property
+    def all(self) -> list[TypeTable]:
+        """Nodes, then edges, each in first-seen order."""
+        return sorted(self._tables.values(), key=lambda table: table.element is Element.EDGE)
+
+
 def describe(tables: Iterable[TypeTable]) -> dict[str, Any]:
     """Return `config.json`: Neptune's schema, with the ids' class beside each label."""
     described: dict[str, Any] = {element.value: [] for element in Element}

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.export.block import Block, BlockBuilder, in_blocks
-from neptuneml_plugin.export.elements import Element, Row, node_type
+from neptuneml_plugin.export.elements import Element, Keys, Row, node_type
 
 
 class GraphSource(Protocol):
@@ -22,14 +22,14 @@ class GraphSource(Protocol):
         """Return the ids of the elements of exactly this label, in the graph's order."""
 
     def blocks(
-        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+        self, element: Element, label: str, keys: Keys, ids: Sequence[Any] | None = None
     ) -> Iterator[Block]:
-        """Read elements of a label, with the properties `keys` (empty: all).
+        """Read elements of a label, with the properties `keys` (None: all).
 
         Args:
             element: whether vertices or edges.
             label: as `labels` gives it.
-            keys: the properties; empty: all.
+            keys: the properties; None: all.
             ids: which elements, in this order; None: all, in the graph's order. Those gone since are left out.
         """
 
@@ -65,14 +65,14 @@ class MemoryGraph:
         return [key for key, (_, own, _, _) in self.edges.items() if own == label]
 
     def blocks(
-        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+        self, element: Element, label: str, keys: Keys, ids: Sequence[Any] | None = None
     ) -> Iterator[Block]:
         """Read elements of a label."""
         for part in in_blocks(self.ids(element, label) if ids is None else ids, self.block_size):
             builder = BlockBuilder()
             for key in part:
                 row = self._vertex(key) if element is Element.NODE else self._edge(key)
-                wanted = {k: v for k, v in row.properties.items() if not keys or k in keys}
+                wanted = {k: v for k, v in row.properties.items() if keys is None or k in keys}
                 builder.add(row._replace(properties=wanted))
             yield from builder.blocks()
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from neptuneml_plugin.export.block import Block
-from neptuneml_plugin.export.elements import Element, ElementType
-from neptuneml_plugin.export.schema import PropertyColumn, TypeTable
+from neptuneml_plugin.export.elements import ElementType
+from neptuneml_plugin.export.schema import PropertyColumn, Tables, TypeTable
 
 #: Names of the columns of ids in a frame; properties stand under `column_name`.
 ID, SOURCE, TARGET = "id", "source", "target"
@@ -32,7 +32,7 @@ class Spool:
     def __init__(self, folder: Path, chunk_bytes: int = _CHUNK_BYTES) -> None:
         self._folder = folder
         self._chunk_bytes = chunk_bytes
-        self._tables: dict[ElementType, TypeTable] = {}
+        self._tables = Tables()
         self._waiting: dict[ElementType, list[pl.DataFrame]] = {}
         self._waiting_bytes = 0
         self._chunks: dict[ElementType, list[Path]] = {}
@@ -40,7 +40,7 @@ class Spool:
     @property
     def tables(self) -> list[TypeTable]:
         """What is known of each type: nodes, then edges, each in first-seen order."""
-        return sorted(self._tables.values(), key=lambda table: table.element is Element.EDGE)
+        return self._tables.all
 
     def add(self, block: Block) -> None:
         """Take one block.
@@ -48,8 +48,7 @@ class Spool:
         Raises:
             UnsupportedOperation: ids of two Java classes under one label.
         """
-        table = self._tables.setdefault(block.type, TypeTable(block.type))
-        table.observe(block)
+        table = self._tables.add(block)
         frame = _frame(table, block)
         self._waiting.setdefault(block.type, []).append(frame)
         self._waiting_bytes += int(frame.estimated_size())
@@ -68,7 +67,7 @@ class Spool:
     def _flush(self) -> None:
         for kind, frames in self._waiting.items():
             chunks = self._chunks.setdefault(kind, [])
-            path = self._folder / f"{list(self._tables).index(kind)}-{len(chunks)}.arrow"
+            path = self._folder / f"{list(self._chunks).index(kind)}-{len(chunks)}.arrow"
             # Not straight into the file: Polars' errors would not say that the disk is full.
             with path.open("wb") as file, io.BytesIO() as content:
                 _stacked(frames).write_ipc(content, compression="lz4")

@@ -1,5 +1,8 @@
 """Small graphs held in memory, by the names that the golden cases use."""
 
+import uuid
+from typing import Any
+
 from gremlin_python import statics
 
 from neptuneml_plugin.export.source import MemoryGraph
@@ -54,3 +57,31 @@ PEOPLE = MemoryGraph(
 )
 
 GRAPHS = {"books": BOOKS, "types": TYPES, "people": PEOPLE}
+
+
+def graph(case: str | dict[str, Any]) -> MemoryGraph:
+    """Return the graph of a golden case: one of the above, or one written in place.
+
+    There a value is JSON's own, or `{"<data type>": value}`; vertices are `id: [label, properties]`, edges
+    `id: [source id, label, target id, properties]`.
+    """
+    if isinstance(case, str):
+        return GRAPHS[case]
+    vertices = {key: (label, _typed(values)) for key, (label, values) in case["vertices"].items()}
+    edges = {key: (*ends, _typed(values)) for key, (*ends, values) in case.get("edges", {}).items()}
+    return MemoryGraph(vertices, edges)
+
+
+_TYPES = {
+    "Byte": statics.SingleByte, "Short": statics.short, "Integer": int, "Long": statics.long, "Float": Float,
+    "Double": float, "Date": Instant, "UUID": uuid.UUID,
+}  # fmt: skip
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_typed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    (name,) = value.keys() & _TYPES or (None,)
+    return _TYPES[name](value[name]) if name else {key: _typed(item) for key, item in value.items()}

@@ -20,7 +20,7 @@ from neptuneml_plugin.errors import (
     UnsupportedOperation,
 )
 from neptuneml_plugin.export.block import Block
-from neptuneml_plugin.export.elements import Element
+from neptuneml_plugin.export.elements import Element, Keys
 from neptuneml_plugin.export.export import export_graph, run
 from neptuneml_plugin.export.request import read_request
 from neptuneml_plugin.export.source import MemoryGraph
@@ -108,7 +108,7 @@ class _Shrinking(MemoryGraph):
     """A graph whose first element vanishes between the listing and the reading."""
 
     def blocks(
-        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+        self, element: Element, label: str, keys: Keys, ids: Sequence[Any] | None = None
     ) -> Iterator[Block]:
         return super().blocks(element, label, keys, self.ids(element, label)[1:])
 
@@ -131,7 +131,7 @@ class _Failing(MemoryGraph):
     failure: NeptuneMLError = dataclasses.field(default_factory=lambda: FailureByQuery("gone"))
 
     def blocks(
-        self, element: Element, label: str, keys: Sequence[str], ids: Sequence[Any] | None = None
+        self, element: Element, label: str, keys: Keys, ids: Sequence[Any] | None = None
     ) -> Iterator[Block]:
         yield from super().blocks(element, label, keys, ids)
         if element is Element.EDGE:
@@ -163,7 +163,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
         BOOKS, read_request(config), tmp_path / "out", progress=lambda text, part=None: told.append((text, part))
     )
     assert told[0] == ("nodes of 'Book': 2 of 2", 1.0)
-    assert told[-1][0] == "writing CSV files"
+    assert told[-1][0] == "writing csv files"
 
 
 def test_no_server_is_said_with_its_url(tmp_path: Path) -> None:

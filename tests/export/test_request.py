@@ -1,5 +1,6 @@
 """The request document: what it selects, records and refuses."""
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
+from neptuneml_plugin.export.layout import Format, Layout
 from neptuneml_plugin.export.request import ExportRequest, read_request
-from neptuneml_plugin.export.selection import Selected, Selection
+from neptuneml_plugin.export.selection import Selected, Selection, Window
 
 
 def read(request: dict[str, Any], **flags: Any) -> ExportRequest:
@@ -46,6 +48,8 @@ def test_an_empty_request_means_everything_and_one_configuration() -> None:
         ({"filter": {"nodes": [{"label": "a"}, {"label": "b"}]}, "nodeLabels": ["b"]}, {}, ["b"], []),
         ({"filter": {"nodes": [{"label": ["b", "a"]}]}}, {}, ["a;b"], []),
         ({"filter": '{"edges": [{"label": "x"}]}'}, {}, [], ["x"]),
+        ({"filter": {"nodes": [{"label": "Person;Admin"}]}}, {}, ["Admin;Person"], []),
+        ({"nodeLabels": [["Person", "Admin"], "c"]}, {}, ["Admin;Person", "c"], []),
     ],
 )
 def test_labels(
@@ -66,6 +70,14 @@ def test_a_filter_may_name_an_edge_type() -> None:
     edges = read({"params": {"filter": {"edges": [{"label": label, "properties": ["score"]}]}}}).selections.edges
     assert edges == Selection((Selected(EdgeType("user", "rated", "movie"), ("score",)),))
     assert edges.entry(EdgeType("user", "rated", "book")) is None
+
+
+def test_an_edge_label_may_be_an_edge_type() -> None:
+    label = {"~label": "rated", "~fromLabels": ["user"], "~toLabels": ["movie"]}
+    edges = read(
+        {"params": {"edgeLabels": [label], "filter": {"edges": [{"label": "rated", "properties": ["p"]}]}}}
+    )
+    assert edges.selections.edges == Selection((Selected(EdgeType("user", "rated", "movie"), ("p",)),))
 
 
 def test_a_filter_file_is_read(tmp_path: Path) -> None:
@@ -94,29 +106,39 @@ def test_cluster_fields_are_recorded() -> None:
     }
 
 
+def test_what_json_cannot_hold_is_recorded_as_text() -> None:
+    given = {"jobSize": dt.date(2020, 1, 2), "params": {"tag": float("inf"), "dir": "\ud800"}}
+    assert read(given).recorded == {
+        "jobSize": "datetime.date(2020, 1, 2)",
+        "params.tag": "inf",
+        "params.dir": "'\\ud800'",
+    }
+
+
 @pytest.mark.parametrize(
     ("request_", "named"),
     [
-        ({"command": "export-pg-from-queries"}, "command"),
         ({"command": "export-rdf"}, "command"),
+        ({"command": "add-clone"}, "command"),
         ({"command": "export-pg -e localhost"}, "command"),
         ({"completionFileS3Path": "s3://x"}, "completionFileS3Path"),
+        ({"configFileS3Path": "s3://x"}, "params.filterConfigFile"),
         ({"params": {"gremlinFilter": "has('a')"}}, "params.gremlinFilter"),
         ({"params": {"gremlinNodeFilter": "has('a')"}}, "params.gremlinNodeFilter"),
         ({"params": {"gremlinEdgeFilter": "has('a')"}}, "params.gremlinEdgeFilter"),
-        ({"params": {"range": 10}}, "params.range"),
-        ({"params": {"limit": 10}}, "params.limit"),
-        ({"params": {"sample": True}}, "params.sample"),
-        ({"params": {"format": "csvNoHeaders"}}, "params.format"),
-        ({"params": {"format": "json"}}, "params.format"),
+        ({"command": "export-pg-from-queries", "params": {"queries": "g.V()"}}, "params.queries"),
+        ({"params": {"format": "neptuneStreamsJson"}}, "params.format"),
+        ({"params": {"format": "neptuneStreamsSimpleJson"}}, "params.format"),
         ({"params": {"profile": "incremental_export"}}, "params.profile"),
-        ({"params": {"includeLastEventId": True}}, "params.includeLastEventId"),
-        ({"params": {"tokensOnly": "both"}}, "params.tokensOnly"),
         ({"params": {"filterConfigFile": "s3://b/k"}}, "params.filterConfigFile"),
-        ({"additionalParams": {"neptune_ml": {"version": "v1.0"}}}, "additionalParams.neptune_ml.version"),
+        ({"params": {"filterConfigFile": "https://b/k"}}, "params.filterConfigFile"),
+        (
+            {"additionalParams": {"neptune_ml": {"targets": {"predicate": "p"}}}},
+            "additionalParams.neptune_ml.targets",
+        ),
     ],
 )
-def test_what_a_later_release_brings_is_refused_by_name(request_: dict[str, Any], named: str) -> None:
+def test_what_is_not_offered_is_refused_by_name(request_: dict[str, Any], named: str) -> None:
     with pytest.raises(UnsupportedOperation, match=named.replace(".", r"\.")) as caught:
         read(request_)
     assert caught.value.exit_code == 2
@@ -124,6 +146,63 @@ def test_what_a_later_release_brings_is_refused_by_name(request_: dict[str, Any]
 
 def test_off_is_no_use() -> None:
     read({"params": {"gremlinFilter": "", "sample": False, "includeLastEventId": False, "tokensOnly": "off"}})
+    read({"command": None, "params": None, "additionalParams": None, "configFileS3Path": ""})
+
+
+def test_the_part_of_the_elements() -> None:
+    request = read({"params": {"skip": 5, "limit": "10", "range": 100}})
+    assert (request.window, request.range_size) == (Window(5, 10), 100)
+    assert not read({"params": {"skip": 0}}).window
+    assert read({"params": {"limit": 0}}).window == Window(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "nodes", "edges"),
+    [("off", False, False), ("nodes", True, False), ("edges", False, True), ("both", True, True)],
+)
+def test_tokens_only(tokens: str, nodes: bool, edges: bool) -> None:  # noqa: FBT001
+    selections = read({"params": {"tokensOnly": tokens}}).selections
+    assert (selections.nodes, selections.edges) == (Selection(tokens_only=nodes), Selection(tokens_only=edges))
+
+
+def test_the_layout() -> None:
+    assert read({}).layout == Layout(Format.CSV, ";")
+    given = {"format": "parquet", "multiValueSeparator": "|"}
+    assert read({"params": given}).layout == Layout(Format.PARQUET, "|")
+
+
+def test_the_schema_alone_may_come_from_a_sample() -> None:
+    command = {"command": "create-pg-config"}
+    assert (read(command).schema_only, read(command).sample) == (True, None)
+    assert read({**command, "params": {"sample": True}}).sample == 1000
+    assert read({**command, "params": {"sample": True, "sampleSize": 3}}).sample == 3
+    elsewhere = read({"params": {"sample": True, "sampleSize": 3}})
+    assert (elsewhere.sample, elsewhere.recorded) == (None, {"params.sample": True, "params.sampleSize": 3})
+
+
+def test_without_configurations_what_would_be_learned_is_recorded() -> None:
+    learned = {"targets": {"node": "a", "property": "p", "type": "regression"}}
+    additional = {"neptune_ml": learned}
+    request = read({"command": "create-pg-config", "additionalParams": additional})
+    assert (request.jobs, request.recorded) == ((), {"additionalParams": additional})
+
+
+@pytest.mark.parametrize("member", ["configFileS3Path", "params.configFile", "params.filterConfigFile"])
+def test_a_filter_file_has_three_names(member: str, tmp_path: Path) -> None:
+    file = tmp_path / "filter.json"
+    file.write_text(json.dumps({"nodes": [{"label": "a"}]}))
+    name = member.removeprefix("params.")
+    request = {name: f"file://{file}"} if name == member else {"params": {name: str(file)}}
+    assert labels(read(request).selections.nodes) == ["a"]
+
+
+def test_a_queries_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "queries.json"
+    file.write_text(json.dumps([{"name": "a", "queries": ["V()"]}]))
+    assert problems_of({"command": "export-pg-from-queries", "queriesFileS3Path": str(file)}) == (
+        "params.queriesFile[0]: 'V()' must begin with 'g.'",
+        "params.queriesFile: is not offered by this release; select by labels and properties",
+    )
 
 
 def test_all_problems_are_named_at_once() -> None:
@@ -131,19 +210,54 @@ def test_all_problems_are_named_at_once() -> None:
         {
             "parms": {},
             "command": "export-gp",
-            "params": {"nodelabels": [], "scope": "some", "format": "cvs", "edgeLabels": 5, "limit": 3},
+            "params": {
+                "nodelabels": [], "scope": "some", "format": "cvs", "edgeLabels": 5, "limit": -3, "skip": "x",
+                "janus": True,
+            },
             "additionalParams": {"neptuneml": {}},
         }
     ) == (
         "parms: unknown member (did you mean 'params'?)",
         "command: 'export-gp' is unknown (did you mean 'export-pg'?)",
-        "additionalParams.neptuneml: unknown member (did you mean 'neptune_ml'?)",
         "params.nodelabels: unknown member (did you mean 'nodeLabels'?)",
-        "params.format: 'cvs' is unknown (did you mean 'csv'?)",
         "params.scope: must be one of all, nodes, edges, not 'some'",
         "params.edgeLabels: must be a label or an array of labels, not 5",
-        "params.limit: is not offered by this release",
-    )
+        "additionalParams.neptuneml: unknown member (did you mean 'neptune_ml'?)",
+        "params.format: 'cvs' is unknown (did you mean 'csv'?)",
+        "params.skip: must be a whole number of at least 0, not 'x'",
+        "params.limit: must be a whole number of at least 0, not -3",
+        "params.janus: is not offered: the server's own serializer is spoken",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_", "problem"),
+    [
+        ({"command": "export-pg-from-queries"}, "params.queries: is required by export-pg-from-queries"),
+        ({"params": {"queries": "g.V()"}}, "params.queries: belongs to the command export-pg-from-queries"),
+        ({"params": {"tokensOnly": True}}, "params.tokensOnly: must be one of off, nodes, edges, both, not True"),
+        ({"params": {"sample": 1}}, "params.sample: must be true or false, not 1"),
+        ({"params": {"range": 0}}, "params.range: must be a whole number of at least 1, not 0"),
+        ({"params": {"limit": True}}, "params.limit: must be a whole number of at least 0, not True"),
+        (
+            {"params": {"nodeLabel": "a", "nodeLabels": ["b"]}},
+            "params.nodeLabels: stands beside 'nodeLabels'; give one of them",
+        ),
+        (
+            {"configFileS3Path": "a", "params": {"configFile": "b"}},
+            "configFileS3Path: stands beside 'params.filterConfigFile'; give one of them",
+        ),
+        *[
+            (
+                {"params": {"multiValueSeparator": sign}},
+                f"params.multiValueSeparator: must be one sign that no cell is written with, not {sign!r}",
+            )
+            for sign in ("::", "1", "a", ".", "\\", '"', ",", 5)
+        ],
+    ],
+)
+def test_a_wrong_member(request_: dict[str, Any], problem: str) -> None:
+    assert problem in problems_of(request_)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """CSV cells, files and names."""
 
 import csv
+import json
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,22 @@ from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import UnsupportedOperation
 from neptuneml_plugin.export.block import BlockBuilder, in_blocks
 from neptuneml_plugin.export.elements import Row
-from neptuneml_plugin.export.schema import TypeTable
+from neptuneml_plugin.export.layout import Format, Layout
 from neptuneml_plugin.export.spool import Spool
 from neptuneml_plugin.export.values import Instant
-from neptuneml_plugin.export.writer import file_name, write_csv
+from neptuneml_plugin.export.writer import write_files
 
-NODES = "nodes/Thing.consolidated.csv"
+CSV = Layout()
+DAY = Instant("2020-01-01T00:00:00Z")
 
 
-def write(folder: Path, *properties: dict[str, Any], block_size: int = 2, chunk_bytes: int = 0) -> Path:
+def write(
+    folder: Path,
+    *properties: dict[str, Any],
+    block_size: int = 2,
+    chunk_bytes: int = 0,
+    layout: Layout = CSV,
+) -> Path:
     """Write rows, of which each block goes to the disk by itself."""
     folder.mkdir(exist_ok=True)
     spool = Spool(folder, chunk_bytes)
@@ -32,8 +39,8 @@ def write(folder: Path, *properties: dict[str, Any], block_size: int = 2, chunk_
         [Row(f"t{number}", "Thing", (), row) for number, row in enumerate(properties)], block_size
     ):
         add(spool, *part)
-    write_csv(spool, folder)
-    return folder / NODES
+    write_files(spool, folder, layout)
+    return folder / f"nodes/Thing{layout.format.suffix}"
 
 
 def add(spool: Spool, *rows: Row) -> None:
@@ -109,29 +116,11 @@ def test_edges_carry_ends_and_their_labels(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     kind = EdgeType("Admin;Person", "knows", "Person")
     add(spool, Row(statics.long(9), kind, (1, 2), {"since": 2001}))
-    write_csv(spool, tmp_path)
+    write_files(spool, tmp_path, CSV)
     assert (tmp_path / "edges/%28Admin%3BPerson%29-knows-%28Person%29.consolidated.csv").read_text() == (
         "~id,~label,~from,~to,~fromLabels,~toLabels,since\n"
         '"9","knows","1","2","Admin;Person","Person",2001\n'
     )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("label", "name"),
-    [
-        ("a b", "nodes/a+b.consolidated.csv"),
-        ("a/../b", "nodes/a%2F..%2Fb.consolidated.csv"),
-        ("~*é", "nodes/%7E*%C3%A9.consolidated.csv"),
-    ],
-)
-def test_file_names(label: str, name: str) -> None:
-    assert file_name(TypeTable(label)) == name
-
-
-def test_a_name_too_long_for_file_systems_is_hashed() -> None:
-    names = {file_name(TypeTable(letter * 300)) for letter in "xy"}
-    assert all(re.fullmatch(r"nodes/[0-9a-f]{40}\.consolidated\.csv", name) for name in names)
-    assert len(names) == 2
 
 
 def test_two_types_with_one_file_name_are_refused(tmp_path: Path) -> None:
@@ -139,12 +128,64 @@ def test_two_types_with_one_file_name_are_refused(tmp_path: Path) -> None:
     for kind in (EdgeType("a)-b-(c", "d", "e"), EdgeType("a", "b", "c)-d-(e")):
         add(spool, Row(1, kind, (1, 2), {}))
     with pytest.raises(UnsupportedOperation, match="would both be written to"):
-        write_csv(spool, tmp_path)
+        write_files(spool, tmp_path, CSV)
 
 
 def test_a_header_that_needs_quotes_gets_them(tmp_path: Path) -> None:
     file = write(tmp_path, {'a,"b"': 1})
     assert file.read_text().splitlines()[0] == '~id,~label,"a,""b"""'
+
+
+def test_values_are_joined_by_the_separator_of_the_layout(tmp_path: Path) -> None:
+    file = write(tmp_path, {"tags": ["a;b", "c|d"], "numbers": [1, 2]}, layout=Layout(separator="|"))
+    assert file.read_text().splitlines()[1] == '"t0","Thing","a;b|c\\|d",1|2'
+
+
+def test_without_headers_the_first_line_is_a_row(tmp_path: Path) -> None:
+    file = write(tmp_path, {"p": 1}, layout=Layout(Format.CSV_NO_HEADERS))
+    assert (file.name, file.read_text()) == ("Thing.consolidated.csv", '"t0","Thing",1\n')
+
+
+def test_json_is_one_object_per_row_without_what_it_lacks(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"text": 'say "hi"\n', "number": statics.long(5), "flag": True, "texts": ["a;b", "c"], "day": DAY},
+        {"double": math.inf, "numbers": [1.5, math.nan], "empty": []},
+    ]
+    lines = write(tmp_path, *rows, layout=Layout(Format.JSON)).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {
+            "~id": "t0", "~label": ["Thing"],
+            "text": 'say "hi"\n', "number": 5, "flag": True, "texts": ["a;b", "c"], "day": "2020-01-01T00:00:00Z",
+        },
+        {"~id": "t1", "~label": ["Thing"], "double": "Infinity", "numbers": [1.5, "NaN"], "empty": []},
+    ]  # fmt: skip
+
+
+def test_json_of_edges_names_ends_and_their_labels(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    add(spool, Row("e1", EdgeType("Admin;Person", "knows", "Person"), (1, 2), {}))
+    write_files(spool, tmp_path, Layout(Format.JSON))
+    (file,) = (tmp_path / "edges").iterdir()
+    assert json.loads(file.read_text()) == {
+        "~id": "e1", "~label": "knows", "~from": "1", "~to": "2",
+        "~fromLabels": ["Admin", "Person"], "~toLabels": ["Person"],
+    }  # fmt: skip
+
+
+def test_parquet_holds_the_cells_of_csv_as_texts(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"b": 1e10, "tags": ["a;b", "c"]}, {"a": 'x"y'}, {"b": 0.5}]
+    frame = pl.read_parquet(write(tmp_path, *rows, layout=Layout(Format.PARQUET)))
+    assert frame.schema == pl.Schema(dict.fromkeys(["~id", "~label", "b", "tags", "a"], pl.String))
+    assert frame.rows() == [
+        ("t0", "Thing", "1.0E10", "a\\;b;c", None),
+        ("t1", "Thing", None, None, 'x"y'),
+        ("t2", "Thing", "0.5", None, None),
+    ]
+
+
+def test_two_columns_of_one_name_are_no_parquet(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedOperation, match="'~id' would be two columns"):
+        write(tmp_path, {"~id": 1}, layout=Layout(Format.PARQUET))
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=20)
