@@ -36,7 +36,8 @@ def inductive(manifest: Manifest, options: EndpointOptions, config: ServiceConfi
         fanouts=per_hop(given, int(hyperparameters.get("num-layer", len(given)))),
         nodes=tuple((node.label, _columns(node.features)) for node in manifest.schema.nodes),
         edges=tuple(
-            (edge.type, _columns(edge.features, target.property_name if edge.type in labelled else None))
+            # Messages carry labels at most: no model here reads other properties of edges.
+            (edge.type, (target.property_name or "",) if edge.type in labelled else ())
             for edge in manifest.schema.edges
         ),
         max_new_candidates=config.max_new_candidates,
@@ -48,6 +49,6 @@ def per_hop(fanouts: Sequence[int], hops: int) -> tuple[int, ...]:
     return (*fanouts[:hops], *[fanouts[-1]] * (hops - len(fanouts)))
 
 
-def _columns(features: Iterable[FeatureSchema], also: str | None = None) -> tuple[str, ...]:
+def _columns(features: Iterable[FeatureSchema]) -> tuple[str, ...]:
     """Return the distinct properties that features are encoded from, in their order."""
-    return tuple(dict.fromkeys(name for name in (*(one.column for one in features), also) if name))
+    return tuple(dict.fromkeys(feature.column for feature in features if feature.column))

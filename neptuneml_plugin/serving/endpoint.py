@@ -66,8 +66,8 @@ class Endpoint:
             large = len(body) > PARSED_IN_LOOP_BYTES
             invocation = await asyncio.to_thread(self._parse, body) if large else self._parse(body)
             deadline = None if invocation.deadline_seconds is None else arrival + invocation.deadline_seconds
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            return await asyncio.wait_for(self._queue(invocation, deadline, request_id), left)
+            async with asyncio.timeout_at(deadline):  # the event loop's clock is the monotonic one
+                return await self._queue(invocation, deadline, request_id)
         except TimeoutError:
             raise TimeLimitExceeded("the deadline of the request has passed") from None
         finally:

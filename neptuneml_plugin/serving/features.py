@@ -2,6 +2,10 @@
 
 What a value is encoded as depends on nothing else, so rows are kept by value: names of classes and round numbers
 come again in every request, and a column of Polars costs more than a small request has time for.
+
+A value that does not fit its encoder counts as missing: one neighbour or candidate with an odd value must not fail
+all queries near it. Where the encoder has nothing for a missing one, as for numbers without an imputer, it is
+refused by name.
 """
 
 from collections.abc import Sequence
@@ -49,7 +53,7 @@ class LiveEncoder:
             label: of the vertices.
 
         Raises:
-            InvalidParameter: a value does not fit the encoder, or is missing with nothing to stand in for it.
+            InvalidParameter: a value is missing or does not fit the encoder, with nothing to stand in for it.
         """
         try:
             return self._rows[[self._slots[cell] for cell in cells]]  # type: ignore[index]  # a list is no text
@@ -66,18 +70,38 @@ class LiveEncoder:
         except _WrongValueError as error:
             vertex = ids[texts.index(new[error.row])]
             raise InvalidParameter(
-                f"property '{self.column}' of vertex '{vertex}' ({label}): {error}; {self._advice(new[error.row])}"
+                f"property '{self.column}' of vertex '{vertex}' ({label}): {error}; {_advice(new[error.row])}"
             ) from None
         return self._rows[[self._slots[text] for text in texts]]
 
     def _learn(self, texts: list[str | None]) -> None:
         if not texts:
             return
-        column = _LiveColumn(pl.Series(self.column, texts, dtype=pl.String), "the query's graph", self.column)
-        rows = self._encoder.encode(column)
+        rows = self._fitting(texts)
         start = len(self._rows)
         self._rows = np.concatenate([self._rows, rows])
         self._slots |= {text: start + at for at, text in enumerate(texts)}
+
+    def _fitting(self, texts: list[str | None]) -> Matrix:
+        """Return the rows of texts; one by one where some do not fit, which is rare."""
+        try:
+            return self._encode_column(texts)
+        except _WrongValueError:
+            return np.concatenate([self._encode_or_fill(row, text) for row, text in enumerate(texts)])
+
+    def _encode_or_fill(self, row: int, text: str | None) -> Matrix:
+        try:
+            return self._encode_column([text])
+        except _WrongValueError as error:
+            wrong = _WrongValueError(row, str(error))
+        try:
+            return self._encode_column([None])
+        except _WrongValueError:
+            raise wrong from None
+
+    def _encode_column(self, texts: list[str | None]) -> Matrix:
+        values = pl.Series(self.column, texts, dtype=pl.String)
+        return self._encoder.encode(_LiveColumn(values, "the query's graph", self.column))
 
     def _text(self, cell: Cell) -> str | None:
         """Return what a CSV cell would hold."""
@@ -88,11 +112,9 @@ class LiveEncoder:
             separator = self._encoder.separator or SEPARATOR
         return separator.join(item.replace(separator, "\\" + separator) for item in cell) or None
 
-    def _advice(self, text: str | None) -> str:
-        if text is None:
-            return "or train again with one"
-        fill = getattr(self._encoder, "fill", ())
-        return "correct it" if fill is None else "correct it, or remove the property"
+
+def _advice(text: str | None) -> str:
+    return "or train again with one" if text is None else "correct it, or train again with an imputer"
 
 
 class _WrongValueError(InvalidData):

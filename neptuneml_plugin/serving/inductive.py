@@ -108,7 +108,7 @@ class InductiveModel:
         """Return the embeddings of the vertices with these ids, of all labels that the model knows.
 
         Raises:
-            InvalidParameter: a property does not fit its encoder.
+            InvalidParameter: a property does not fit its encoder, which has nothing to stand in for it.
         """
         nodes = [subgraph.nodes.get(node.label, NodeColumns((), {})) for node in self._schema.nodes]
         features = [

@@ -217,13 +217,16 @@ def test_loops_and_parallel_edges_count_as_edges(by_norm: dict[str, Served]) -> 
     assert not np.allclose(mixed, once)
 
 
-def test_a_value_that_does_not_fit_is_named(by_norm: dict[str, Served]) -> None:
+def test_a_value_that_does_not_fit_counts_as_missing(by_norm: dict[str, Served]) -> None:
     made = by_norm["mean"]
     ids, _ = stored(made, "item")
-    vertices = {**made.graph.vertices, ("item", ids[7]): {"size": "big"}}
-    bad = dataclasses.replace(made, graph=LiveGraph(vertices, made.graph.edges))
-    with pytest.raises(InvalidParameter, match=rf"property 'size' of vertex '{ids[7]}' \(item\): 'big' is not"):
-        embedded(bad, "item", ids)
+
+    def with_seventh(properties: dict[str, Any]) -> Any:
+        vertices = {**made.graph.vertices, ("item", ids[7]): properties}
+        return embedded(dataclasses.replace(made, graph=LiveGraph(vertices, made.graph.edges)), "item", ids)
+
+    np.testing.assert_array_equal(with_seventh({"size": "big"}), with_seventh({}))
+    assert not np.allclose(with_seventh({"size": "big"}), with_seventh({"size": "9"}))
 
 
 @pytest.mark.parametrize("task", [Task.EDGE_CLASS, Task.EDGE_REGRESSION])

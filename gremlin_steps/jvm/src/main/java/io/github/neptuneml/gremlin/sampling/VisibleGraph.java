@@ -1,6 +1,7 @@
 package io.github.neptuneml.gremlin.sampling;
 
 import io.github.neptuneml.gremlin.wire.InductiveSchema;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
@@ -96,12 +97,18 @@ public final class VisibleGraph {
     private static Reading<Element, Property<?>> properties(final Reading.Compilation all, final List<String> keys) {
         final String[] names = keys.toArray(new String[0]);
         return all.add(child -> add(child, new PropertiesStep<>(child, PropertyType.PROPERTY, names)),
-                PropertiesStep.class, element -> widened(element, names));
+                PropertiesStep.class, element -> keyByKey(element, keys));
     }
 
-    @SuppressWarnings("unchecked")
-    private static Iterator<Property<?>> widened(final Element element, final String[] names) {
-        return (Iterator<Property<?>>) (Iterator<?>) element.properties(names);
+    /** A key is looked up; for several at once TinkerGraph searches all of an element's properties. */
+    private static Iterator<Property<?>> keyByKey(final Element element, final List<String> keys) {
+        final List<Property<?>> found = new ArrayList<>(keys.size());
+        for (final String key : keys) {
+            final Iterator<? extends Property<?>> properties = element.properties(key);
+            properties.forEachRemaining(found::add);
+            CloseableIterator.closeIterator(properties);
+        }
+        return found.iterator();
     }
 
     /** All vertices of a label. */
