@@ -1,5 +1,6 @@
 """The answers to an invocation in columns, and as the JSON that callers get (`docs/wire.md`, section 2)."""
 
+import base64
 import dataclasses
 import itertools
 import json
@@ -40,25 +41,30 @@ class Answers:
         return dataclasses.replace(self, counts=counts)
 
 
-def columns(answers: Answers) -> dict[str, Any]:
+def columns(answers: Answers, *, packed: bool = False) -> dict[str, Any]:
     """Return the member `columns` of a reply.
+
+    Args:
+        answers: in the items' order.
+        packed: whether values and scores are base64 of little-endian float64 instead of lists.
 
     Raises:
         ValueError: a number is not finite.
     """
+    numbers = _packed if packed else _finite
     rendered: dict[str, Any] = {}
     if answers.indices is not None:
         used, indices = np.unique(answers.indices, return_inverse=True)
         rendered["classes"] = [answers.classes[index] for index in used.tolist()]
         rendered["indices"] = indices.tolist()
     elif answers.values is not None:
-        rendered["values"] = _finite(answers.values)
+        rendered["values"] = numbers(answers.values)
     else:
         rendered["ids"] = list(answers.ids or ())
     if not (answers.counts == 1).all():
         rendered["counts"] = answers.counts.tolist()
     if answers.scores is not None:
-        rendered["scores"] = _finite(answers.scores)
+        rendered["scores"] = numbers(answers.scores)
     return rendered
 
 
@@ -91,10 +97,19 @@ def _objects(answers: Answers) -> list[str]:
     return [f'{text},"score":{score!r}}}' for text, score in zip(begun, _finite(answers.scores), strict=True)]
 
 
-def _finite(numbers: Floats) -> list[float]:
-    """Return the numbers, whose `repr` is their JSON."""
+def _packed(numbers: Floats) -> str:
+    _check_finite(numbers)
+    return base64.b64encode(numbers.astype("<f8").tobytes()).decode("ascii")
+
+
+def _check_finite(numbers: Floats) -> None:
     if not np.isfinite(numbers).all():
         raise ValueError("numbers that are not finite have no place in a reply")
+
+
+def _finite(numbers: Floats) -> list[float]:
+    """Return the numbers, whose `repr` is their JSON."""
+    _check_finite(numbers)
     listed: list[float] = numbers.tolist()
     return listed
 

@@ -113,7 +113,11 @@ class Endpoint:
         answers = self._predictor.answer(invocation, check)
         asked = invocation.request_id or request_id
         version = self.manifest.version
-        return render_reply(Reply(self.config.endpoint, version, asked, answers, columns=invocation.columns))
+        return render_reply(
+            Reply(
+                self.config.endpoint, version, asked, answers, columns=invocation.columns, packed=invocation.packed
+            )
+        )
 
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)

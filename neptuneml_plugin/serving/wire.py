@@ -73,6 +73,8 @@ class Invocation:
     score: bool = False
     #: Whether the answer is wanted in columns.
     columns: bool = False
+    #: Whether numbers in those columns are wanted as bytes.
+    packed: bool = False
     edge_label: str | None = None
     head_type: str | None = None
     tail_type: str | None = None
@@ -107,6 +109,8 @@ class Reply:
     answers: Answers | Embeddings
     #: Whether they are written in columns.
     columns: bool = False
+    #: Whether numbers in those columns are written as bytes.
+    packed: bool = False
 
 
 def parse_invocation(body: bytes) -> Invocation:
@@ -141,7 +145,7 @@ def render_reply(reply: Reply) -> bytes:
     if isinstance(reply.answers, Embeddings):
         return _json(members | reply.answers.render()).encode()
     name = "columns" if reply.columns else "answers"
-    rendered = _json(columns(reply.answers)) if reply.columns else objects(reply.answers)
+    rendered = _json(columns(reply.answers, packed=reply.packed)) if reply.columns else objects(reply.answers)
     head = _json(members)
     return f'{head[:-1]},"{name}":{rendered}}}'.encode()
 
@@ -226,10 +230,10 @@ def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
         if len(given) > 1:
             raise InvalidParameter("data.items has both nodeId and members of edges; give the items once")
         return Items(nodes=_text_column(given, "nodeId", count))
-    for key, read in (("edgeId", text), ("properties", json_object)):
-        for value in given.get(key, ()):
-            if value is not None:
-                read(value, key)
+    _optional_text_column(given, "edgeId", count)
+    for value in given.get("properties", ()):
+        if value is not None:
+            json_object(value, "properties")
     return Items(
         heads=_text_column(given, "headNodeId", count) if mode is not Mode.PREDICT_HEAD else (),
         tails=_text_column(given, "tailNodeId", count) if mode is not Mode.PREDICT_TAIL else (),
@@ -329,6 +333,7 @@ _PARAMETERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "threshold": ("threshold", _threshold),
     "score": ("score", flag),
     "columns": ("columns", flag),
+    "packed": ("packed", flag),
     "edgeType": ("edge_label", text),
     "headNodeType": ("head_type", text),
     "tailNodeType": ("tail_type", text),

@@ -1,5 +1,6 @@
 """A reply in columns and in objects: the same answers, written twice."""
 
+import base64
 import itertools
 import json
 from typing import Any
@@ -17,9 +18,15 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
-def rendered(answers: Answers, *, columns: bool = False) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(render_reply(Reply("e", "v", "r", answers, columns=columns)))
+def rendered(answers: Answers, *, columns: bool = False, packed: bool = False) -> dict[str, Any]:
+    reply = Reply("e", "v", "r", answers, columns=columns, packed=packed)
+    document: dict[str, Any] = json.loads(render_reply(reply))
     return document
+
+
+def unpacked(numbers: str) -> list[float]:
+    listed: list[float] = np.frombuffer(base64.b64decode(numbers, validate=True), "<f8").tolist()
+    return listed
 
 
 def integers(*values: int) -> Any:
@@ -129,13 +136,23 @@ def test_objects_and_columns_say_the_same_as_the_arrays(answers: Answers) -> Non
     assert read == [[(a.value if a.id is None else a.id, a.score) for a in item] for item in listed(answers)]
 
 
+@given(some_answers())
+def test_packed_numbers_are_the_same_to_the_bit(answers: Answers) -> None:
+    columns = rendered(answers, columns=True)["columns"]
+    packed = rendered(answers, columns=True, packed=True)["columns"]
+    numbers = {name: unpacked(packed[name]) for name in ("values", "scores") if name in packed}
+    assert {name: repr(value) for name, value in (packed | numbers).items()} == {
+        name: repr(value) for name, value in columns.items()
+    }
+
+
 def test_answers_find_their_items() -> None:
     answers = Answers(integers(2, 1), integers(0, 1, 1), ("a", "b")).spread(5, integers(1, 4))
     assert answers.counts.tolist() == [0, 2, 0, 0, 1]
     assert rendered(answers)["answers"][1] == [{"value": "a"}, {"value": "b"}]
 
 
-@pytest.mark.parametrize("columns", [True, False])
+@pytest.mark.parametrize(("columns", "packed"), [(True, False), (True, True), (False, False)])
 @pytest.mark.parametrize(
     "answers",
     [
@@ -144,6 +161,6 @@ def test_answers_find_their_items() -> None:
         Answers(integers(1), integers(0), (float("nan"),)),
     ],
 )
-def test_numbers_that_are_not_finite_are_never_written(answers: Answers, columns: bool) -> None:  # noqa: FBT001
+def test_numbers_that_are_not_finite_are_never_written(answers: Answers, columns: bool, packed: bool) -> None:  # noqa: FBT001
     with pytest.raises(ValueError, match=r"not JSON compliant|not finite"):
-        render_reply(Reply("e", "v", "r", answers, columns=columns))
+        render_reply(Reply("e", "v", "r", answers, columns=columns, packed=packed))

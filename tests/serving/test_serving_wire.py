@@ -243,6 +243,7 @@ def test_columns_say_the_same_as_a_list_of_items(
         (items(headNodeId=["a"], tailNodeId=["b"], properties=[1]), InvalidParameter, "properties must be a JSON"),
         (items("predict_tail", headNodeId=["a"], exclude=["c"]), InvalidParameter, "exclude must be a list"),
         (nodes("a", columns="yes"), InvalidParameter, "columns must be true or false"),
+        (nodes("a", packed=1), InvalidParameter, "packed must be true or false"),
     ],
 )
 def test_refusals_of_columns(document: Any, kind: type[NeptuneMLError], says: str) -> None:

@@ -146,6 +146,10 @@ class FailureTest extends PredictionTest {
         "{\"classes\": [\"US\"], \"indices\": [0]}",
         "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [\"NaN\"]}",
         "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1e999]}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": \"AAAAAAAA+H8=\"}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": \"AAAA\"}",
+        "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": \"?\"}",
+        "{\"classes\": [\"US\"], \"indices\": \"AAAA\", \"scores\": [1]}",
         "{\"values\": [1.5], \"scores\": [1]}",
         "{\"classes\": [\"US\"], \"indices\": [0], \"scores\": [1]"})
     void malformedColumnsAreRefused(final String columns) {

@@ -1,6 +1,8 @@
 package io.github.neptuneml.gremlin;
 
 import java.nio.file.Path;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -188,8 +190,16 @@ public final class FakeEndpoint {
         if (task.endsWith("class")) columns.set("classes", MAPPER.valueToTree(distinct));
         columns.set(task.endsWith("class") ? "indices" : task.equals("link_prediction") ? "ids" : "values", contents);
         if (request.parameters().path("score").asBoolean() || task.equals("link_prediction")) columns.set("scores", scores);
+        if (request.parameters().path("packed").asBoolean()) for (final String name : List.of("values", "scores")) pack(columns, name);
         for (final JsonNode count : counts)
             if (count.asInt() != 1) columns.set("counts", counts);
+    }
+
+    private static void pack(final ObjectNode columns, final String name) {
+        if (!columns.has(name)) return;
+        final ByteBuffer bytes = ByteBuffer.allocate(Double.BYTES * columns.get(name).size()).order(ByteOrder.LITTLE_ENDIAN);
+        for (final JsonNode number : columns.get(name)) bytes.putDouble(number.asDouble());
+        columns.put(name, bytes.array());
     }
 
     private List<Object[]> answer(final JsonNode item, final JsonNode parameters) {

@@ -3,6 +3,8 @@ package io.github.neptuneml.gremlin.wire;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.DoubleStream;
@@ -70,7 +72,11 @@ final class AnswerReader {
         }
 
         private void readColumn(final JsonParser json, final String name) throws IOException {
-            expect(json.nextToken(), JsonToken.START_ARRAY, "'" + name + "'");
+            if (json.nextToken() == JsonToken.VALUE_STRING && (name.equals("values") || name.equals("scores"))) {
+                readPacked(json, name);
+                return;
+            }
+            expect(json.currentToken(), JsonToken.START_ARRAY, "'" + name + "'");
             if (name.equals("classes")) classes = classes(json);
             else if (name.equals("indices")) indices = integers(json);
             else if (name.equals("values")) values = numbers(json, name);
@@ -78,6 +84,21 @@ final class AnswerReader {
             else if (name.equals("scores")) scores = numbers(json, name);
             else if (name.equals("counts")) counts = integers(json);
             else json.skipChildren();
+        }
+
+        private void readPacked(final JsonParser json, final String name) throws IOException {
+            final ByteBuffer packed = ByteBuffer.wrap(json.getBinaryValue()).order(ByteOrder.LITTLE_ENDIAN);
+            final double[] numbers = new double[packed.remaining() / Double.BYTES];
+            if (numbers.length * Double.BYTES != packed.remaining())
+                throw new IllegalArgumentException("'" + name + "' are " + packed.remaining() + " bytes");
+            for (int at = 0; at < numbers.length; at++) numbers[at] = finite(packed.getDouble(), name);
+            if (name.equals("values")) values = numbers;
+            else scores = numbers;
+        }
+
+        private static double finite(final double number, final String name) {
+            if (!Double.isFinite(number)) throw new IllegalArgumentException("one of '" + name + "' is no finite number");
+            return number;
         }
 
         private List<Object> classes(final JsonParser json) throws IOException {
@@ -101,9 +122,9 @@ final class AnswerReader {
         private static double[] numbers(final JsonParser json, final String name) throws IOException {
             final DoubleStream.Builder read = DoubleStream.builder();
             while (json.nextToken() != JsonToken.END_ARRAY) {
-                if (!json.currentToken().isNumeric() || !Double.isFinite(json.getDoubleValue()))
+                if (!json.currentToken().isNumeric())
                     throw new IllegalArgumentException("one of '" + name + "' is no finite number");
-                read.add(json.getDoubleValue());
+                read.add(finite(json.getDoubleValue(), name));
             }
             return read.build().toArray();
         }

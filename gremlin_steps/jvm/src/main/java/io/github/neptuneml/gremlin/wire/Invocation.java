@@ -200,6 +200,7 @@ public final class Invocation {
         else if (threshold != null) json.writeStringField("threshold", threshold.toString());
         if (score) json.writeBooleanField("score", true);
         json.writeBooleanField("columns", true);
+        if (!embed) json.writeBooleanField("packed", true);
         json.writeNumberField("deadlineMs", deadlineMillis);
         json.writeStringField("requestId", UUID.randomUUID().toString());
         json.writeStringField("artifactVersion", artifactVersion);
