@@ -8,11 +8,14 @@ import org.apache.tinkerpop.gremlin.process.traversal.step.LambdaHolder;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Mutating;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 
-/** Whether a query may change the graph while it runs. */
+/** Whether a step, or any step of a query, may change the graph while it runs. */
 final class Changes {
 
-    /** By name, because they have no interface that says it, or are of one release only. */
-    private static final Set<String> NAMES = Set.of("CallStep", "IoStep");
+    /** By name, because they have no interface that says it, or are of one release only (3.8's placeholders). */
+    private static final Set<String> NAMES = Set.of(
+            "CallStep", "CallStepPlaceholder", "IoStep",
+            "AddVertexStartStepPlaceholder", "AddVertexStepPlaceholder", "AddEdgeStartStepPlaceholder",
+            "AddEdgeStepPlaceholder", "AddPropertyStepPlaceholder", "MergeVertexStepPlaceholder", "MergeEdgeStepPlaceholder");
 
     private Changes() {
     }
@@ -20,12 +23,12 @@ final class Changes {
     static boolean in(final Traversal.Admin<?, ?> root) {
         final AtomicBoolean changes = new AtomicBoolean();
         TraversalHelper.applyTraversalRecursively(traversal -> {
-            if (traversal.getSteps().stream().anyMatch(Changes::may)) changes.set(true);
+            if (traversal.getSteps().stream().anyMatch(Changes::by)) changes.set(true);
         }, root);
         return changes.get();
     }
 
-    private static boolean may(final Step<?, ?> step) {
+    static boolean by(final Step<?, ?> step) {
         return step instanceof Mutating || step instanceof LambdaHolder || NAMES.contains(step.getClass().getSimpleName());
     }
 }

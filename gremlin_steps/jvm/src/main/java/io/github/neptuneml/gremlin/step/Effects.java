@@ -9,8 +9,6 @@ import java.util.stream.Stream;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Barrier;
-import org.apache.tinkerpop.gremlin.process.traversal.step.LambdaHolder;
-import org.apache.tinkerpop.gremlin.process.traversal.step.Mutating;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Scoping;
 import org.apache.tinkerpop.gremlin.process.traversal.step.SideEffectCapable;
 import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
@@ -32,11 +30,8 @@ import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
  */
 public final class Effects {
 
-    /** By name where the class is of one release only (3.8's placeholders), or has no interface that says it. */
-    private static final Set<String> NAMES = Set.of(
-            "CallStep", "CallStepPlaceholder", "IoStep", "LoopsStep", "SackStep", "SackValueStep",
-            "AddVertexStartStepPlaceholder", "AddVertexStepPlaceholder", "AddEdgeStartStepPlaceholder",
-            "AddEdgeStepPlaceholder", "AddPropertyStepPlaceholder", "MergeVertexStepPlaceholder", "MergeEdgeStepPlaceholder");
+    /** Steps that read or write what a traverser carries along; by name, because some are of one release only. */
+    private static final Set<String> ON_TRAVERSERS = Set.of("LoopsStep", "SackStep", "SackValueStep");
 
     private Effects() {
     }
@@ -72,8 +67,7 @@ public final class Effects {
     private static boolean changes(final Step<?, ?> step) {
         if (step instanceof ProfileSideEffectStep) return false;
         final boolean keyed = step instanceof SideEffectCapable;
-        return step instanceof Mutating || step instanceof SideEffectStep && !keyed
-                || step instanceof LambdaHolder || NAMES.contains(step.getClass().getSimpleName());
+        return Changes.by(step) || step instanceof SideEffectStep && !keyed || ON_TRAVERSERS.contains(step.getClass().getSimpleName());
     }
 
     private static Collection<String> keptBy(final Step<?, ?> step) {
