@@ -17,8 +17,10 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Stream;
+import org.apache.tinkerpop.gremlin.process.traversal.Merge;
 import org.apache.tinkerpop.gremlin.process.traversal.P;
 import org.apache.tinkerpop.gremlin.process.traversal.TextP;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
@@ -59,6 +61,11 @@ class RefusalTest extends PredictionTest {
                 row(invalid, "means nothing on property()", g -> g.V(1).property("name", "x", SCORE, 0.5)),
                 row(invalid, "means nothing on addV()", g -> g.addV("x").property(SCORE, 0.5)),
                 row(invalid, "unknown predicate 'Neptune#ml.mine'", g -> g.V(1).addV("x").property("Neptune#ml.mine", 1)),
+                row(invalid, "means nothing on mergeV()", g -> g.mergeV(Map.of(T.label, "x", SCORE, 0.5))),
+                row(invalid, "means nothing on mergeV()", g -> g.V(1).mergeV(Map.of(SCORE, 0.5))),
+                row(invalid, "means nothing on mergeV()", g -> g.mergeV(Map.of(T.id, 1)).option(Merge.onMatch, Map.of(SCORE, 0.5))),
+                row(invalid, "unknown predicate 'Neptune#ml.mine'", g -> g.mergeV(Map.of(T.id, 1)).option(Merge.onCreate, Map.of("Neptune#ml.mine", 1))),
+                row(invalid, "means nothing on mergeE()", g -> g.mergeE(Map.of(T.label, "x", SCORE, 0.5))),
                 row(invalid, "means nothing on addE()", g -> g.V(1).addE("x").to(__.V(2)).property(SCORE, 0.5)),
                 row(invalid, "means nothing on has()", g -> g.V(1).has(SCORE, 0.5)),
                 row(invalid, "[x, y]", g -> g.V(1).out("a").with(PREDICTION).hasLabel("x", "y")),

@@ -19,9 +19,9 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 final class Traversals {
 
     private static final Map<String, String> WRITTEN = Map.of(
-            "Graph", "V() or E()", "PropertyMap", "valueMap()", "AddVertex", "addV()", "AddVertexStart", "addV()",
+            "Graph", "V() or E()", "PropertyMap", "valueMap()", "AddVertex", "addV()",
             "AddEdge", "addE()", "AddProperty", "property()", "TraversalFilter", "where() or filter()",
-            "EdgeVertex", "inV(), outV() or bothV()", "EdgeOtherVertex", "otherV()");
+            "MergeVertex", "mergeV()", "MergeEdge", "mergeE()", "EdgeVertex", "inV(), outV() or bothV()", "EdgeOtherVertex", "otherV()");
 
     private Traversals() {
     }
@@ -67,7 +67,7 @@ final class Traversals {
 
     /** The step as a user writes it, or nearly. */
     static String name(final Step<?, ?> step) {
-        final String type = step.getClass().getSimpleName().replaceAll("(Placeholder|Contract)$", "").replaceAll("Step$", "");
+        final String type = step.getClass().getSimpleName().replaceAll("(Start)?Step(Placeholder|Contract)?$", "");
         return WRITTEN.getOrDefault(type, type.substring(0, 1).toLowerCase(Locale.ROOT) + type.substring(1) + "()");
     }
 }

@@ -7,10 +7,13 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
+import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.lambda.ConstantTraversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Parameterizing;
+import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
 import org.apache.tinkerpop.gremlin.structure.T;
 
-/** The keys that {@code property(k, v)}, {@code addV().property(k, v)} and {@code addE().property(k, v)} write. */
+/** The keys that {@code property(k, v)}, {@code addV().property(k, v)}, {@code addE().property(k, v)} and the maps of mergeV() and mergeE() write. */
 final class WrittenKeys {
 
     /** What 3.8's placeholders have for their keys, and no other step; found once per class, as a search in vain is slow. */
@@ -35,8 +38,21 @@ final class WrittenKeys {
             final String key = predicateIn(((Parameterizing) step).getParameters().getRaw());
             if (key != null) return key;
         }
+        if (step instanceof TraversalParent) {
+            final String key = predicateInMaps((TraversalParent) step);
+            if (key != null) return key;
+        }
         for (final Method getter : GETTERS.get(step.getClass())) {
             final String key = predicateIn(call(step, getter));
+            if (key != null) return key;
+        }
+        return null;
+    }
+
+    private static String predicateInMaps(final TraversalParent step) {
+        for (final Traversal.Admin<?, ?> child : step.getLocalChildren()) {
+            final Object constant = child instanceof ConstantTraversal ? child.next() : null;
+            final String key = constant instanceof Map ? firstPredicate(((Map<?, ?>) constant).keySet()) : null;
             if (key != null) return key;
         }
         return null;
