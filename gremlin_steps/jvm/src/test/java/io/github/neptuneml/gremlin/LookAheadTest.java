@@ -114,6 +114,16 @@ class LookAheadTest extends PredictionTest {
                 form("a prediction of a prediction", 10_000L, g -> g.V().project("c").by(country(__.map(link()))).count()),
                 form("links", 10_000L, g -> g.V().project("c").by(link().id()).count()),
                 form("where link", 1L, g -> g.V().where(link().has("name", "p0")).count()),
+                form("select", 10_000L, g -> g.V().as("a").select("a").by(country()).count()),
+                form("select of two", 9_999L, g -> g.V().as("a").out("next").as("b").select("a", "b").by(country()).by(age()).count()),
+                form("select from a map", 10_000L, g -> g.V().project("a").by().select("a").by(country()).count()),
+                form("path", 9_999L, g -> g.V().out("next").path().by(country()).by(age()).count()),
+                form("math", 10_000L, g -> g.V().math("_ + 1").by(age()).count()),
+                form("math of two", 9_999L, g -> g.V().as("a").out("next").as("b").math("a - b").by(age()).count()),
+                form("repeat", 2_500L, g -> g.V().repeat(__.where(country().is(P.within("c3", "c4")))).times(2).count()),
+                form("repeat until", 1_250L, g -> g.V().until(country().is("c3")).repeat(__.filter(__.values("none"))).count()),
+                form("match", 1_250L, g -> g.V().match(__.as("a").where(country().is("c3")).values("name").as("n")).count()),
+                form("match of what was bound before", 9_999L, g -> g.V().as("a").out("next").match(__.as("a").map(country()).as("c"), __.as("a").map(age()).as("d")).count()),
                 form("inside a barrier", 10_000L, g -> g.V().fold().unfold().project("c").by(country()).count()));
     }
 
@@ -212,14 +222,29 @@ class LookAheadTest extends PredictionTest {
         assertEquals(List.of(1, 16, 33, 1, 16, 33), sizes());
     }
 
-    /** They hand over one traverser at a time, also to a look-ahead that stands in them. */
+    /** The second pattern's items are bound by the first, one at a time. */
     @Test
-    void whatRepeatAndMatchBeginWithIsAskedOneByOne() {
-        g("country").V().limit(10).repeat(__.where(country()).out("next")).emit().times(2).iterate();
-        assertEquals(items(), service.requests.size());
-        service.requests.clear();
-        g("country").V().limit(10).match(__.as("a").map(country()).as("c")).iterate();
+    void aPatternThatDependsOnAnotherIsAskedOneByOne() {
+        g("country").V().limit(10).match(__.as("a").out("next").as("b"), __.as("b").map(country()).as("c")).iterate();
         assertEquals(10, service.requests.size());
+    }
+
+    @Test
+    void whatComesBackInALoopIsAskedTogether() {
+        g("country").V().limit(100).barrier().repeat(__.where(country()).out("next")).emit().times(3).iterate();
+        assertTrue(service.requests.size() <= 10, "takes " + service.requests.size() + " calls");
+    }
+
+    @Test
+    void aModulatorIsAskedOnlyForWhatItReads() {
+        g("country").V().limit(9).as("a").out("next").as("b").select("a", "b").by(country()).by(T.id).iterate();
+        assertEquals(9, items());
+        service.requests.clear();
+        g("country").V().limit(9).as("a").out("next").out("next").path().by(T.id).by(country()).by("name").iterate();
+        assertEquals(9, items());
+        service.requests.clear();
+        g("country").V().limit(9).as("a").out("next").as("b").out("next").path().from("b").by(country()).by(T.id).iterate();
+        assertEquals(9, items());
     }
 
     @Test

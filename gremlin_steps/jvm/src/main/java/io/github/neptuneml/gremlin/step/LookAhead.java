@@ -3,29 +3,12 @@ package io.github.neptuneml.gremlin.step;
 import io.github.neptuneml.gremlin.wire.Counters;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Seedable;
-import org.apache.tinkerpop.gremlin.process.traversal.step.TraversalParent;
-import org.apache.tinkerpop.gremlin.process.traversal.step.branch.BranchStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.branch.LocalStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.branch.OptionalStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.filter.ConnectiveStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.filter.DedupGlobalStep;
+import org.apache.tinkerpop.gremlin.process.traversal.step.branch.RepeatStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.filter.FilterStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.filter.NotStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.filter.TraversalFilterStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.map.CoalesceStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.map.GroupCountStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.map.GroupStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.map.OrderGlobalStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.map.ProjectStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.map.TraversalFlatMapStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.map.TraversalMapStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.sideEffect.GroupCountSideEffectStep;
-import org.apache.tinkerpop.gremlin.process.traversal.step.sideEffect.GroupSideEffectStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.ProfileStep;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedException;
@@ -37,15 +20,6 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalInterruptedE
  * <p>Nothing that goes wrong here fails the query: it may be in a branch that is not taken. The nested step asks again.
  */
 final class LookAhead {
-
-    /** Steps that hand their own traversers to what is nested in them; sub-classes, too. */
-    private static final List<Class<?>> FEEDING = List.of(
-            TraversalFilterStep.class, NotStep.class, ConnectiveStep.class, TraversalMapStep.class, TraversalFlatMapStep.class,
-            LocalStep.class, CoalesceStep.class, OptionalStep.class, BranchStep.class, ProjectStep.class, OrderGlobalStep.class,
-            GroupStep.class, GroupCountStep.class, GroupSideEffectStep.class, GroupCountSideEffectStep.class);
-
-    /** By name: the class has another name or package in another release. */
-    private static final Set<String> FEEDING_NAMES = Set.of("AggregateGlobalStep", "AggregateStep", "AggregateLocalStep");
 
     private final List<Nested> nested;
 
@@ -59,15 +33,15 @@ final class LookAhead {
         for (Step<?, ?> s = step.getNextStep(); !(s instanceof EmptyStep); s = s.getNextStep()) {
             if (s instanceof LookAheadStep && !nested.isEmpty()) break;
             final boolean reached = reaches(s);
-            if (reached) nested.addAll(Nested.allOf((TraversalParent) s));
-            if (!(s instanceof FilterStep || s instanceof ProfileStep || s instanceof LookAheadStep)) break;
+            if (reached) nested.addAll(Nested.allOf(s));
+            if (!passesThrough(s)) break;
         }
         nested.removeIf(child -> !child.isAsking());
         return new LookAhead(nested);
     }
 
     static boolean reaches(final Step<?, ?> step) {
-        return isFeeding(step) && children((TraversalParent) step).stream().anyMatch(child -> !targets(child).isEmpty());
+        return Feed.children(step).stream().anyMatch(child -> !targets(child).isEmpty());
     }
 
     boolean isEmpty() {
@@ -81,7 +55,7 @@ final class LookAhead {
 
     private static boolean asked(final Nested child, final List<? extends Traverser.Admin<?>> batch, final Counters counters) {
         try {
-            child.ask(batch, counters);
+            child.ask(Feed.of(child.original, batch), counters);
             return child.isAsking();
         } catch (final TraversalInterruptedException e) {
             throw e;
@@ -91,38 +65,36 @@ final class LookAhead {
         }
     }
 
-    private static boolean isFeeding(final Step<?, ?> step) {
-        if (step instanceof DedupGlobalStep) return ((DedupGlobalStep<?>) step).getScopeKeys().isEmpty();
-        return FEEDING.stream().anyMatch(type -> type.isInstance(step)) || FEEDING_NAMES.contains(step.getClass().getSimpleName());
-    }
-
-    private static List<Traversal.Admin<?, ?>> children(final TraversalParent parent) {
-        final List<Traversal.Admin<?, ?>> children = new ArrayList<>(parent.getLocalChildren());
-        children.addAll(parent.getGlobalChildren());
-        return children;
-    }
-
     /** The positions of a traversal's predictions, and of steps in which some are nested, as far as they can be reached. */
     private static List<Integer> targets(final Traversal.Admin<?, ?> traversal) {
         final List<Integer> targets = new ArrayList<>();
         for (int i = 0; i < traversal.getSteps().size(); i++) {
             final Step<?, ?> step = (Step<?, ?>) traversal.getSteps().get(i);
             if (step instanceof PredictionStep || reaches(step)) targets.add(i);
-            if (Effects.in(step) || step instanceof Seedable) break;
+            if (Effects.in(step) || step instanceof Seedable || isLoop(traversal) && !passesThrough(step)) break;
         }
         return targets;
     }
 
+    /** Of what a repeat() loops through, only the start is known: a look-ahead that stands in it does the rest. */
+    private static boolean isLoop(final Traversal.Admin<?, ?> traversal) {
+        return traversal.getParent() instanceof RepeatStep;
+    }
+
+    private static boolean passesThrough(final Step<?, ?> step) {
+        return step instanceof FilterStep || step instanceof ProfileStep || step instanceof LookAheadStep;
+    }
+
     /** One nested traversal. */
     private static final class Nested {
+        private final Traversal.Admin<?, ?> original;
         private final List<Step<Object, Object>> steps;
-        private final List<Step<Object, Object>> originals;
         private final List<Integer> targets;
         private final List<List<Nested>> deeper = new ArrayList<>();
 
         private Nested(final Traversal.Admin<?, ?> original, final Traversal.Admin<?, ?> clone) {
+            this.original = original;
             steps = (List<Step<Object, Object>>) (List<?>) clone.getSteps();
-            originals = (List<Step<Object, Object>>) (List<?>) original.getSteps();
             targets = targets(original);
             for (int i = 0; i < steps.size(); i++)
                 if (steps.get(i) instanceof LookAheadStep) cover(original, clone, i);
@@ -130,9 +102,9 @@ final class LookAhead {
         }
 
         /** Of each child of a step as it is; their look-aheads have nothing left to do. */
-        static List<Nested> allOf(final TraversalParent parent) {
+        static List<Nested> allOf(final Step<?, ?> parent) {
             final List<Nested> all = new ArrayList<>();
-            for (final Traversal.Admin<?, ?> child : children(parent))
+            for (final Traversal.Admin<?, ?> child : Feed.children(parent))
                 if (!targets(child).isEmpty()) all.add(new Nested(child, child.clone()));
             return all;
         }
@@ -140,8 +112,8 @@ final class LookAhead {
         private static List<Nested> deeper(final Step<?, ?> original, final Step<?, ?> clone) {
             if (clone instanceof PredictionStep) return List.of();
             final List<Nested> deeper = new ArrayList<>();
-            final List<Traversal.Admin<?, ?>> children = children((TraversalParent) original);
-            final List<Traversal.Admin<?, ?>> clones = children((TraversalParent) clone);
+            final List<Traversal.Admin<?, ?>> children = Feed.children(original);
+            final List<Traversal.Admin<?, ?>> clones = Feed.children(clone);
             for (int i = 0; i < children.size(); i++)
                 if (!targets(children.get(i)).isEmpty()) deeper.add(new Nested(children.get(i), clones.get(i)));
             return deeper;
@@ -149,7 +121,7 @@ final class LookAhead {
 
         private void cover(final Traversal.Admin<?, ?> original, final Traversal.Admin<?, ?> clone, final int position) {
             ((LookAheadStep<?>) clone.getSteps().get(position)).cover();
-            if (targets.stream().anyMatch(target -> target > position)) ((LookAheadStep<?>) original.getSteps().get(position)).cover();
+            if (!isLoop(original) && targets.stream().anyMatch(target -> target > position)) ((LookAheadStep<?>) original.getSteps().get(position)).cover();
         }
 
         boolean isAsking() {
@@ -164,16 +136,16 @@ final class LookAhead {
         void ask(final List<? extends Traverser.Admin<?>> batch, final Counters counters) {
             if (!isAsking()) return;
             List<Traverser.Admin<Object>> here = (List<Traverser.Admin<Object>>) (List<?>) batch;
-            int from = 0;
+            int from = Feed.isPattern(original) ? 1 : 0;
             for (int i = 0; i < targets.size() && !here.isEmpty(); i++) {
                 final int target = targets.get(i);
                 here = run(from, target, here);
                 from = target;
                 if (!(steps.get(target) instanceof PredictionStep)) {
-                    for (final Nested child : deeper.get(i)) child.ask(here, counters);
+                    for (final Nested child : deeper.get(i)) child.ask(Feed.of(child.original, here), counters);
                     continue;
                 }
-                here = prediction(steps, target).lookAhead(here, prediction(originals, target), this, counters);
+                here = prediction(steps, target).lookAhead(here, prediction((List<Step<Object, Object>>) (List<?>) original.getSteps(), target), this, counters);
                 from++;
             }
         }

@@ -8,6 +8,7 @@ import io.github.neptuneml.gremlin.table.XxHash64;
 import io.github.neptuneml.gremlin.wire.Answer;
 import io.github.neptuneml.gremlin.wire.Counters;
 import io.github.neptuneml.gremlin.wire.EndpointDescription;
+import io.github.neptuneml.gremlin.wire.EndpointDescription.Relation;
 import io.github.neptuneml.gremlin.wire.Invocation;
 import io.github.neptuneml.gremlin.wire.Labels;
 import java.util.ArrayDeque;
@@ -26,6 +27,8 @@ import org.apache.tinkerpop.gremlin.structure.Vertex;
 
 /** {@code properties(k)} or {@code values(k)} with a classification or regression: the predicted ones instead. */
 public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E, Answer> {
+
+    private static final int NOT_ASKED = -1;
 
     private final String key;
     private final boolean asValues;
@@ -149,22 +152,30 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E,
     }
 
     @Override
-    Map<Element, List<Answer>> ask(final List<Traverser.Admin<Element>> batch, final Resolved resolved) {
-        final Map<Element, List<Answer>> answers = new HashMap<>();
-        final List<Element> asked = new ArrayList<>();
-        final Invocation invocation = Invocation.ofProperty(resolved.endpoint, resolved.limit)
-                .score(withScores || options().scoreLabel != null);
-        for (final Traverser.Admin<Element> start : batch) {
-            final boolean isPredicted = isPredicted(start, resolved.endpoint);
-            if (answers.putIfAbsent(start.get(), List.of()) != null || !isPredicted) continue;
-            add(start.get(), invocation);
-            asked.add(start.get());
+    List<List<Answer>> ask(final List<Traverser.Admin<Element>> batch, final Resolved resolved) {
+        final Map<Element, Integer> items = new HashMap<>(2 * batch.size());
+        final List<Element> asked = new ArrayList<>(batch.size());
+        final int[] item = new int[batch.size()];
+        for (int i = 0; i < item.length; i++) {
+            item[i] = NOT_ASKED;
+            if (!isPredicted(batch.get(i), resolved.endpoint)) continue;
+            final Element element = batch.get(i).get();
+            final Integer known = items.putIfAbsent(element, asked.size());
+            item[i] = known == null ? asked.size() : known;
+            if (known == null) asked.add(element);
         }
-        int item = 0;
-        final List<List<Answer>> given = resolved.isInductive
-                ? resolved.inductive().properties(asked, withScores || options().scoreLabel != null) : resolved.ask(invocation);
-        for (final List<Answer> answer : given) answers.put(asked.get(item++), answer);
+        final List<List<Answer>> given = answers(asked, resolved);
+        final List<List<Answer>> answers = new ArrayList<>(item.length);
+        for (final int position : item) answers.add(position == NOT_ASKED ? List.of() : given.get(position));
         return answers;
+    }
+
+    private List<List<Answer>> answers(final List<Element> asked, final Resolved resolved) {
+        final boolean scores = withScores || options().scoreLabel != null;
+        if (resolved.isInductive) return resolved.inductive().properties(asked, scores);
+        final Invocation invocation = Invocation.ofProperty(resolved.endpoint, resolved.limit).score(scores);
+        for (final Element element : asked) add(element, invocation);
+        return resolved.ask(invocation);
     }
 
     private static void add(final Element element, final Invocation invocation) {
@@ -177,11 +188,12 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E,
         final Object element = start.get();
         if (element instanceof Vertex) {
             if (endpoint.nodeLabel() == null) throw Failure.WRONG_ELEMENT.with("a vertex's property", endpoint.name(), endpoint);
-            return Labels.onWire(((Vertex) element).label()).equals(endpoint.nodeLabel());
+            return Labels.isOnWire(((Vertex) element).label(), endpoint.nodeLabel());
         }
         if (!(element instanceof Edge)) throw notAnElement(element);
         if (endpoint.nodeLabel() != null) throw Failure.WRONG_ELEMENT.with("an edge's property", endpoint.name(), endpoint);
-        return endpoint.relations().stream().anyMatch(relation -> relation.fits((Edge) element));
+        for (final Relation relation : endpoint.relations()) if (relation.fits((Edge) element)) return true;
+        return false;
     }
 
     @SuppressWarnings("unchecked")

@@ -5,7 +5,6 @@ import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.wire.Labels;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -70,7 +69,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex, 
     }
 
     @Override
-    Map<Vertex, List<Map.Entry<Vertex, Double>>> ask(final List<Traverser.Admin<Vertex>> batch, final Resolved resolved) {
+    List<List<Map.Entry<Vertex, Double>>> ask(final List<Traverser.Admin<Vertex>> batch, final Resolved resolved) {
         final Set<String> inputLabels = inputLabels(resolved);
         final List<Traverser.Admin<Vertex>> ends = batch.stream().filter(start -> isEnd(start, inputLabels)).collect(Collectors.toList());
         final LinkAnswers answers = new LinkAnswers(resolved, Labels.onWire(edgeLabel), Labels.onWire(vertexLabel),
@@ -79,9 +78,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex, 
             if (!answers.knows(start.get()))
                 answers.add(start.get(), neighbours == null ? Set.of() : VertexLookup.joined(neighbours, start));
         answers.fill(ids -> visible(ids, batch.get(0)));
-        final Map<Vertex, List<Map.Entry<Vertex, Double>>> byEnd = new HashMap<>();
-        for (final Traverser.Admin<Vertex> start : batch) byEnd.put(start.get(), answers.of(start.get()));
-        return byEnd;
+        return batch.stream().map(start -> answers.of(start.get())).collect(Collectors.toList());
     }
 
     @Override

@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
@@ -65,8 +66,8 @@ abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Pro
         this.oneByOne = oneByOne;
     }
 
-    /** The answers for everything in a batch; an empty list where there is none. */
-    abstract Map<S, List<A>> ask(List<Traverser.Admin<S>> batch, Resolved resolved);
+    /** The answers for each traverser of a batch; an empty list where there is none. */
+    abstract List<List<A>> ask(List<Traverser.Admin<S>> batch, Resolved resolved);
 
     /** Passes on what is predicted for one traverser. */
     abstract void emit(Traverser.Admin<S> start, List<A> answers, Consumer<Traverser.Admin<E>> out);
@@ -95,10 +96,10 @@ abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Pro
     private void answer(final List<Traverser.Admin<S>> batch, final Resolved here) {
         final List<Traverser.Admin<S>> unknown = unknown(batch, ahead);
         here.counters.cacheHits += batch.size() - unknown.size();
-        final Map<S, List<A>> asked = unknown.isEmpty() ? Collections.emptyMap() : ask(unknown, here);
+        final Iterator<List<A>> asked = unknown.isEmpty() ? Collections.emptyIterator() : ask(unknown, here).iterator();
         for (final Traverser.Admin<S> start : batch) {
             final List<A> known = ahead.of(start.get());
-            emit(start, known == null ? asked.get(start.get()) : known, answered::add);
+            emit(start, known == null ? asked.next() : known, answered::add);
         }
     }
 
@@ -190,7 +191,8 @@ abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Pro
             if (known != null) answers.put(start.get(), known);
         }
         final List<Traverser.Admin<S>> unknown = unknown(batch, other.ahead);
-        if (!unknown.isEmpty()) answers.putAll(ask(unknown, here));
+        final Iterator<List<A>> asked = unknown.isEmpty() ? Collections.emptyIterator() : ask(unknown, here).iterator();
+        for (final Traverser.Admin<S> start : unknown) answers.put(start.get(), asked.next());
         other.ahead.put(asker, answers);
         final List<Traverser.Admin<E>> predicted = new ArrayList<>();
         for (final Traverser.Admin<S> start : batch) emit(start, answers.get(start.get()), predicted::add);
@@ -222,7 +224,7 @@ abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Pro
         return scored.split(predicted, (Step) this);
     }
 
-    private static Step unlabelled() {
+    static Step unlabelled() {
         return EmptyStep.instance();
     }
 

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
+import org.apache.tinkerpop.gremlin.process.traversal.step.map.CountGlobalStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertiesStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.map.PropertyValueStep;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
@@ -43,18 +44,19 @@ final class PropertiesRewrite {
         final boolean withScores = keys.size() < step.getPropertyKeys().length;
         final String key = onlyKey(keys, withScores, task);
         if (task.equals(NeptuneML.REGRESSION)) refuseForRegression(predicates, withScores);
-        final boolean folds = !asValues && !withScores && foldsValue(step);
+        final boolean unseen = !asValues && !withScores && isUnseen(step);
+        final boolean folds = unseen && step.getNextStep() instanceof PropertyValueStep;
+        final boolean counts = unseen && step.getNextStep() instanceof CountGlobalStep;
         final Step<?, ?> predicted = new PredictedPropertiesStep<>(traversal, runs, StepOptions.of(predicates), task, key,
-                folds || asValues && criterion.isAbsent(), withScores, Effects.around(step));
+                folds || counts || asValues && criterion.isAbsent(), withScores, Effects.around(step));
         if (folds) takeOut(step.getNextStep(), predicted, traversal);
         TraversalHelper.replaceStep((Step) step, (Step) predicted, traversal);
         TraversalHelper.copyLabels(step, criterion.insertAfter(predicted, asValues, traversal), false);
     }
 
-    /** Whether {@code properties(k).value()} may become {@code values(k)}: nothing else sees the properties. */
-    private boolean foldsValue(final Step<?, ?> properties) {
-        return criterion.isAbsent() && !showsPaths && properties.getLabels().isEmpty()
-                && properties.getNextStep() instanceof PropertyValueStep;
+    /** Whether only the next step sees the properties, so that what it needs of them may do: values for value() and count(). */
+    private boolean isUnseen(final Step<?, ?> properties) {
+        return criterion.isAbsent() && !showsPaths && properties.getLabels().isEmpty();
     }
 
     private static void takeOut(final Step<?, ?> value, final Step<?, ?> predicted, final Traversal.Admin<?, ?> traversal) {

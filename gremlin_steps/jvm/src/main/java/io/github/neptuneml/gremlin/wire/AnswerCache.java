@@ -63,7 +63,7 @@ final class AnswerCache {
 
     /** Who answers each open item: somebody else, or nobody yet and so this thread. */
     private final class Claims {
-        final List<Pending> pending = new ArrayList<>();
+        final List<Pending> pending;
         final List<Integer> mine = new ArrayList<>();
         private final List<Pending> promised = new ArrayList<>();
         private final Invocation asked;
@@ -73,6 +73,7 @@ final class AnswerCache {
 
         Claims(final Object question, final Invocation asked, final List<Integer> open) {
             this.asked = asked;
+            pending = new ArrayList<>(open.size());
             youngItems = items(young, question);
             oldItems = items(old, question);
             for (final int position : open) {

@@ -37,9 +37,9 @@ public final class EndpointDescription {
 
         /** Whether an edge is one of this relation. */
         public boolean fits(final Edge edge) {
-            return label.equals(Labels.onWire(edge.label()))
-                    && from.equals(Labels.onWire(edge.outVertex().label()))
-                    && to.equals(Labels.onWire(edge.inVertex().label()));
+            return Labels.isOnWire(edge.label(), label)
+                    && Labels.isOnWire(edge.outVertex().label(), from)
+                    && Labels.isOnWire(edge.inVertex().label(), to);
         }
 
         @Override

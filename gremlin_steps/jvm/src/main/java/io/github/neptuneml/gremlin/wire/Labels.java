@@ -9,6 +9,11 @@ public final class Labels {
     private Labels() {
     }
 
+    /** Whether a label is one that the wire writes so; asked of every element, and nearly always of one part. */
+    public static boolean isOnWire(final String label, final String onWire) {
+        return label.equals(onWire) || label.contains("::") && onWire(label).equals(onWire);
+    }
+
     public static String onWire(final String label) {
         if (!label.contains("::")) return label;
         return Arrays.stream(label.split("::")).sorted().collect(Collectors.joining(";"));
