@@ -5,8 +5,8 @@ stage that reads them and written by the one that writes them; only their names 
 
 ```
 export      nodes/*.csv  edges/*.csv  training-data-configuration.json  config.json  stats.json
-processed   graph.bin  processed.json  encoders.json  ids/<node type>/  splits/<target type>/  info.pkl
-            model-HPO-configuration.json
+processed   processed.json  encoders.json  nodes/<node type>/  edges/<edge type>/  ids/<node type>/
+            splits/<target type>/  model-HPO-configuration.json  graph.bin  info.pkl
 training    training.json  trials/<n>/{model.safetensors, trial.json, metrics.jsonl}  ids/  artifact/
             eval_metrics_info.json  test_metrics_info.json
 artifact    manifest.json  model.safetensors  encoders.json  nodes/<node type>/  edges/<edge type>/  decoder/
@@ -15,10 +15,9 @@ artifact    manifest.json  model.safetensors  encoders.json  nodes/<node type>/ 
 `<node type>` and `<edge type>` are positions in `GraphSchema.nodes` and `.edges`, as labels may hold anything.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from typing import Any, TypeVar
 import cattrs
 
 from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.filerecords import FileRecord, check_files
 from neptuneml_plugin.stage import write_json
 
 FORMAT_VERSION = 1
@@ -36,13 +36,14 @@ EXPORT_SCHEMA = "config.json"
 EXPORT_STATS = "stats.json"
 
 # Processed folder
-GRAPH = "graph.bin"
 PROCESSED = "processed.json"
 ENCODERS = "encoders.json"
 IDS = "ids"
 SPLITS = "splits"  # custom_split_filenames' format
-INFO_PICKLE = "info.pkl"  # written for custom models of the original; never read here
 HPO_CONFIGURATION = "model-HPO-configuration.json"
+# Written for custom models of the original, never read here
+GRAPH = "graph.bin"
+INFO_PICKLE = "info.pkl"
 
 # Training folder
 TRAINING = "training.json"
@@ -57,6 +58,8 @@ TEST_METRICS = "test_metrics_info.json"
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
 
+#: What rows are dealt out to.
+PARTS = ("train", "valid", "test")
 MULTI_LABEL_SEPARATOR = ";"
 REVERSE_PREFIX = "rev-"
 
@@ -174,14 +177,21 @@ class Target:
 
 @dataclass(frozen=True)
 class ProcessedGraph:
-    """`processed.json`: the description of `graph.bin`.
+    """`processed.json`: what a processed folder holds; written last.
 
-    The DGL graph has one node type per `schema.nodes` and, per `schema.edges`, its triple and `EdgeType.reverse`
-    (the same edges in the same order, turned around). Features are float32 matrices under their names in `ndata`
-    / `edata`. The target type (for link prediction: each target edge type) carries bool masks `train_mask`,
-    `valid_mask`, `test_mask`, and `labels`: int64 (rows,) with -1 where unknown; multi-label: float32 (rows,
-    classes) of 0/1, NaN rows where unknown; regression: float32 (rows,), NaN where unknown. Reverse target types
-    carry `rev_train_mask` and so on. Row order of nodes is that of the id column `ids/<node type>/`.
+    Arrays are raw `.npy` files, memory-mapped by their readers (`processed.ProcessedFolder`). Positions are those
+    in `schema`:
+
+    * `ids/<i>/`: the ids of node type i, see `ids`; rows of nodes are in their order.
+    * `edges/<k>/sources.npy, targets.npy` int32, int64 where rows are too many: (edges,), the rows of the ends
+      among the nodes of their types. Reverse edges are these, turned around, and are not stored.
+    * `nodes/<i>/features/<f>.npy`, `edges/<k>/features/<f>.npy` float32 (rows, width): feature f of the type.
+    * in the folder of each target type `train_mask.npy`, `valid_mask.npy`, `test_mask.npy` bool (rows,), and but
+      for link prediction `labels.npy`: int64 (rows,) with -1 where unknown; multi-label: float32 (rows, classes)
+      of 0/1, NaN rows where unknown; regression: float32 (rows,), NaN where unknown.
+
+    `graph.bin` and `info.pkl`, where there are such, hold the same for custom models of the original: a DGL graph
+    with the triples of `schema.edges` and `EdgeType.reverse` of each, in the same order of edges.
     """
 
     task: Task
@@ -191,7 +201,9 @@ class ProcessedGraph:
     #: Seed of the split.
     seed: int = 0
     warnings: tuple[str, ...] = ()
-    format_version: int = FORMAT_VERSION
+    #: All but this one and the hyperparameters' ranges, which people edit.
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    format_version: int = 2
 
 
 @dataclass(frozen=True)
@@ -231,14 +243,6 @@ class TrainingRecord:
     def best(self) -> TrialRecord:
         """The trial whose artifact stands in `artifact/`."""
         return next(trial for trial in self.trials if trial.number == self.best_trial)
-
-
-@dataclass(frozen=True)
-class FileRecord:
-    """Size and hash of a file of an artifact."""
-
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -318,30 +322,17 @@ def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
         raise InvalidData(f"{path} is missing; is {path.parent} the output of the stage before?") from None
     except ValueError as error:
         raise InvalidData(f"{path} is not JSON ({error}); run the stage that wrote it again") from None
-    version = raw.get("format_version", FORMAT_VERSION) if isinstance(raw, dict) else None
-    if version is not None and version != FORMAT_VERSION:
-        raise InvalidData(f"{path} has format version {version}, this release reads {FORMAT_VERSION}")
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    known = next((field.default for field in fields(kind) if field.name == "format_version"), FORMAT_VERSION)
+    if version is not None and version != known:
+        raise InvalidData(
+            f"{path} has format version {version}, this release reads {known}; run the stage that wrote it again"
+        )
     try:
         return _converter.structure(raw, kind)
     except (cattrs.BaseValidationError, TypeError, ValueError) as error:
         problems = "; ".join(cattrs.transform_error(error))
         raise InvalidData(f"{path} does not hold a {kind.__name__}: {problems}") from None
-
-
-def describe_files(folder: Path) -> dict[str, FileRecord]:
-    """Return size and hash of every file below `folder` but the manifest, by relative name."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {path.relative_to(folder).as_posix(): _describe(path) for path in paths}
-
-
-def content_version(files: Mapping[str, FileRecord], *facts: str) -> str:
-    """Return the artifact's version: a hash over its files' records and further facts."""
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{files[name].size}\0{files[name].sha256}\n".encode())
-    for fact in facts:
-        digest.update(f"{fact}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 def open_artifact(folder: Path, *, verify: bool = True) -> Manifest:
@@ -353,19 +344,18 @@ def open_artifact(folder: Path, *, verify: bool = True) -> Manifest:
     if not (folder / MANIFEST).is_file():
         raise InvalidData(f"{folder} is not an artifact: it has no {MANIFEST}; give the output of `transform`")
     manifest = read_record(folder / MANIFEST, Manifest)
-    for name, recorded in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise InvalidData(f"artifact {folder} lacks {name}; run `transform` again")
-        size = path.stat().st_size
-        if size != recorded.size:
-            raise InvalidData(
-                f"artifact {folder}: {name} has {size} bytes instead of {recorded.size} (truncated or "
-                "changed); run `transform` again"
-            )
-        if verify and _describe(path).sha256 != recorded.sha256:
-            raise InvalidData(f"artifact {folder}: {name} has changed since it was written; run `transform` again")
+    check_files(folder, manifest.files, "transform", verify=verify)
     return manifest
+
+
+def node_folder(position: int) -> str:
+    """Return the name, within a processed folder or an artifact, of the folder of a node type."""
+    return f"nodes/{position}"
+
+
+def edge_folder(position: int) -> str:
+    """Return the name, within a processed folder or an artifact, of the folder of an edge type."""
+    return f"edges/{position}"
 
 
 def table_name(position: int) -> str:
@@ -376,11 +366,6 @@ def table_name(position: int) -> str:
 def join_labels(labels: Iterable[str]) -> str:
     """Return the name of a vertex type of one or more labels: sorted, joined by `;`."""
     return MULTI_LABEL_SEPARATOR.join(sorted(labels))
-
-
-def _describe(path: Path) -> FileRecord:
-    with path.open("rb") as file:
-        return FileRecord(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 Key = TypeVar("Key")

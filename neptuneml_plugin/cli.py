@@ -127,6 +127,11 @@ def export_command(
 @click.option("--output", type=FOLDER, required=True, help="Folder to write the training graph to.")
 @click.option("--config-file-name", help="Training-data configuration inside the export folder.")
 @click.option("--seed", type=int, help="Seed of the split.")
+@click.option(
+    "--dgl-graph/--no-dgl-graph",
+    default=None,
+    help="Write graph.bin and info.pkl for custom models.  [default: on]",
+)
 @_stage_options
 def process_command(source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Turn an export into a training graph: ids, encoded features, splits, reverse edges."""

@@ -53,6 +53,8 @@ class ProcessConfig:
     config_file_name: str = "training-data-configuration.json"
     #: Seed of the split into training, validation and test.
     seed: int = 0
+    #: Write `graph.bin` and `info.pkl`, which custom models of the original read.
+    dgl_graph: bool = True
     overwrite: bool = False
 
 

@@ -18,11 +18,10 @@ from neptuneml_plugin.artifacts import (
     NodeType,
     Target,
     Task,
-    content_version,
-    describe_files,
     table_name,
     write_record,
 )
+from neptuneml_plugin.filerecords import content_version, describe_files
 from neptuneml_plugin.ids import IdColumn, write_ids
 from neptuneml_plugin.table import write_class_table, write_id_table, write_value_table
 

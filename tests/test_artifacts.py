@@ -15,14 +15,13 @@ from neptuneml_plugin.artifacts import (
     ProcessedGraph,
     Target,
     Task,
-    content_version,
-    describe_files,
     join_labels,
     open_artifact,
     read_record,
     write_record,
 )
 from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.filerecords import content_version, describe_files
 
 ROUTE = EdgeType("airport", "route", "airport")
 SCHEMA = GraphSchema(
@@ -67,7 +66,7 @@ def test_a_record_comes_back_as_it_was(
     [
         (None, "is missing; is .* the output of the stage before"),
         ("{", "is not JSON"),
-        ('{"format_version": 99}', "has format version 99, this release reads 1"),
+        ('{"format_version": 99}', "has format version 99, this release reads 2"),
         ("[]", "does not hold a ProcessedGraph"),
         ('{"task": "node_clas", "target": {}, "schema": {"nodes": [], "edges": []}}', r"expected Task @ \$\.task"),
         ('{"task": "node_class", "target": {}}', "schema"),

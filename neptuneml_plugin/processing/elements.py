@@ -1,6 +1,6 @@
 """Vertices and edges as columns: ids in row order, and edges as pairs of rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.tables import Column, first_null, read_columns
+from neptuneml_plugin.processing.tables import Column, CsvFile, check_columns, first_null
 from neptuneml_plugin.processing.trainingdata import EdgeSource, NodeSource, Source, TrainingData
 
 Ints = npt.NDArray[np.int64]
@@ -22,17 +22,13 @@ class NodeTable:
 
     label: str
     ids: pl.Series
-    #: The file's columns as text; the row order is that of `ids`.
-    frame: pl.DataFrame
     #: None: known only from the ends of edges.
     source: NodeSource | None = None
+    #: Its other columns; rows are in the order of `ids`.
+    file: CsvFile | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    def column(self, name: str) -> Column:
-        """Return one column of the file."""
-        return Column(self.frame[name], self.source.file_name if self.source else self.label, name)
 
 
 @dataclass(frozen=True)
@@ -40,17 +36,14 @@ class EdgeTable:
     """The edges of one type."""
 
     source: EdgeSource
-    frame: pl.DataFrame
+    #: Its columns; rows are in the order of the ends.
+    file: CsvFile
     #: Row of each edge's source and target among the vertices of their labels, (edges,) each.
     sources: Ints
     targets: Ints
 
     def __len__(self) -> int:
         return len(self.sources)
-
-    def column(self, name: str) -> Column:
-        """Return one column of the file."""
-        return Column(self.frame[name], self.source.file_name, name)
 
 
 @dataclass(frozen=True)
@@ -67,74 +60,94 @@ def read_elements(folder: Path, data: TrainingData) -> Elements:
     Raises:
         InvalidData: an id is missing or there twice, or an edge ends at a vertex that its label's file lacks.
     """
-    nodes = {source.label: _read_nodes(folder, source) for source in data.nodes}
-    frames = [_read(folder, source, [source.source_column, source.target_column]) for source in data.edges]
-    for label, ends in _labels_without_file(nodes, data.edges, frames).items():
-        nodes[label] = NodeTable(label, ends, ends.to_frame())
-    edges = [_edge_table(source, frame, nodes) for source, frame in zip(data.edges, frames, strict=True)]
+    sources: list[Source] = [*data.nodes, *data.edges]
+    for source in sources:
+        _check_columns(folder, source)
+    nodes = {node.label: _read_nodes(_file(folder, node), node) for node in data.nodes}
+    for label, ids in _labels_without_file(folder, nodes, data.edges).items():
+        nodes[label] = NodeTable(label, ids)
+    edges = tuple(_read_edges(folder, nodes, data.edges))
     if not any(len(edge) for edge in edges):
         raise InvalidData(f"{folder} holds no edges; a graph without edges has nothing to learn from")
-    return Elements(tuple(nodes.values()), tuple(edges))
+    return Elements(tuple(nodes.values()), edges)
 
 
-def _read(folder: Path, source: Source, keys: Sequence[str]) -> pl.DataFrame:
-    wanted = [*keys, *(feature.column for feature in source.features)]
+def _check_columns(folder: Path, source: Source) -> None:
+    wanted = [*_keys(source), *(feature.column for feature in source.features)]
     if source.target and source.target.column:
         wanted.append(source.target.column)
-    frame = read_columns(folder / source.file_name, source.delimiter, wanted)
-    for key in keys:
-        row = first_null(frame[key])
-        if row is not None:
-            raise Column(frame[key], source.file_name, key).fail(
-                row, "the id is missing; every row needs one, export again"
-            )
-    return frame
+    check_columns(folder / source.file_name, source.delimiter, wanted)
 
 
-def _read_nodes(folder: Path, source: NodeSource) -> NodeTable:
-    frame = _read(folder, source, [source.id_column])
-    ids = frame[source.id_column]
-    twice = ids.is_duplicated()
-    row = twice.arg_max()
-    if row is not None and twice[row]:
-        rows = ", ".join(str(row + 1) for row in (ids == ids[row]).arg_true().head(_EXAMPLES))
+def _file(folder: Path, source: Source) -> CsvFile:
+    return CsvFile(folder, source.file_name, source.delimiter)
+
+
+def _keys(source: Source) -> list[str]:
+    return [source.id_column] if isinstance(source, NodeSource) else [source.source_column, source.target_column]
+
+
+def _read_nodes(file: CsvFile, source: NodeSource) -> NodeTable:
+    column = file.column(source.id_column)
+    _refuse_missing(column)
+    ids = column.values
+    if ids.n_unique() < len(ids):
+        first = ids.filter(ids.is_duplicated())[0]
+        rows = ", ".join(str(row + 1) for row in (ids == first).arg_true().head(_EXAMPLES))
         raise InvalidData(
-            f"{source.file_name}: id '{ids[row]}' stands in several rows ({rows}); ids of one label must differ "
+            f"{source.file_name}: id '{first}' stands in several rows ({rows}); ids of one label must differ "
             "as text, so give these vertices distinct ids and export again"
         )
-    return NodeTable(source.label, ids, frame, source)
+    return NodeTable(source.label, ids, source, file)
+
+
+def _refuse_missing(column: Column) -> None:
+    row = first_null(column.values)
+    if row is not None:
+        raise column.fail(row, "the id is missing; every row needs one, export again")
 
 
 def _labels_without_file(
-    nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource], frames: Sequence[pl.DataFrame]
+    folder: Path, nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
 ) -> dict[str, pl.Series]:
     """Return the distinct ids, sorted, of labels that only edges know."""
     ends: dict[str, list[pl.Series]] = {}
-    for source, frame in zip(sources, frames, strict=True):
+    for source in sources:
         for label, key in ((source.type.source, source.source_column), (source.type.target, source.target_column)):
             if label not in nodes:
-                ends.setdefault(label, []).append(frame[key].alias("~id"))
-    return {label: pl.concat(columns).unique().sort() for label, columns in ends.items()}
+                distinct = _file(folder, source).scan({"~id": pl.col(key).unique()})["~id"]
+                ends.setdefault(label, []).append(distinct)
+    return {label: pl.concat(columns).drop_nulls().unique().sort() for label, columns in ends.items()}
 
 
-def _edge_table(source: EdgeSource, frame: pl.DataFrame, nodes: Mapping[str, NodeTable]) -> EdgeTable:
-    sources = _rows(source, frame, source.source_column, nodes[source.type.source])
-    targets = _rows(source, frame, source.target_column, nodes[source.type.target])
-    return EdgeTable(source, frame, sources, targets)
-
-
-def _rows(source: EdgeSource, frame: pl.DataFrame, key: str, node: NodeTable) -> Ints:
-    """Return the row of each end among the vertices of its label."""
-    known = node.ids.alias("id").to_frame().with_row_index("row")
-    ends = frame[key].alias("id").to_frame()
-    rows = ends.join(known, on="id", how="left", maintain_order="left")["row"]
-    if rows.null_count():
-        unknown = ends["id"].filter(rows.is_null())
-        examples = ", ".join(f"'{text}'" for text in unknown.unique(maintain_order=True).head(_EXAMPLES))
-        file = node.source.file_name if node.source else node.label
-        raise InvalidData(
-            f"{source.file_name}: {len(unknown)} of {len(ends)} edges have a '{key}' that is not a vertex of "
-            f"{file} (such as {examples}); export vertices and edges of the same graph, or remove these edges"
+def _read_edges(
+    folder: Path, nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
+) -> Iterator[EdgeTable]:
+    # An enumeration of its label's ids makes an id's text its row, while the file is read.
+    rows_of = {label: pl.Enum(node.ids) for label, node in nodes.items()}
+    for source in sources:
+        file, (start, end) = _file(folder, source), _keys(source)
+        labels = source.type.source, source.type.target
+        ends = file.scan(
+            {
+                name: pl.col(key).cast(rows_of[label], strict=False).to_physical()
+                for name, key, label in zip(("sources", "targets"), (start, end), labels, strict=True)
+            }
         )
-    result: Ints = rows.to_numpy().astype(np.int64)
-    return result
+        for rows, key, label in zip(ends, (start, end), labels, strict=True):
+            if rows.null_count():
+                raise _unknown_end(file.column(key), rows, nodes[label])
+        sources_of, targets_of = (rows.cast(pl.Int64).to_numpy() for rows in ends)
+        yield EdgeTable(source, file, sources_of, targets_of)
+
+
+def _unknown_end(column: Column, rows: pl.Series, node: NodeTable) -> InvalidData:
+    """Return why some ends have no row."""
+    _refuse_missing(column)
+    unknown = column.values.filter(rows.is_null())
+    examples = ", ".join(f"'{text}'" for text in unknown.unique(maintain_order=True).head(_EXAMPLES))
+    return InvalidData(
+        f"{column.file}: {len(unknown)} of {len(rows)} edges have a '{column.name}' that is not a vertex of "
+        f"{node.source.file_name if node.source else node.label} (such as {examples}); export vertices and edges "
+        "of the same graph, or remove these edges"
+    )

@@ -1,13 +1,11 @@
 """The stage: an export folder to a processed one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from neptuneml_plugin.artifacts import (
     ENCODERS,
-    GRAPH,
     HPO_CONFIGURATION,
-    IDS,
-    INFO_PICKLE,
     PROCESSED,
     GraphSchema,
     ProcessedGraph,
@@ -15,10 +13,9 @@ from neptuneml_plugin.artifacts import (
     write_record,
 )
 from neptuneml_plugin.config import ProcessConfig
-from neptuneml_plugin.dgl_graph import save_graph
 from neptuneml_plugin.errors import InvalidParameter
-from neptuneml_plugin.ids import write_ids
-from neptuneml_plugin.processing.build import Encoded, build_graph, encode, write_info
+from neptuneml_plugin.filerecords import describe_files
+from neptuneml_plugin.processing.build import write_graph
 from neptuneml_plugin.processing.elements import read_elements
 from neptuneml_plugin.processing.encoders import write_encoders
 from neptuneml_plugin.processing.exportschema import read_schema
@@ -52,30 +49,35 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
         progress("reading vertices and edges", 0.05)
         elements = read_elements(source, data)
         answers = read_answers(source, data, elements, recorded, config.seed)
-        progress("encoding features", 0.4)
-        encoded = encode(elements, answers)
-        schema = encoded.schema(recorded)
-        warnings = (*data.warnings, *_notes(data, answers), *encoded.warnings)
-        record = ProcessedGraph(answers.task, answers.target, schema, answers.split_rate, config.seed, warnings)
-        progress("writing the graph", 0.7)
-        _write(folder, record, encoded, answers)
+        progress("encoding features", 0.3)
+        built = write_graph(folder, elements, answers, recorded)
+        warnings = (*data.warnings, *_notes(data, answers), *built.warnings)
+        record = ProcessedGraph(
+            answers.task, answers.target, built.schema, answers.split_rate, config.seed, warnings
+        )
+        write_splits(folder, elements, answers, record.schema)
+        write_encoders(folder / ENCODERS, built.encoders)
+        node_count = sum(node.count for node in record.schema.nodes)
+        write_json(folder / HPO_CONFIGURATION, hpo_configuration(answers, node_count))
+        counts = _counts(record.schema, answers)
+        del elements, answers
+        if config.dgl_graph:
+            progress("writing graph.bin and info.pkl", 0.6)
+            _write_for_custom_models(folder, record)
+        progress("hashing the files", 0.9)
+        files = describe_files(folder, leave_out=[HPO_CONFIGURATION])
+        write_record(folder / PROCESSED, replace(record, files=files))
     progress("done", 1.0)
-    counts = _counts(schema, answers)
     return Summary(
-        "process", str(target), watch.seconds, watch.peak_memory_mib, answers.task.value, warnings, counts
+        "process", str(target), watch.seconds, watch.peak_memory_mib, record.task.value, warnings, counts
     )
 
 
-def _write(folder: Path, record: ProcessedGraph, encoded: Encoded, answers: Answers) -> None:
-    save_graph(folder / GRAPH, build_graph(encoded, answers))
-    for position, table in enumerate(encoded.elements.nodes):
-        write_ids(folder / IDS / str(position), table.ids.to_list())
-    write_splits(folder, encoded.elements, answers, record.schema)
-    write_encoders(folder / ENCODERS, encoded.fitted())
-    write_info(folder / INFO_PICKLE, encoded, answers)
-    node_count = sum(node.count for node in record.schema.nodes)
-    write_json(folder / HPO_CONFIGURATION, hpo_configuration(answers, node_count))
-    write_record(folder / PROCESSED, record)
+def _write_for_custom_models(folder: Path, record: ProcessedGraph) -> None:
+    # Torch and DGL take seconds to import, and serve this alone.
+    from neptuneml_plugin.processing.custom_models import write_for_custom_models  # noqa: PLC0415
+
+    write_for_custom_models(folder, record)
 
 
 def _notes(data: TrainingData, answers: Answers) -> list[str]:

@@ -5,8 +5,8 @@ counted from 1, the header not included.
 """
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +22,8 @@ _DATE_FORMATS = (
     "%Y-%m-%d",
 )
 _ESCAPED = "\0"
+#: Cells of text that are held at a time, 16 bytes each and what is longer than 12.
+CELLS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,53 @@ class Column:
     values: pl.Series
     file: str
     name: str
+    #: Position of the first value in its file.
+    first_row: int = 0
 
     def fail(self, row: int, problem: str) -> InvalidData:
         """Return the error that names file, row and column; `row` counts from 0."""
-        return InvalidData(f"{self.file}, row {row + 1}, column '{self.name}': {problem}")
+        return InvalidData(f"{self.file}, row {self.first_row + row + 1}, column '{self.name}': {problem}")
+
+    def blocks(self, rows: int) -> Iterator["Column"]:
+        """Return the same column in pieces of so many rows."""
+        for start in range(0, len(self.values), rows):
+            yield replace(self, values=self.values.slice(start, rows), first_row=self.first_row + start)
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A file whose columns are read when they are asked for: all at once may be more than fits."""
+
+    folder: Path
+    #: As the configuration names it, and so messages do.
+    name: str
+    delimiter: str
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.folder / self.name
+
+    def read(self, names: Sequence[str]) -> pl.DataFrame:
+        """Return columns as text; see `read_columns`."""
+        return read_columns(self.path, self.delimiter, names)
+
+    def scan(self, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
+        """Return what expressions make of the columns; see `scan_columns`."""
+        return scan_columns(self.path, self.delimiter, wanted)
+
+    def column(self, name: str) -> Column:
+        """Return one column."""
+        return Column(self.read([name])[name], self.name, name)
+
+    def columns(self, names: Sequence[str], rows: int) -> Iterator[Column]:
+        """Return columns one after the other, read together as far as `CELLS` goes; the file has so many rows."""
+        at_once = max(1, CELLS // max(1, rows))
+        for start in range(0, len(names), at_once):
+            group = names[start : start + at_once]
+            frame = self.read(group)
+            for name in group:
+                yield Column(frame[name], self.name, name)
 
 
 def header(path: Path, delimiter: str) -> list[str]:
@@ -62,20 +107,44 @@ def read_columns(path: Path, delimiter: str, wanted: Sequence[str]) -> pl.DataFr
     Raises:
         InvalidData: a column is missing, or the file is not CSV as RFC 4180 says.
     """
+    check_columns(path, delimiter, wanted)
+    return scan_columns(path, delimiter, {name: pl.col(name) for name in wanted})
+
+
+def check_columns(path: Path, delimiter: str, wanted: Sequence[str]) -> None:
+    """Refuse a file that lacks a column.
+
+    Raises:
+        InvalidData: a column is missing, or the header is not that of a CSV file.
+    """
     names = header(path, delimiter)
     for name in wanted:
         if name not in names:
             raise InvalidData(f"{path} has no column '{name}'{nearest(name, names)}")
-    columns = [pl.col(name) for name in dict.fromkeys(wanted)]
+
+
+def scan_columns(path: Path, delimiter: str, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
+    """Return what expressions make of the cells, a piece of the file at a time.
+
+    Args:
+        path: the file.
+        delimiter: between its cells.
+        wanted: name of the result -> expression over columns of text, null where the cell is empty.
+
+    Raises:
+        InvalidData: the file is not CSV as RFC 4180 says.
+    """
+    names = header(path, delimiter)
+    columns = sorted({column for expression in wanted.values() for column in expression.meta.root_names()})
+    # Polars leaves doubled quotes in a header as they are, so the names are ours.
+    table = pl.scan_csv(
+        path, separator=delimiter, infer_schema=False, glob=False, with_column_names=lambda _: names
+    )
+    texts = table.select(pl.when(pl.col(column) != "").then(pl.col(column)) for column in columns)
     try:
-        # Polars leaves doubled quotes in a header as they are, so the names are ours.
-        table = pl.scan_csv(
-            path, separator=delimiter, infer_schema=False, glob=False, with_column_names=lambda _: names
-        )
-        frame = table.select(columns).collect()
+        return texts.select(**wanted).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         raise _not_csv(path, error) from None
-    return frame.with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
 def _not_csv(path: Path, reason: object) -> InvalidData:

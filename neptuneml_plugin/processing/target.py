@@ -13,7 +13,7 @@ from neptuneml_plugin.processing.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.exportschema import ExportSchema
 from neptuneml_plugin.processing.labels import Labels, read_labels
 from neptuneml_plugin.processing.splits import Split, link_split, random_split
-from neptuneml_plugin.processing.tables import Column, first_null, header, read_columns
+from neptuneml_plugin.processing.tables import Column, CsvFile, first_null, header, read_columns
 from neptuneml_plugin.processing.trainingdata import (
     DEFAULT_SPLIT,
     LINK_PREDICTION,
@@ -67,7 +67,7 @@ def _links(folder: Path, data: TrainingData, elements: Elements, seed: int) -> A
         spec = edge.source.target or _ALL_LINKS
         rates = spec.split_rate
         if spec.split_files:
-            splits[edge.source.type], _ = _custom_split(folder, edge.source, edge.frame, spec)
+            splits[edge.source.type], _ = _custom_split(folder, edge.source, edge.file, spec)
         else:
             splits[edge.source.type] = link_split(edge.sources, edge.targets, rates, seed)
     target = Target(edges=tuple(edge.source.type for edge in chosen))
@@ -75,14 +75,14 @@ def _links(folder: Path, data: TrainingData, elements: Elements, seed: int) -> A
 
 
 def _values(folder: Path, task: Task, table: NodeTable | EdgeTable, schema: ExportSchema, seed: int) -> Answers:
-    source, frame = table.source, table.frame
-    if source is None or source.target is None:
+    source, file = table.source, table.file
+    if source is None or source.target is None or file is None:
         raise InvalidData(f"{folder}: the target's file is gone")
     spec = source.target
     kind = source.label if isinstance(source, NodeSource) else source.type
-    values, split = frame[spec.column], None
+    values, split = file.column(spec.column).values, None
     if spec.split_files:
-        split, overrides = _custom_split(folder, source, frame, spec)
+        split, overrides = _custom_split(folder, source, file, spec)
         values = overrides.to_frame("new").select(pl.coalesce("new", values)).to_series()
     column = Column(values, source.file_name, spec.column)
     labels = read_labels(spec, column, schema.data_types.get((kind, spec.column)))
@@ -102,14 +102,14 @@ def _values(folder: Path, task: Task, table: NodeTable | EdgeTable, schema: Expo
 
 
 def _custom_split(
-    folder: Path, source: NodeSource | EdgeSource, frame: pl.DataFrame, spec: LabelSpec
+    folder: Path, source: NodeSource | EdgeSource, file: CsvFile, spec: LabelSpec
 ) -> tuple[Split, pl.Series]:
     """Return the split that the files give, and the answers that they override (null elsewhere).
 
     Edges are matched by both ends, so parallel edges go together.
     """
     keys = [source.id_column] if isinstance(source, NodeSource) else [source.source_column, source.target_column]
-    rows = frame.select(keys)
+    rows = file.read(keys)
     taken = np.zeros(len(rows), dtype=bool)
     split = Split(taken, taken, taken)
     overrides = pl.Series([None] * len(rows), dtype=pl.String)

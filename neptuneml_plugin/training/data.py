@@ -1,20 +1,20 @@
 """What a training reads: the processed folder as tensors."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from neptuneml_plugin.artifacts import GRAPH, IDS, PROCESSED, ProcessedGraph, Task, read_record
-from neptuneml_plugin.dgl_graph import load_graph
+from neptuneml_plugin.arrays import Array
+from neptuneml_plugin.artifacts import PARTS, ProcessedGraph, Task
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.ids import IdColumn
+from neptuneml_plugin.processed import Columns, ProcessedFolder, open_processed
 
-SPLITS = ("train", "valid", "test")
+SPLITS = PARTS
 
 
 @dataclass(frozen=True)
@@ -83,62 +83,65 @@ class TrainingData:
         return schema.node(kind.source), schema.node(kind.target)
 
 
-def load_data(folder: Path) -> TrainingData:
-    """Read a processed folder.
+def load_data(folder: Path, *, verify: bool = True) -> TrainingData:
+    """Read a processed folder; features stay memory-mapped.
 
     Raises:
-        InvalidData: a file is missing or damaged, or graph and description do not fit.
+        InvalidData: a file is missing or damaged, or there is nothing to train on.
     """
-    processed = read_record(folder / PROCESSED, ProcessedGraph)
-    graph = load_graph(folder / GRAPH)
-    schema = processed.schema
-    try:
-        data = TrainingData(
-            processed=processed,
-            counts=tuple(graph.num_nodes(node.label) for node in schema.nodes),
-            features=tuple(
-                {feature.name: graph.nodes[node.label].data[feature.name].float() for feature in node.features}
-                for node in schema.nodes
-            ),
-            relations=tuple(_relations(graph, processed)),
-            samples=tuple(_samples(graph, processed)),
-        )
-    except (KeyError, ValueError) as error:
+    opened = open_processed(folder, verify=verify)
+    record = opened.record
+    nodes = range(len(record.schema.nodes))
+    ends = [_ends(opened, position) for position in range(len(record.schema.edges))]
+    data = TrainingData(
+        processed=record,
+        counts=tuple(len(opened.ids(position)) for position in nodes),
+        features=tuple(
+            {name: _tensor(array) for name, array in opened.node(position).features.items()} for position in nodes
+        ),
+        relations=tuple(_relations(record, ends)),
+        samples=tuple(_samples(opened, ends)),
+    )
+    if not any(len(samples.splits["train"]) for samples in data.samples):
         raise InvalidData(
-            f"{folder / GRAPH} lacks {error}, which {PROCESSED} names; run `process` again"
-        ) from None
-    _check(data, folder)
+            f"{folder} holds no training targets; check the target and the split rate of its processing"
+        )
     return data
 
 
-def _relations(graph: Any, processed: ProcessedGraph) -> Iterator[Relation]:
+def _tensor(array: Array) -> Tensor:
+    return torch.from_numpy(np.asarray(array))
+
+
+def _ends(opened: ProcessedFolder, position: int) -> tuple[Tensor, Tensor]:
+    sources, targets = opened.ends(position)
+    return _tensor(sources).long(), _tensor(targets).long()
+
+
+def _relations(processed: ProcessedGraph, ends: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Relation]:
     schema = processed.schema
-    for position, edge in enumerate(schema.edges):
-        source, target = graph.edges(etype=edge.type.triple, order="eid")
+    for position, (edge, (source, target)) in enumerate(zip(schema.edges, ends, strict=True)):
         start, end = schema.node(edge.type.source), schema.node(edge.type.target)
         yield Relation(start, end, position, source, target)
         yield Relation(end, start, position, target, source)
 
 
-def _samples(graph: Any, processed: ProcessedGraph) -> Iterator[Samples]:
-    schema, target = processed.schema, processed.target
+def _samples(opened: ProcessedFolder, ends: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Samples]:
+    schema, target = opened.record.schema, opened.record.target
     if target.node is not None:
-        columns = graph.nodes[target.node].data
-        yield _sample(schema.node(target.node), (torch.arange(graph.num_nodes(target.node)),), columns, processed)
+        position = schema.node(target.node)
+        yield _sample(position, (torch.arange(schema.nodes[position].count),), opened.node(position))
         return
     for edge_type in target.edges:
-        columns = graph.edges[edge_type.triple].data
-        ends = graph.edges(etype=edge_type.triple, order="eid")
-        yield _sample(schema.edge(edge_type), ends, columns, processed)
+        position = schema.edge(edge_type)
+        yield _sample(position, ends[position], opened.edge(position))
 
 
-def _sample(
-    position: int, ends: tuple[Tensor, ...], columns: Mapping[str, Tensor], processed: ProcessedGraph
-) -> Samples:
-    labels = None if processed.task is Task.LINK_PREDICTION else columns["labels"]
+def _sample(position: int, ends: tuple[Tensor, ...], columns: Columns) -> Samples:
+    labels = None if columns.labels is None else _tensor(columns.labels)
     known = torch.ones(len(ends[0]), dtype=torch.bool) if labels is None else known_labels(labels)
-    splits = {name: torch.nonzero(columns[f"{name}_mask"].bool() & known)[:, 0] for name in SPLITS}
-    return Samples(position, tuple(ends), labels, splits)
+    splits = {part: torch.nonzero(_tensor(mask) & known)[:, 0] for part, mask in columns.masks.items()}
+    return Samples(position, ends, labels, splits)
 
 
 def _moved(samples: Samples, device: torch.device) -> Samples:
@@ -156,27 +159,3 @@ def known_labels(labels: Tensor) -> Tensor:
         return labels >= 0
     known = ~labels.isnan()
     return known if labels.dim() == 1 else known.all(1)
-
-
-def _check(data: TrainingData, folder: Path) -> None:
-    if not any(len(samples.splits["train"]) for samples in data.samples):
-        raise InvalidData(
-            f"{folder} holds no training targets; check the target and the split rate of its processing"
-        )
-    for position, count in enumerate(data.counts):
-        node = data.processed.schema.nodes[position]
-        if node.count != count:
-            raise InvalidData(
-                f"{folder / GRAPH} holds {count} '{node.label}' vertices, {PROCESSED} says {node.count}; "
-                "run `process` again"
-            )
-        _check_ids(folder / IDS / str(position), count)
-
-
-def _check_ids(folder: Path, count: int) -> None:
-    try:
-        ids = len(IdColumn(folder))
-    except (OSError, ValueError) as error:
-        raise InvalidData(f"{folder} holds no whole ids ({error}); run `process` again") from None
-    if ids != count:
-        raise InvalidData(f"{folder} holds {ids} ids for {count} vertices; run `process` again")

@@ -28,14 +28,13 @@ from neptuneml_plugin.artifacts import (
     Manifest,
     Task,
     TrainingRecord,
-    content_version,
-    describe_files,
     read_record,
     table_name,
     write_record,
 )
 from neptuneml_plugin.config import TransformConfig
 from neptuneml_plugin.errors import ConstraintViolation, InvalidData
+from neptuneml_plugin.filerecords import content_version, describe_files
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent
 from neptuneml_plugin.table import write_class_table, write_id_table, write_value_table

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from neptuneml_plugin.artifacts import EdgeType, ProcessedGraph, Task, read_record
+from neptuneml_plugin.artifacts import EdgeType, Task
 from neptuneml_plugin.config import ProcessConfig
-from neptuneml_plugin.dgl_graph import dgl, load_graph
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
-from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.processing import process
+from neptuneml_plugin.processed import ProcessedFolder, open_processed
+from neptuneml_plugin.processing import features, process
 from neptuneml_plugin.processing.elements import read_elements
 from neptuneml_plugin.processing.encoders import read_encoders
 from neptuneml_plugin.processing.trainingdata import read_training_data
@@ -29,81 +26,81 @@ SHELF = {"label": ["shelf", "classification"], "split_rate": [0.5, 0.5, 0.0]}
 LINKED = EdgeType("item", "linked", "item")
 
 
-def run(source: Path, target: Path, seed: int = 0) -> tuple[ProcessedGraph, dgl.DGLGraph]:
-    process.run(ProcessConfig(seed=seed), source, target)
-    return read_record(target / "processed.json", ProcessedGraph), load_graph(target / "graph.bin")
+def run(source: Path, target: Path, seed: int = 0) -> ProcessedFolder:
+    process.run(ProcessConfig(seed=seed, dgl_graph=False), source, target)
+    return open_processed(target)
 
 
 @pytest.mark.parametrize("task", Task)
 def test_every_task(task: Task, tmp_path: Path) -> None:
-    record, graph = run(planted_export(tmp_path / "export", task), tmp_path / "processed")
+    opened = run(planted_export(tmp_path / "export", task), tmp_path / "processed")
+    record = opened.record
     assert record.task is task
-    assert graph.num_nodes("item") == 300
-    assert record.schema.nodes[1].id_type == "Integer"
+    assert [(node.label, node.count, node.id_type) for node in record.schema.nodes] == [
+        ("item", 300, "String"),
+        ("tag", 100, "Integer"),
+    ]
     if task.on_nodes:
         assert record.target.node == "item"
-        data = graph.nodes["item"].data
+        columns = opened.node(0)
     else:
         assert record.target.edges == (LINKED,)
-        data = graph.edges["linked"].data
-        for part in PARTS:
-            assert torch.equal(graph.edges["rev-linked"].data[f"rev_{part}_mask"], data[f"{part}_mask"])
-    masks = torch.stack([data[f"{part}_mask"] for part in PARTS])
-    assert masks.dtype == torch.bool
+        columns = opened.edge(record.schema.edge(LINKED))
+    masks = np.stack([columns.masks[part] for part in PARTS])
+    assert masks.dtype == bool
     assert (masks.sum(0) == 1).all()
-    shares = masks.double().mean(1).tolist()
-    assert shares == pytest.approx([0.7, 0.15, 0.15], abs=0.01)
-    types = {Task.NODE_CLASS: torch.int64, Task.EDGE_CLASS: torch.int64, Task.LINK_PREDICTION: None}
-    labels = data.get("labels")
-    assert (None if labels is None else labels.dtype) == types.get(task, torch.float32)
+    assert masks.mean(1).tolist() == pytest.approx([0.7, 0.15, 0.15], abs=0.01)
+    types = {Task.NODE_CLASS: np.int64, Task.EDGE_CLASS: np.int64, Task.LINK_PREDICTION: None}
+    assert (None if columns.labels is None else columns.labels.dtype) == types.get(task, np.float32)
 
 
 def test_several_labels(tmp_path: Path) -> None:
-    record, graph = run(planted_export(tmp_path / "e", Task.NODE_CLASS, multi_label=True), tmp_path / "p")
-    assert record.target.multi_label
-    assert graph.nodes["item"].data["labels"].sum(1).tolist() == [1.0, 2.0] * 150
-
-
-def test_reverse_edges_are_the_same_edges_turned_around(tmp_path: Path) -> None:
-    _, graph = run(planted_export(tmp_path / "e", Task.NODE_CLASS), tmp_path / "p")
-    for label in ("linked", "has"):
-        (sources, targets), (back, forth) = graph.edges(etype=label), graph.edges(etype=f"rev-{label}")
-        assert torch.equal(sources, forth)
-        assert torch.equal(targets, back)
+    opened = run(planted_export(tmp_path / "e", Task.NODE_CLASS, multi_label=True), tmp_path / "p")
+    assert opened.record.target.multi_label
+    labels = opened.node(0).labels
+    assert labels is not None
+    assert labels.sum(1).tolist() == [1.0, 2.0] * 150
 
 
 def test_ids_come_back(tmp_path: Path) -> None:
-    record, _ = run(planted_export(tmp_path / "e", Task.NODE_CLASS), tmp_path / "p")
-    tags = IdColumn(tmp_path / "p" / "ids" / str(record.schema.node("tag")))
+    opened = run(planted_export(tmp_path / "e", Task.NODE_CLASS), tmp_path / "p")
+    tags = opened.ids(opened.record.schema.node("tag"))
     assert tags.texts() == [str(1000 + i) for i in range(100)]
     assert tags.rows(["1099", "nobody", "1000"]).tolist() == [99, -1, 0]
 
 
+def test_ends_are_rows_of_the_ids(tmp_path: Path) -> None:
+    opened = run(library(tmp_path / "e"), tmp_path / "p")
+    sources, targets = opened.ends(0)
+    assert sources.dtype == targets.dtype == np.int32
+    assert (sources.tolist(), targets.tolist()) == ([0, 0, 1, 1], [0, 1, 2, 3])
+    assert (opened.ids(1).texts()[1], opened.ids(0).texts()[2]) == ("r2", "3")
+
+
 def test_same_seed_same_folder(tmp_path: Path) -> None:
     source = planted_export(tmp_path / "e", Task.NODE_CLASS)
-    graphs = [run(source, tmp_path / name, seed)[1] for name, seed in (("a", 1), ("b", 1), ("c", 2))]
-    masks = [graph.nodes["item"].data["train_mask"] for graph in graphs]
-    assert torch.equal(masks[0], masks[1])
-    assert not torch.equal(masks[0], masks[2])
-    for file in ("processed.json", "encoders.json", "info.pkl", "model-HPO-configuration.json"):
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    opened = [run(source, tmp_path / name, seed) for name, seed in (("a", 1), ("b", 1), ("c", 2))]
+    masks = [folder.node(0).masks["train"] for folder in opened]
+    assert np.array_equal(masks[0], masks[1])
+    assert not np.array_equal(masks[0], masks[2])
+    assert opened[0].record == opened[1].record  # hashes of all files
 
 
-def test_saved_encoders_give_the_graphs_features(tmp_path: Path) -> None:
+def test_saved_encoders_give_the_graphs_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "BLOCK", 64)  # several blocks, as a large graph has
     source = planted_export(tmp_path / "e", Task.LINK_PREDICTION)
-    _, graph = run(source, tmp_path / "p")
+    opened = run(source, tmp_path / "p")
     encoders = read_encoders(tmp_path / "p" / "encoders.json")
     elements = read_elements(source, read_training_data(source, "training-data-configuration.json"))
-    for table in elements.nodes:
-        assert table.source is not None
+    for position, table in enumerate(elements.nodes):
+        assert table.file is not None
         for encoder in encoders.nodes[table.label]:
-            column = table.column(encoder.column)
-            assert np.array_equal(encoder.encode(column), graph.nodes[table.label].data[encoder.name].numpy())
+            encoded = encoder.encode(table.file.column(encoder.column))
+            assert np.array_equal(encoded, opened.node(position).features[encoder.name])
     edge_type, (since,) = encoders.edges[0]
     assert (edge_type, since.name) == (LINKED, "since")
-    assert np.array_equal(
-        since.encode(elements.edges[0].column("since")), graph.edges["linked"].data["since"].numpy()
-    )
+    encoded = since.encode(elements.edges[0].file.column("since"))
+    assert np.array_equal(encoded, opened.edge(0).features["since"])
 
 
 def test_encoders_learn_nothing_from_held_out_rows(tmp_path: Path) -> None:
@@ -117,26 +114,9 @@ def test_encoders_learn_nothing_from_held_out_rows(tmp_path: Path) -> None:
     source = library(
         tmp_path / "e", book_features=[feature("pages", "numerical")], book_labels=labels, files=files
     )
-    _, graph = run(source, tmp_path / "p")
+    opened = run(source, tmp_path / "p")
     # 500 pages are held out, so 100..300 are 0..1.
-    assert graph.nodes["Book"].data["pages"].flatten().tolist() == [0.0, 1.0, 0.5, 2.0]
-
-
-def test_info_for_custom_models(tmp_path: Path) -> None:
-    source = library(tmp_path / "e", book_features=[feature("pages", "numerical")], book_labels=[SHELF])
-    run(source, tmp_path / "p")
-    info = pickle.loads((tmp_path / "p" / "info.pkl").read_bytes())
-    assert info == {
-        "node_id_map": {"Book": {"1": 0, "2": 1, "3": 2, "4": 3}, "Reader": {"r1": 0, "r2": 1}},
-        "label_map": {"Book": {0: "crime", 1: "poetry"}},
-        "label_properties": {"Book": "shelf"},
-        "is_multilabel": False,
-        "node_feat_meta": {
-            "Book": {"pages": {"type": "numerical", "width": 1}},
-            "Reader": {"age": {"type": "numerical", "width": 1}},
-        },
-        "edge_feat_meta": {("Reader", "Reviewed", "Book"): {}},
-    }
+    assert opened.node(0).features["pages"].flatten().tolist() == [0.0, 1.0, 0.5, 2.0]
 
 
 def test_summary(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def processed(
 ) -> Path:
     """Write an export and a processed folder; `values` replace the defaults in the HPO file."""
     planted_export(folder / "export", task, nodes=nodes, seed=seed, signal=signal, multi_label=multi_label)
-    process(ProcessConfig(), folder / "export", folder / "processed")
+    process(ProcessConfig(dgl_graph=False), folder / "export", folder / "processed")
     set_hyperparameters(folder / "processed", QUICK | dict(values or {}))
     return folder / "processed"
 

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from neptuneml_plugin.artifacts import Task, TrainingRecord, TrialRecord, read_record
+from neptuneml_plugin.arrays import save_array
+from neptuneml_plugin.artifacts import ProcessedGraph, Task, TrainingRecord, TrialRecord, read_record, write_record
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation
+from neptuneml_plugin.filerecords import describe_files
 from neptuneml_plugin.training.data import load_data
 from neptuneml_plugin.training.loop import EarlyStopping, Goal
 from neptuneml_plugin.training.message_passing import MessageGraph
@@ -193,7 +197,16 @@ def test_a_model_that_is_not_built_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["graph.bin", "processed.json", "model-HPO-configuration.json", "ids/0/ids.npy", "ids/1/id_hashes.npy"]
+    "name",
+    [
+        "processed.json",
+        "model-HPO-configuration.json",
+        "ids/0/ids.npy",
+        "ids/1/id_hashes.npy",
+        "nodes/0/features/0.npy",
+        "nodes/0/train_mask.npy",
+        "edges/1/targets.npy",
+    ],
 )
 @pytest.mark.parametrize("damage", ["missing", "truncated"])
 def test_a_damaged_source_is_refused_and_leaves_nothing(tmp_path: Path, name: str, damage: str) -> None:
@@ -210,34 +223,33 @@ def test_a_damaged_source_is_refused_and_leaves_nothing(tmp_path: Path, name: st
 
 def test_a_failure_during_training_leaves_nothing(tmp_path: Path) -> None:
     source = processed(tmp_path, Task.NODE_CLASS, nodes=60, values={"num-epochs": 1})
-    # What comes last is the artifact, which takes the encoders along.
-    (source / "encoders.json").unlink()
-    (source / "encoders.json").symlink_to(source / "model-HPO-configuration.json" / "nothing")
+    # What comes last is the artifact, which takes the ids along.
     (source / "ids" / "0" / "extra").symlink_to(tmp_path / "nowhere")
     with pytest.raises(shutil.Error):
         trained(source, tmp_path / "training")
     assert [path.name for path in tmp_path.iterdir() if "training" in path.name] == []
 
 
+def leave_out(source: Path, *parts: str) -> None:
+    """Write an empty part of the split of the first node type, as if `process` had dealt it so."""
+    for part in parts:
+        path = source / "nodes" / "0" / f"{part}_mask.npy"
+        save_array(path, np.zeros_like(np.load(path)))
+    record = read_record(source / "processed.json", ProcessedGraph)
+    files = describe_files(source, leave_out=["processed.json", "model-HPO-configuration.json"])
+    write_record(source / "processed.json", replace(record, files=files))
+
+
 def test_without_training_rows_the_message_says_so(tmp_path: Path) -> None:
     source = processed(tmp_path, Task.NODE_CLASS, nodes=60)
-    from neptuneml_plugin.dgl_graph import load_graph, save_graph
-
-    graph = load_graph(source / "graph.bin")
-    graph.nodes["item"].data["train_mask"][:] = False
-    save_graph(source / "graph.bin", graph)
+    leave_out(source, "train")
     with pytest.raises(InvalidData, match="no training targets"):
         trained(source, tmp_path / "training")
 
 
 def test_without_validation_rows_the_last_epoch_is_kept_and_named(tmp_path: Path) -> None:
     source = processed(tmp_path, Task.NODE_CLASS, nodes=60, values={"num-epochs": 3})
-    from neptuneml_plugin.dgl_graph import load_graph, save_graph
-
-    graph = load_graph(source / "graph.bin")
-    for split in ("valid", "test"):
-        graph.nodes["item"].data[f"{split}_mask"][:] = False
-    save_graph(source / "graph.bin", graph)
+    leave_out(source, "valid", "test")
     set_hyperparameters(source, {"num-epochs": 3})
     summary = trained(source, tmp_path / "training")
     record = read_record(tmp_path / "training" / "training.json", TrainingRecord)
