@@ -77,8 +77,8 @@ FORMS: dict[str, Form] = {
 }
 
 
-#: Forms that ask for a hundred vertices, one traverser at a time: their calls are reported and have no target.
-ONE_BY_ONE = {"repeat": 100, "match": 100}
+#: How many items the forms ask for that do not ask for all; their calls are reported and have no target.
+FEWER_ITEMS = {"repeat": 100, "match": 100}
 MOST_CALLS = 20
 
 
@@ -244,7 +244,7 @@ def with_calls(g: Any, found: Served, name: str, key: str, pairs: int, seconds: 
     client = at_the_client(
         g, FORMS[name], key, pairs, seconds, lambda: made.append(calls_of(g, found, FORMS[name], key))
     )
-    wanted = min(ONE_BY_ONE.get(name, len(found.movies)), len(found.movies))
+    wanted = min(FEWER_ITEMS.get(name, len(found.movies)), len(found.movies))
     if min(items for _, items in made) < wanted:
         raise AssertionError(f"{key}, {name}: the cache answered: (calls, items) were {made}, not {wanted} items")
     return Row(key, name, client, *max(made))
@@ -303,7 +303,7 @@ def summary(mode: Mode, rows: Sequence[Row]) -> str:
                 f"{key:<6} median {statistics.median(ratios.values()):5.2f}   worst {ratios[worst]:5.2f} ({worst})"
                 f"   target <= {target}"
             )
-    calls = [row.calls for row in rows if row.form not in ONE_BY_ONE]
+    calls = [row.calls for row in rows if row.form not in FEWER_ITEMS]
     if mode.counted and calls:
         lines.append(f"{'calls':<6} most of one query {max(calls)}   target <= {MOST_CALLS}")
     return "\n".join(lines)
