@@ -11,12 +11,14 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import io.github.neptuneml.gremlin.strategy.NeptuneMLStrategy;
+import io.github.neptuneml.gremlin.wire.PredictionClient;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
+import org.apache.tinkerpop.gremlin.process.traversal.AnonymousTraversalSource;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.TraversalStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.GraphTraversal;
@@ -26,11 +28,13 @@ import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.Partit
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.finalization.ReferenceElementStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.verification.ReadOnlyStrategy;
-import org.apache.tinkerpop.gremlin.structure.Edge;
+import org.apache.tinkerpop.gremlin.structure.Graph;
 import org.apache.tinkerpop.gremlin.structure.T;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
-import org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerGraph;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -39,41 +43,49 @@ import org.junit.jupiter.params.provider.MethodSource;
  * Nothing that a query may not see is shown by a prediction of it, or as one: every strategy that hides something, every
  * form, and answers of a worker, of a table and of the cache.
  */
-class AccessTest extends PredictionTest {
+class AccessTest {
 
     private static final List<String> WORDS = List.of("VERTEX", "EDGE", "VALUE");
+    private static final Graph GRAPH = HalfHidden.create();
+    private static FakeService service;
+    private static List<GraphTraversalSource> readings;
 
-    /** {@code VERTEX} is closed and so is {@code far}'s edge; predictions tell whose they are, and friend's is a {@code VALUE}. */
-    @BeforeEach
-    void halfHidden() {
-        graph = TinkerGraph.open();
-        final Vertex me = person("me", "open");
-        final Vertex friend = person("friend", "open");
-        final Vertex far = person("far", "open");
-        final Vertex hidden = person("VERTEX", "closed");
-        knows(me, friend, "e1", "open");
-        knows(hidden, me, "e2", "open");
-        knows(me, hidden, "e3", "open");
-        knows(far, me, "e4", "closed");
-        service.with(FakeEndpoint.node("country", "node_class", "person", "country", "String")
-                .answer("me", "of me", 0.9).answer("friend", "VALUE", 0.9).answer("far", "of far", 0.9).answer("VERTEX", "of VERTEX", 0.9).tabled());
-        service.with(FakeEndpoint.edge("mood", "edge_class", "person", "knows", "person", "mood", "String")
-                .answer("me>friend", "of e1", 0.9).answer("VERTEX>me", "from VERTEX", 0.9).answer("me>VERTEX", "to VERTEX", 0.9).answer("far>me", "EDGE", 0.9));
-        final FakeEndpoint links = FakeEndpoint.links("links", new String[] {"person", "knows", "person"}).ids("person", "String", 4);
+    /** Predictions tell whose they are, and friend's is a {@code VALUE}. */
+    @BeforeAll
+    static void startService() {
+        service = new FakeService().with(countryEndpoint().tabled()).with(moodEndpoint()).with(linksEndpoint());
+        readings = List.of(reading(settings().tableLimitMib(0).cachedAnswers(0)), reading(settings()), reading(settings().tableLimitMib(0)));
+    }
+
+    private static Settings.Builder settings() {
+        return Settings.build().serviceUrl(service.url());
+    }
+
+    private static GraphTraversalSource reading(final Settings.Builder settings) {
+        return AnonymousTraversalSource.traversal().withEmbedded(GRAPH)
+                .withStrategies(new NeptuneMLStrategy(new PredictionClient(settings.create())));
+    }
+
+    @AfterAll
+    static void stopService() {
+        service.close();
+    }
+
+    private static FakeEndpoint countryEndpoint() {
+        return FakeEndpoint.node("country", "node_class", "person", "country", "String")
+                .answer("me", "of me", 0.9).answer("friend", "VALUE", 0.9).answer("far", "of far", 0.9).answer("VERTEX", "of VERTEX", 0.9);
+    }
+
+    private static FakeEndpoint moodEndpoint() {
+        return FakeEndpoint.edge("mood", "edge_class", "person", "knows", "person", "mood", "String")
+                .answer("me>friend", "of e1", 0.9).answer("VERTEX>me", "from VERTEX", 0.9).answer("me>VERTEX", "to VERTEX", 0.9).answer("me>far", "EDGE", 0.9);
+    }
+
+    private static FakeEndpoint linksEndpoint() {
+        final FakeEndpoint links = FakeEndpoint.links("links", HalfHidden.KNOWS).ids("person", "String", 5);
         for (final String from : List.of("me", "friend", "far"))
             for (final String to : List.of("VERTEX", "far", "friend", "me")) links.answer(from, to, 0.5);
-        service.with(links.answer("VERTEX", "me", 0.5));
-    }
-
-    private Vertex person(final String id, final String room) {
-        final Vertex person = graph.addVertex(T.id, id, T.label, "person");
-        person.property("room", room, "room", "open");
-        person.property("name", id, "room", "open");
-        return person;
-    }
-
-    private static Edge knows(final Vertex from, final Vertex to, final String id, final String room) {
-        return from.addEdge("knows", to, T.id, id, "room", room);
+        return links.answer("VERTEX", "me", 0.5);
     }
 
     /**
@@ -130,7 +142,7 @@ class AccessTest extends PredictionTest {
         forms.put("look-ahead", g -> g.V().local(__.union(country(), __.coalesce(country(), __.constant("none")))));
         forms.put("choose", g -> g.V().choose(__.coalesce(country(), __.constant("none"))).option("of me", __.constant("mine")).option("VALUE", __.constant("VALUE")).option("of far", __.constant("of far")));
         forms.put("aggregate", g -> g.V().aggregate("x").by(country()).cap("x").unfold());
-        forms.put("adjacent", g -> g.V("me").both("knows").both("knows").values("country").with(CLASSIFICATION));
+        forms.put("adjacent", g -> g.V("me", "friend").both("knows").both("knows").values("country").with(CLASSIFICATION));
         return forms;
     }
 
@@ -174,16 +186,13 @@ class AccessTest extends PredictionTest {
         return Stream.of(cells(properties(), "country", 1), cells(links(), "links", 1), cells(edges(), "mood", 2)).flatMap(cells -> cells);
     }
 
-    private List<Supplier<Settings>> readings() {
-        return List.of(() -> settings().tableLimitMib(0).cachedAnswers(0).create(), () -> settings().create(), () -> settings().tableLimitMib(0).create());
-    }
-
+    @Execution(ExecutionMode.CONCURRENT)
     @ParameterizedTest(name = "{0}: {1}")
     @MethodSource("table")
     void showsNothingHidden(final String rule, final String form, final String endpoint, final List<String> hidden,
                             final List<TraversalStrategy<?>> strategies, final Function<GraphTraversalSource, Traversal<?, ?>> query) {
-        for (final Supplier<Settings> reading : readings()) {
-            final GraphTraversalSource all = g(reading.get()).with(ENDPOINT, endpoint).with(LIMIT, 10);
+        for (final GraphTraversalSource reading : readings) {
+            final GraphTraversalSource all = reading.with(ENDPOINT, endpoint).with(LIMIT, 10);
             final String everything = query.apply(all).toList().toString();
             for (int run = 0; run < 2; run++) {
                 final String shown = query.apply(all.withStrategies(strategies.toArray(new TraversalStrategy<?>[0]))).toList().toString();

@@ -26,11 +26,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.strategy.finalization.Refe
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.verification.EdgeLabelVerificationStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.verification.ReadOnlyStrategy;
 import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
-import org.apache.tinkerpop.gremlin.structure.Edge;
-import org.apache.tinkerpop.gremlin.structure.T;
-import org.apache.tinkerpop.gremlin.structure.Vertex;
 import org.apache.tinkerpop.gremlin.structure.VertexProperty;
-import org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerGraph;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -39,45 +35,17 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** What a query may not see is not sent to a worker, whichever strategy hides it and whatever is asked. */
 class InductiveAccessTest extends PredictionTest {
 
-    private static final String[] KNOWS = {"person", "knows", "person"};
-
-    /**
-     * {@code me -e1-> friend -e2-> far}, and what some rule hides: a vertex on the way ({@code VERTEX}) with its own
-     * friend ({@code BEHIND}), an edge's property ({@code EDGE}) and a property's value ({@code VALUE}).
-     */
+    /** Beside what {@link HalfHidden} hides, a property's value ({@code VALUE}). */
     @BeforeEach
     void halfHidden() {
-        graph = TinkerGraph.open();
-        final Vertex me = person("me", "open");
-        final Vertex friend = person("friend", "open");
-        final Vertex far = person("far", "open");
-        final Vertex hidden = person("VERTEX", "closed");
-        final Vertex behind = person("BEHIND", "open");
-        knows(me, friend, "e1", "open");
-        knows(friend, far, "e2", "open");
-        knows(me, hidden, "e3", "open");
-        knows(hidden, me, "e4", "open");
-        knows(hidden, behind, "e5", "open");
-        knows(me, far, "e6", "closed").property("since", "EDGE");
-        final VertexProperty<String> value = friend.property(VertexProperty.Cardinality.list, "name", "VALUE");
-        value.property("room", "closed");
-        me.property(VertexProperty.Cardinality.list, "name", "seen", "room", "open");
+        graph = HalfHidden.create();
+        graph.vertices("friend").next().property(VertexProperty.Cardinality.list, "name", "VALUE", "room", "closed");
         service.with(model(FakeEndpoint.node("country", "node_class", "person", "country", "String")).answer("*", "US", 0.9));
         service.with(model(FakeEndpoint.edge("mood", "edge_class", "person", "knows", "person", "mood", "String")).answer("*", "calm", 0.8));
     }
 
     private static FakeEndpoint model(final FakeEndpoint endpoint) {
-        return endpoint.inductive(10, 10).reads("person", "name").reads(KNOWS, "since");
-    }
-
-    private Vertex person(final String id, final String room) {
-        final Vertex person = graph.addVertex(T.id, id, T.label, "person");
-        person.property(VertexProperty.Cardinality.single, "room", room, "room", "open");
-        return person;
-    }
-
-    private static Edge knows(final Vertex from, final Vertex to, final String id, final String room) {
-        return from.addEdge("knows", to, T.id, id, "room", room);
+        return endpoint.inductive(10, 10).reads("person", "name").reads(HalfHidden.KNOWS, "since");
     }
 
     /** Hides closed vertices, as a graph's own access rules might. */

@@ -39,6 +39,8 @@ import org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerTransactionGraph
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -107,21 +109,25 @@ class DifferentialTest {
 
     /** Those whose results do not depend on the order in which the graph is read. */
     static Stream<Form> uncutForms() {
-        return forms().filter(form -> !form.toString().matches(".*(limit|range|skip|tail|edge has).*"));
+        return Sample.of(forms().filter(form -> !form.toString().matches(".*(limit|range|skip|tail|edge has).*")));
     }
 
     static Stream<Form> allForms() {
         return Stream.concat(forms(), EffectForms.all());
     }
 
+    static Stream<Form> sampledForms() {
+        return Sample.of(forms());
+    }
+
     static Stream<Form> unprofiledForms() {
-        return allForms().filter(form -> !form.toString().startsWith("profile "));
+        return Sample.of(allForms().filter(form -> !form.toString().startsWith("profile ")));
     }
 
     static Stream<Arguments> formsBySource() {
-        return Stream.concat(
+        return Sample.of(Stream.concat(
                 forms().flatMap(form -> sources().keySet().stream().map(source -> arguments(form, source))),
-                PropertyForms.all().flatMap(form -> propertySources().keySet().stream().map(source -> arguments(form, source))));
+                PropertyForms.all().flatMap(form -> propertySources().keySet().stream().map(source -> arguments(form, source)))));
     }
 
     private static List<Object> drained(final Traversal<?, ?> query) {
@@ -147,20 +153,23 @@ class DifferentialTest {
             assertEquals(stored, outcome(form, reading, library(), source, run), form + " " + reading);
     }
 
+    @Execution(ExecutionMode.CONCURRENT)
     @ParameterizedTest(name = "{0}")
     @MethodSource("allForms")
     void sameResultsAndThenNoMore(final Form form) {
         compare(form, g -> g, query -> List.of(drained(query), query.toList()));
     }
 
+    @Execution(ExecutionMode.CONCURRENT)
     @ParameterizedTest(name = "{0}, {1}")
     @MethodSource("formsBySource")
     void sameResultsOfEverySource(final Form form, final String source) {
         compare(form, sources().getOrDefault(source, propertySources().get(source)), DifferentialTest::drained);
     }
 
+    @Execution(ExecutionMode.CONCURRENT)
     @ParameterizedTest(name = "{0}")
-    @MethodSource("forms")
+    @MethodSource("sampledForms")
     void clonesRunIndependentlyAndExplainingChangesNothing(final Form form) {
         compare(form, g -> g, query -> {
             assertTrue(query.explain().toString().contains("Final Traversal"));
@@ -172,6 +181,7 @@ class DifferentialTest {
         });
     }
 
+    @Execution(ExecutionMode.CONCURRENT)
     @ParameterizedTest(name = "{0}")
     @MethodSource("unprofiledForms")
     void profilingChangesNoEffect(final Form form) {
@@ -186,6 +196,7 @@ class DifferentialTest {
         return Plain.unordered(drained(query));
     }
 
+    @Execution(ExecutionMode.CONCURRENT)
     @ParameterizedTest(name = "{0}")
     @MethodSource("uncutForms")
     void sameResultsInATransaction(final Form form) {
@@ -195,6 +206,7 @@ class DifferentialTest {
                     form + " " + reading);
     }
 
+    @Execution(ExecutionMode.CONCURRENT)
     @ParameterizedTest(name = "{0}")
     @MethodSource("uncutForms")
     void sameResultsWithLazyBarriers(final Form form) {
