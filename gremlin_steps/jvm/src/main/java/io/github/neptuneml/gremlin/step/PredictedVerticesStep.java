@@ -20,6 +20,8 @@ import org.apache.tinkerpop.gremlin.structure.Vertex;
 
 /** {@code out(l)} or {@code in(l)} with a prediction: the vertices that an edge probably leads to. */
 public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex, Map.Entry<Vertex, Double>> implements TraversalParent {
+    /** TinkerGraph's V() keeps all it ever opened and closes it all each time: without an end, the slower the more. */
+    private static final int LOOKUPS_PER_COMPILATION = 256;
 
     private final Direction direction;
     private final String edgeLabel;
@@ -27,6 +29,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex, 
     private final Traversal.Admin<Object, Vertex> uncompiled;
     private Traversal.Admin<Object, Vertex> candidates;
     private Traversal.Admin<Object, Vertex> lookup;
+    private int lookups;
     private Traversal.Admin<Object, Vertex> neighbours;
 
     /**
@@ -94,7 +97,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex, 
 
     private Map<String, Vertex> visible(final Collection<Object> ids, final Traverser.Admin<?> start) {
         if (ids.isEmpty()) return Map.of();
-        if (lookup == null) lookup = VertexLookup.compiled(uncompiled.clone(), ids, candidates);
+        if (lookups++ % LOOKUPS_PER_COMPILATION == 0) lookup = VertexLookup.compiled(uncompiled.clone(), ids, candidates);
         return VertexLookup.visible(lookup, ids, start);
     }
 
@@ -117,6 +120,7 @@ public final class PredictedVerticesStep extends PredictionStep<Vertex, Vertex, 
         final PredictedVerticesStep clone = (PredictedVerticesStep) super.clone();
         clone.candidates = candidates.isLocked() ? VertexLookup.compiled(uncompiled.clone(), candidates) : candidates.clone();
         clone.lookup = null;
+        clone.lookups = 0;
         clone.neighbours = neighbours == null ? null : neighbours.clone();
         return clone;
     }
