@@ -13,6 +13,9 @@ TORCH ?=
 # One of tests/benchmarks, for `make bench`; all where there is none.
 BENCHMARK ?=
 
+# Tests mostly wait for one process that starts: two at a time. Modules go out whole, in the order that conftest.py gives.
+WORKERS := -n 2 --dist loadgroup --no-loadscope-reorder
+
 MAVEN_FLAGS := -B -q -ntp -Dstyle.color=never
 
 # The jar's tests are compiled once, against the oldest release, and run on both: one jar for the two. pom.xml says what
@@ -34,7 +37,7 @@ quickstart: setup ## the whole loop on the embedded server, on air-routes
 test: setup ## everything but what the next two run
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) test
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) surefire:test -Dtinkerpop.version=$(NEWEST_TINKERPOP) -Ddifferential.percent=10
-	$(BIN)/pytest -m "not clients and not gherkin"
+	$(BIN)/pytest $(WORKERS) -m "not clients and not gherkin"
 
 test-clients: setup ## clients in other languages (Java, JavaScript, Go)
 	$(BIN)/pytest -m clients

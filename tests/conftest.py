@@ -17,6 +17,17 @@ from tests.platforms import Platform
 from tests.quickstart_stack import UP, QuickstartStack, quickstart_process
 from tests.servers import Connect, make_data_root
 
+#: Tests that share the quickstart's servers, or want the ports that it prefers.
+QUICKSTART = "quickstart"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For several workers: what shares servers or a module's fixtures stays on one, the longest group first."""
+    for item in items:
+        group = QUICKSTART if item.get_closest_marker(QUICKSTART) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.get_closest_marker(QUICKSTART))
+
 
 @pytest.fixture(scope="session")
 def server_data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
