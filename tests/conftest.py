@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from neptuneml_plugin import gremlin_server
@@ -16,6 +17,10 @@ from tests import platforms
 from tests.platforms import Platform
 from tests.quickstart_stack import UP, QuickstartStack, quickstart_process
 from tests.servers import Connect, make_data_root
+
+# An example's time is the machine's: pytest's own timeout ends what hangs.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 #: Tests that share the quickstart's servers, or want the ports that it prefers.
 QUICKSTART = "quickstart"

@@ -93,7 +93,7 @@ def worker_says(predictor: Predictor, ids: tuple[str, ...], **parameters: Any) -
     return [[(answer.value, answer.score) for answer in item] for item in listed(answers)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(data=st.data(), rows=st.integers(0, 12), classes=st.integers(1, 11), block=st.sampled_from([1, 3, 1 << 16]))
 def test_a_table_of_classes_says_what_the_worker_says(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, rows: int, classes: int, block: int
@@ -112,7 +112,7 @@ def test_a_table_of_classes_says_what_the_worker_says(
         assert kept[:topk] == expected
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(values=st.lists(st.floats(), max_size=12))
 def test_a_table_of_values_says_what_the_worker_says(
     tmp_path_factory: pytest.TempPathFactory, values: list[float]

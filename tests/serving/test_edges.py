@@ -12,7 +12,7 @@ from neptuneml_plugin.serving.edges import EdgeDecoder
 from tests.made_artifacts import Made, make_artifact
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     data=st.data(),
     width=st.sampled_from([1, 3, 8, 17, 64]),
