@@ -45,7 +45,7 @@ class InvocationTest {
         final Invocation tails = links(true);
         tails.addEnd(ann, "Reader", Set.of());
         tails.addEnd(odd, "Reader", Set.of());
-        assertEquals("{'edgeType':'borrowed','tailNodeType':'Book','topk':7,'columns':true,'deadlineMs':250,'artifactVersion':'v1'}", parameters(tails));
+        assertEquals("{'edgeType':'borrowed','tailNodeType':'Book','topk':7,'columns':true,'packed':true,'deadlineMs':250,'artifactVersion':'v1'}", parameters(tails));
         assertEquals("{\"headNodeId\":[\"ann\",\"o\\\"d\\\\d\\n☃\"],\"headNodeType\":[\"Reader\",\"Reader\"]}", data(tails).path("items").toString());
         assertEquals("predict_tail", MAPPER.readTree(tails.toJson("v1", 1, 999)).path("mode").asText());
         final Invocation heads = links(false);
