@@ -132,6 +132,7 @@ def export_command(
     default=None,
     help="Write graph.bin and info.pkl for custom models.  [default: on]",
 )
+@click.option("--text-models", type=FOLDER, help="Folder of text models.  [default: $NEPTUNEML_TEXT_MODELS]")
 @_stage_options
 def process_command(source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Turn an export into a training graph: ids, encoded features, splits, reverse edges."""

@@ -23,6 +23,7 @@ from neptuneml_plugin.errors import InvalidSettings, nearest
 DATA_ROOT_VARIABLE = "NEPTUNEML_DATA_ROOT"
 SERVICE_URL_VARIABLE = "NEPTUNEML_SERVICE_URL"
 SERVICE_TOKEN_VARIABLE = "NEPTUNEML_SERVICE_TOKEN"  # noqa: S105 - a name, not a secret
+TEXT_MODELS_VARIABLE = "NEPTUNEML_TEXT_MODELS"
 DEFAULT_SERVICE_URL = "http://127.0.0.1:8183"
 
 
@@ -55,6 +56,8 @@ class ProcessConfig:
     seed: int = 0
     #: Write `graph.bin` and `info.pkl`, which custom models of the original read.
     dgl_graph: bool = True
+    #: Folder of text models by their names; None: what `NEPTUNEML_TEXT_MODELS` names, and installed packages.
+    text_models: Path | None = None
     overwrite: bool = False
 
 
@@ -146,6 +149,12 @@ def data_root(flag: Path | None = None) -> Path:
         return flag.absolute()
     variable = os.environ.get(DATA_ROOT_VARIABLE)
     return Path(variable).absolute() if variable else Path.home() / ".local" / "share" / "neptuneml"
+
+
+def text_models_folder() -> Path | None:
+    """Return the folder that `NEPTUNEML_TEXT_MODELS` names."""
+    variable = os.environ.get(TEXT_MODELS_VARIABLE)
+    return Path(variable).absolute() if variable else None
 
 
 def load_document(path: Path) -> dict[str, Any]:

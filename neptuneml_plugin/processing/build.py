@@ -1,6 +1,6 @@
 """Writes the native graph: ids, ends, features, splits and answers, one type after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,14 @@ from neptuneml_plugin.artifacts import IDS, EdgeSchema, EdgeType, GraphSchema, N
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.ids import write_ids
 from neptuneml_plugin.processing.elements import EdgeTable, Elements, Ints
-from neptuneml_plugin.processing.encoders import FittedEncoders
+from neptuneml_plugin.processing.encoders.fitted import FittedEncoders
 from neptuneml_plugin.processing.exportschema import ExportSchema
-from neptuneml_plugin.processing.features import Features, write_features
+from neptuneml_plugin.processing.facts import FeatureFacts
+from neptuneml_plugin.processing.features import Features, Table, owner, plan_features, write_features
 from neptuneml_plugin.processing.target import Answers
+
+#: Vertex label or edge type -> feature -> texts in row order.
+RawValues = dict[str | EdgeType, Mapping[str, Sequence[str | None]]]
 
 
 @dataclass(frozen=True)
@@ -26,28 +30,42 @@ class Built:
     encoders: FittedEncoders
     #: What was left out.
     warnings: tuple[str, ...]
+    #: One for each feature that the configuration names.
+    facts: tuple[FeatureFacts, ...]
+    #: What is left to custom models.
+    raw: RawValues
 
 
-def write_graph(folder: Path, elements: Elements, answers: Answers, recorded: ExportSchema) -> Built:
+def write_graph(
+    folder: Path, elements: Elements, answers: Answers, recorded: ExportSchema, text_models: Path | None = None
+) -> Built:
     """Write the arrays that `ProcessedGraph` describes.
+
+    Args:
+        folder: takes them.
+        elements: the vertices and edges.
+        answers: the target and the split.
+        recorded: what the export says of its types.
+        text_models: folder of text models; None: that of the environment, and installed packages.
 
     Raises:
         InvalidData: a cell does not fit its feature's type, or an edge type has the name of another's reverse.
         OSError: a file could not be written.
     """
     _refuse_clash([table.source.type for table in elements.edges])
-    nodes, edges = [], []
+    tables: list[Table] = [*elements.nodes, *elements.edges]
+    plan = plan_features(tables, [_learnable(owner(table), len(table), answers) for table in tables], text_models)
+    folders = [folder / node_folder(i) for i in range(len(elements.nodes))]
+    folders += [folder / edge_folder(i) for i in range(len(elements.edges))]
+    features = []
+    for target, table, planned in zip(folders, tables, plan.tables, strict=True):
+        features.append(write_features(target / "features", planned, plan.texts))
+        _write_answers(target, owner(table), answers)
     for position, node in enumerate(elements.nodes):
-        target = folder / node_folder(position)
-        nodes.append(write_features(target / "features", node, _learnable(node.label, len(node), answers)))
-        _write_answers(target, node.label, answers)
         write_ids(folder / IDS / str(position), node.ids.to_list())
-    for position, edge in enumerate(elements.edges):
-        target = folder / edge_folder(position)
-        edges.append(write_features(target / "features", edge, _learnable(edge.source.type, len(edge), answers)))
-        _write_answers(target, edge.source.type, answers)
+    for target, edge in zip(folders[len(elements.nodes) :], elements.edges, strict=True):
         _write_ends(target, edge)
-    return _built(elements, recorded, nodes, edges)
+    return _built(elements, recorded, features[: len(elements.nodes)], features[len(elements.nodes) :])
 
 
 def _built(
@@ -66,7 +84,10 @@ def _built(
         tuple((kind.type, features.encoders) for kind, features in zip(edge_types, edges, strict=True)),
     )
     warnings = tuple(warning for features in (*nodes, *edges) for warning in features.warnings)
-    return Built(GraphSchema(tuple(node_types), tuple(edge_types)), encoders, warnings)
+    facts = tuple(fact for features in (*nodes, *edges) for fact in features.facts)
+    raw: RawValues = {kind.label: features.raw for kind, features in zip(node_types, nodes, strict=True)}
+    raw |= {kind.type: features.raw for kind, features in zip(edge_types, edges, strict=True)}
+    return Built(GraphSchema(tuple(node_types), tuple(edge_types)), encoders, warnings, facts, raw)
 
 
 def _refuse_clash(types: Sequence[EdgeType]) -> None:

@@ -16,13 +16,19 @@ from neptuneml_plugin.arrays import Array
 from neptuneml_plugin.artifacts import GRAPH, INFO_PICKLE, FeatureSchema, ProcessedGraph
 from neptuneml_plugin.dgl_graph import dgl, save_graph
 from neptuneml_plugin.processed import Columns, ProcessedFolder
+from neptuneml_plugin.processing.build import RawValues
 
 #: Stands in where a node type has no features: the original's models fail without one.
 CONSTANT = FeatureSchema("constant", "none", 1)
 
 
-def write_for_custom_models(folder: Path, record: ProcessedGraph) -> None:
+def write_for_custom_models(folder: Path, record: ProcessedGraph, raw: RawValues) -> None:
     """Write both files into a folder that has its arrays.
+
+    Args:
+        folder: the processed folder.
+        record: its description.
+        raw: values of features that are not encoded.
 
     Raises:
         OSError: a file could not be written.
@@ -30,7 +36,7 @@ def write_for_custom_models(folder: Path, record: ProcessedGraph) -> None:
     opened = ProcessedFolder(folder, record)
     save_graph(folder / GRAPH, _graph(opened))
     with (folder / INFO_PICKLE).open("wb") as file:
-        pickle.dump(_info(opened), file, protocol=4)
+        pickle.dump(_info(opened, raw), file, protocol=4)
 
 
 def _graph(opened: ProcessedFolder) -> dgl.DGLGraph:
@@ -63,7 +69,7 @@ def _store(data: Any, columns: Mapping[str, Array]) -> None:
         data[name] = torch.from_numpy(np.asarray(column))
 
 
-def _info(opened: ProcessedFolder) -> dict[str, Any]:
+def _info(opened: ProcessedFolder, raw: RawValues) -> dict[str, Any]:
     target, schema = opened.record.target, opened.record.schema
     kinds = [target.node] if target.node is not None else [edge.triple for edge in target.edges]
     answered = target.property_name is not None
@@ -75,10 +81,15 @@ def _info(opened: ProcessedFolder) -> dict[str, Any]:
         "label_map": {kind: dict(enumerate(target.classes)) for kind in kinds if answered},
         "label_properties": {kind: target.property_name for kind in kinds if answered},
         "is_multilabel": target.multi_label,
-        "node_feat_meta": {node.label: _meta(node.features or (CONSTANT,)) for node in schema.nodes},
-        "edge_feat_meta": {edge.type.triple: _meta(edge.features) for edge in schema.edges},
+        "node_feat_meta": {
+            node.label: _meta(node.features or (CONSTANT,), raw.get(node.label, {})) for node in schema.nodes
+        },
+        "edge_feat_meta": {
+            edge.type.triple: _meta(edge.features, raw.get(edge.type, {})) for edge in schema.edges
+        },
     }
 
 
-def _meta(features: Sequence[FeatureSchema]) -> dict[str, dict[str, Any]]:
-    return {feature.name: {"type": feature.type, "width": feature.width} for feature in features}
+def _meta(features: Sequence[FeatureSchema], raw: Mapping[str, Sequence[str | None]]) -> dict[str, dict[str, Any]]:
+    encoded: dict[str, dict[str, Any]] = {f.name: {"type": f.type, "width": f.width} for f in features}
+    return encoded | {name: {"type": "raw_feat", "raw_feat": list(values)} for name, values in raw.items()}

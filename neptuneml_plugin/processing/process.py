@@ -15,9 +15,10 @@ from neptuneml_plugin.artifacts import (
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.filerecords import describe_files
-from neptuneml_plugin.processing.build import write_graph
+from neptuneml_plugin.processing.build import RawValues, write_graph
+from neptuneml_plugin.processing.dropping import drop_rows
 from neptuneml_plugin.processing.elements import read_elements
-from neptuneml_plugin.processing.encoders import write_encoders
+from neptuneml_plugin.processing.encoders.fitted import write_encoders
 from neptuneml_plugin.processing.exportschema import read_schema
 from neptuneml_plugin.processing.hpo import hpo_configuration
 from neptuneml_plugin.processing.splitfiles import write_splits
@@ -47,11 +48,11 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
         progress("reading the configuration", 0.0)
         data, recorded = read_training_data(source, config.config_file_name), read_schema(source)
         progress("reading vertices and edges", 0.05)
-        elements = read_elements(source, data)
+        elements, left_out = drop_rows(read_elements(source, data))
         answers = read_answers(source, data, elements, recorded, config.seed)
         progress("encoding features", 0.3)
-        built = write_graph(folder, elements, answers, recorded)
-        warnings = (*data.warnings, *_notes(data, answers), *built.warnings)
+        built = write_graph(folder, elements, answers, recorded, config.text_models)
+        warnings = (*data.warnings, *left_out, *_notes(data, answers), *built.warnings)
         record = ProcessedGraph(
             answers.task, answers.target, built.schema, answers.split_rate, config.seed, warnings
         )
@@ -63,7 +64,7 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
         del elements, answers
         if config.dgl_graph:
             progress("writing graph.bin and info.pkl", 0.6)
-            _write_for_custom_models(folder, record)
+            _write_for_custom_models(folder, record, built.raw)
         progress("hashing the files", 0.9)
         files = describe_files(folder, leave_out=[HPO_CONFIGURATION])
         write_record(folder / PROCESSED, replace(record, files=files))
@@ -73,11 +74,11 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
     )
 
 
-def _write_for_custom_models(folder: Path, record: ProcessedGraph) -> None:
+def _write_for_custom_models(folder: Path, record: ProcessedGraph, raw: RawValues) -> None:
     # Torch and DGL take seconds to import, and serve this alone.
     from neptuneml_plugin.processing.custom_models import write_for_custom_models  # noqa: PLC0415
 
-    write_for_custom_models(folder, record)
+    write_for_custom_models(folder, record, raw)
 
 
 def _notes(data: TrainingData, answers: Answers) -> list[str]:

@@ -35,10 +35,14 @@ class Column:
     name: str
     #: Position of the first value in its file.
     first_row: int = 0
+    #: Position of each value in its file, where rows are left out.
+    positions: pl.Series | None = None
 
     def fail(self, row: int, problem: str) -> InvalidData:
         """Return the error that names file, row and column; `row` counts from 0."""
-        return InvalidData(f"{self.file}, row {self.first_row + row + 1}, column '{self.name}': {problem}")
+        place = self.first_row + row
+        place = place if self.positions is None else self.positions[place]
+        return InvalidData(f"{self.file}, row {place + 1}, column '{self.name}': {problem}")
 
     def blocks(self, rows: int) -> Iterator["Column"]:
         """Return the same column in pieces of so many rows."""
@@ -54,6 +58,8 @@ class CsvFile:
     #: As the configuration names it, and so messages do.
     name: str
     delimiter: str
+    #: Positions of the rows that count; None: all.
+    positions: pl.Series | None = None
 
     @property
     def path(self) -> Path:
@@ -62,7 +68,8 @@ class CsvFile:
 
     def read(self, names: Sequence[str]) -> pl.DataFrame:
         """Return columns as text; see `read_columns`."""
-        return read_columns(self.path, self.delimiter, names)
+        frame = read_columns(self.path, self.delimiter, names)
+        return frame if self.positions is None else frame[self.positions]
 
     def scan(self, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
         """Return what expressions make of the columns; see `scan_columns`."""
@@ -70,7 +77,7 @@ class CsvFile:
 
     def column(self, name: str) -> Column:
         """Return one column."""
-        return Column(self.read([name])[name], self.name, name)
+        return Column(self.read([name])[name], self.name, name, positions=self.positions)
 
     def columns(self, names: Sequence[str], rows: int) -> Iterator[Column]:
         """Return columns one after the other, read together as far as `CELLS` goes; the file has so many rows."""
@@ -79,7 +86,7 @@ class CsvFile:
             group = names[start : start + at_once]
             frame = self.read(group)
             for name in group:
-                yield Column(frame[name], self.name, name)
+                yield Column(frame[name], self.name, name, positions=self.positions)
 
 
 def header(path: Path, delimiter: str) -> list[str]:

@@ -8,65 +8,23 @@ object, and an array of objects with `warnings` inside (spec/neptune-ml.md, appe
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType, Task, join_labels
-from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation, nearest
+from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
+from neptuneml_plugin.processing.featurespec import FeatureSpec, read_feature
 from neptuneml_plugin.processing.problems import Problems
 
 Rates = tuple[float, float, float]
 
-NORMS = ("min-max", "standard", "none")
-IMPUTERS = ("mean", "median", "most-frequent")
-DATETIME_PARTS = ("year", "month", "weekday", "hour")
 LINK_PREDICTION = "link_prediction"
 SPLIT_FILES = ("train", "valid", "test")
 SPLIT_TOLERANCE = 1e-6
 DEFAULT_SPLIT: Rates = (0.9, 0.1, 0.0)
 #: Where link prediction is asked for by a label without a split (decision 7).
 LINK_PREDICTION_SPLIT: Rates = (0.9, 0.05, 0.05)
-
-#: Feature type -> the members that mean something to it.
-FEATURE_TYPES: Mapping[str, frozenset[str]] = {
-    "auto": frozenset({"separator", "imputer"}),
-    "numerical": frozenset({"norm", "imputer", "separator"}),
-    "category": frozenset({"separator"}),
-    "bucket_numerical": frozenset({"range", "bucket_cnt", "slide_window_size", "imputer"}),
-    "datetime": frozenset({"datetime_parts", "imputer"}),
-}
-#: Feature type that this release does not encode -> what to use instead.
-UNSUPPORTED_TYPES: Mapping[str, str] = {
-    "none": "'auto'",
-    "text_fasttext": "'category'",
-    "text_sbert": "'category'",
-    "text_sbert128": "'category'",
-    "text_sbert512": "'category'",
-    "text_word2vec": "'category'",
-    "word2vec": "'category'",
-    "text_tfidf": "'category'",
-}
-#: Members of a feature as some sources spell them -> as we do.
-ALIASES: Mapping[str, str] = {"imputation": "imputer", "num_buckets": "bucket_cnt"}
-_TEXT_MEMBERS = frozenset({"ngram_range", "min_df", "max_features", "language", "max_length"})
-_FEATURE_MEMBERS = frozenset({"feature"}).union(*FEATURE_TYPES.values(), _TEXT_MEMBERS)
-
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """One property and how to encode it."""
-
-    column: str
-    name: str
-    type: str
-    norm: str = "min-max"
-    imputer: str | None = None
-    separator: str | None = None
-    #: Buckets: lower and upper end.
-    range: tuple[float, float] = (0.0, 1.0)
-    bucket_count: int = 1
-    window: float = 0.0
-    datetime_parts: tuple[str, ...] = DATETIME_PARTS
 
 
 @dataclass(frozen=True)
@@ -227,7 +185,7 @@ class _Reader(Problems):
         column, label = self.texts(members, "node", path, 2)
         label = _joined(label)
         file_name, delimiter = self._file(members, path)
-        features = tuple(self.each(members, "features", path, self._feature))
+        features = tuple(self.each(members, "features", path, partial(read_feature, found=self)))
         return NodeSource(
             file_name, delimiter, column, label, features, self._target(members, path, on_nodes=True)
         )
@@ -245,7 +203,7 @@ class _Reader(Problems):
             )
         file_name, delimiter = self._file(members, path)
         edge_type = EdgeType(_joined(source_label), relation, _joined(dest_label))
-        features = tuple(self.each(members, "features", path, self._feature))
+        features = tuple(self.each(members, "features", path, partial(read_feature, found=self)))
         target = self._target(members, path, on_nodes=False)
         return EdgeSource(file_name, delimiter, source, dest, edge_type, features, target)
 
@@ -266,54 +224,6 @@ class _Reader(Problems):
             self.problems.append(f"{path}: {name} lies outside the folder of the export")
         elif not (self._folder / name).is_file():
             self.problems.append(f"{path}: {name} is not in {self._folder}")
-
-    # features
-
-    def _feature(self, raw: Any, path: str) -> FeatureSpec:
-        if isinstance(raw, dict):
-            raw = {ALIASES.get(key, key): value for key, value in raw.items()}
-        members = self.members(raw, path, _FEATURE_MEMBERS)
-        column, name, kind = self.texts(members, "feature", path, 3)
-        if kind in UNSUPPORTED_TYPES:
-            self.unsupported.append(
-                f"{path}: feature type '{kind}' of '{column}' is not supported in this release; "
-                f"remove it or use {UNSUPPORTED_TYPES[kind]}"
-            )
-        elif kind and kind not in FEATURE_TYPES:
-            self.problems.append(f"{path}: unknown feature type '{kind}'{nearest(kind, FEATURE_TYPES)}")
-        elif kind:
-            self._check_meaning(members, kind, path)
-            return self._encoding(FeatureSpec(column, name or column, kind), members, path)
-        return FeatureSpec(column, name or column, kind)
-
-    def _check_meaning(self, members: Mapping[str, Any], kind: str, path: str) -> None:
-        refused = {("category", "imputer"), ("bucket_numerical", "separator")}
-        for key in members.keys() & (_FEATURE_MEMBERS - FEATURE_TYPES[kind] - {"feature"}):
-            if (kind, key) in refused:
-                self.problems.append(f"{path}.{key}: a {kind} feature takes no {key}; remove it")
-            else:
-                self.warnings.append(f"{path}.{key} is without effect on a {kind} feature")
-
-    def _encoding(self, spec: FeatureSpec, members: Mapping[str, Any], path: str) -> FeatureSpec:
-        imputer = members.get("imputer")
-        if isinstance(imputer, str):
-            imputer = imputer.replace("_", "-")
-        values: dict[str, Any] = {
-            "norm": self.choice(members.get("norm", "min-max"), NORMS, f"{path}.norm"),
-            "imputer": self.choice(imputer, IMPUTERS, f"{path}.imputer") if imputer else None,
-            "separator": self.separator(members, path),
-        }
-        if spec.type == "bucket_numerical":
-            low, high = sorted(self.numbers(members, "range", path, 2))
-            if low == high:
-                self.problems.append(f"{path}.range: needs two different numbers")
-            values |= {"range": (low, high), "bucket_count": self.count(members, "bucket_cnt", path)}
-            values |= {"window": self.number(members.get("slide_window_size", 0), f"{path}.slide_window_size")}
-        if spec.type == "datetime":
-            parts = members.get("datetime_parts") or DATETIME_PARTS
-            chosen = [self.choice(part, DATETIME_PARTS, f"{path}.datetime_parts") for part in parts]
-            values["datetime_parts"] = tuple(part for part in DATETIME_PARTS if part in chosen)
-        return FeatureSpec(spec.column, spec.name, spec.type, **values)
 
     # labels
 

@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
-from neptuneml_plugin.processing.encoders import Category, Encoder, Matrix, Numerical
+from neptuneml_plugin.processing.encoders.columns import Matrix
+from neptuneml_plugin.processing.encoders.fitted import Encoder
 from neptuneml_plugin.processing.tables import Column
 from neptuneml_plugin.serving.subgraph import Cell
 
@@ -107,9 +108,7 @@ class LiveEncoder:
         """Return what a CSV cell would hold."""
         if not isinstance(cell, list):
             return cell or None
-        separator = SEPARATOR
-        if isinstance(self._encoder, Category | Numerical):
-            separator = self._encoder.separator or SEPARATOR
+        separator: str = getattr(self._encoder, "separator", None) or SEPARATOR
         return separator.join(item.replace(separator, "\\" + separator) for item in cell) or None
 
 

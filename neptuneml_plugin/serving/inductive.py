@@ -24,7 +24,7 @@ from neptuneml_plugin.artifacts import ENCODERS, WEIGHTS, EdgeType, GraphSchema,
 from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.processing.encoders import FittedEncoders, read_encoders
+from neptuneml_plugin.processing.encoders.fitted import FittedEncoders, read_encoders
 from neptuneml_plugin.serving.edge_labels import read_labels
 from neptuneml_plugin.serving.features import LiveEncoder
 from neptuneml_plugin.serving.hops import Channel, Part, parts

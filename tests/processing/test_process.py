@@ -16,7 +16,7 @@ from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.processed import ProcessedFolder, open_processed
 from neptuneml_plugin.processing import features, process
 from neptuneml_plugin.processing.elements import read_elements
-from neptuneml_plugin.processing.encoders import read_encoders
+from neptuneml_plugin.processing.encoders.fitted import read_encoders
 from neptuneml_plugin.processing.trainingdata import read_training_data
 from tests.planted import planted_export
 from tests.processing.exports import BOOKS, REVIEWS, configuration, edge, feature, library, node, write_export

@@ -7,7 +7,11 @@ import polars as pl
 import pytest
 
 from neptuneml_plugin.errors import InvalidParameter
-from neptuneml_plugin.processing.encoders import Buckets, Category, Datetime, Encoder, Numerical
+from neptuneml_plugin.processing.encoders.categorical import Category, Hashed
+from neptuneml_plugin.processing.encoders.datetimes import Datetime
+from neptuneml_plugin.processing.encoders.fitted import Encoder
+from neptuneml_plugin.processing.encoders.numerical import Buckets, Numerical
+from neptuneml_plugin.processing.encoders.tfidf import TfIdf, Vocabulary
 from neptuneml_plugin.processing.tables import Column
 from neptuneml_plugin.serving import features
 from neptuneml_plugin.serving.features import LiveEncoder
@@ -23,6 +27,10 @@ TAGS = Category("tags", "tags", ("x", "y", "p;q"), separator=";")
 PIPED = Category("tags", "tags", ("x", "p;q"), separator="|")
 AGE = Buckets("age", "age", 0.0, 10.0, 5, 1.0, None)
 WHEN = Datetime("when", "when", {"year": (2020, 2021), "month": (1, 2)})
+NAMED = Category("kind", "kind", ("a", "b"), required=True)
+LOOSE = Numerical("elev", "elev", (0.0,), (1.0,), (7.0,), coerce=True)
+CODES = Hashed("codes", "codes", 8, separator=",")
+ABOUT = TfIdf("about", "about", Vocabulary(("fox", "red"), (2, 4)), (1, 1))
 
 CASES: list[tuple[Encoder, list[Any], list[str | None]]] = [
     (ELEV, ["150", None, " 1e3", "150", ""], ["150", None, " 1e3", "150", None]),
@@ -31,6 +39,9 @@ CASES: list[tuple[Encoder, list[Any], list[str | None]]] = [
     (TAGS, [["x", "y"], "y", ["p;q"], [], None], ["x;y", "y", "p\\;q", None, None]),
     (PIPED, [["x", "p;q"], "x|p;q"], ["x|p;q", "x|p;q"]),
     (AGE, ["3.5", "9"], ["3.5", "9"]),
+    (LOOSE, ["high", "3", None], ["high", "3", None]),
+    (CODES, [["a", "new,er"], "b"], ["a,new\\,er", "b"]),
+    (ABOUT, ["the red fox", None, "a dog", "Red fox"], ["the red fox", None, "a dog", "Red fox"]),
     (WHEN, ["2020-01-05", None, "2021-02-01T10:00:00Z"], ["2020-01-05", None, "2021-02-01T10:00:00Z"]),
 ]
 
@@ -94,10 +105,11 @@ def test_what_is_kept_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         (STRICT_PAIR, "1;2;3", "has 3 numbers"),
         (STRICT_PAIR, "1;x", "'x' is not a finite number"),
         (AGE, None, "is missing"),
+        (NAMED, None, "is missing; .* or train again with one"),
     ],
 )
 def test_what_does_not_fit_is_named(encoder: Encoder, bad: Any, says: str) -> None:
-    good = {"elev": "1", "at": "1;2", "age": "1"}[encoder.column]
+    good = {"elev": "1", "at": "1;2", "age": "1", "kind": "a"}[encoder.column]
     live = LiveEncoder(encoder)
     with pytest.raises(InvalidParameter, match=says) as raised:
         live.encode([good, bad, good], ["first", "second", "third"], "airport")

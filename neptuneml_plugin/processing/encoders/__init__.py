@@ -1,0 +1,1 @@
+"""Encoders: one kind of values per module, each with how it is learnt and how it is applied."""

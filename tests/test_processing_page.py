@@ -1,0 +1,79 @@
+"""docs/processing.md as written: each feature encodes the cells that stand below it as is shown."""
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from neptuneml_plugin.processing.featurespec import COERCE, DROP_ROW, FEATURE_TYPES, IMPUTE, RAISE, read_feature
+from neptuneml_plugin.processing.problems import Problems
+from tests.processing.columns import column, fitted
+from tests.readme import ROOT, blocks, languages
+
+PAGE = (ROOT / "docs" / "processing.md").read_text(encoding="utf-8")
+_EXAMPLE = re.compile(r"```json\n([^`]*)```\n\n```text\n([^`]*)```")
+EXAMPLES = _EXAMPLE.findall(PAGE)
+ENTRIES = blocks(PAGE, "json")
+
+
+def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
+    assert languages(PAGE) == {"json", "text"}
+    assert len(EXAMPLES) == len(blocks(PAGE, "text")) >= 12
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_entries_are_read_without_a_word(entry: str) -> None:
+    found = Problems()
+    read_feature(json.loads(entry), "features[0]", found)
+    assert (found.problems, found.warnings) == ([], [])
+
+
+@pytest.mark.parametrize(("entry", "lines"), EXAMPLES)
+def test_examples(entry: str, lines: str) -> None:
+    feature = read_feature(json.loads(entry), "features[0]", Problems())
+    pairs = [line.split("|") for line in lines.splitlines()]
+    cells = [cell.strip() or None for cell, _ in pairs]
+    expected = [[float(number) for number in numbers.split()] for _, numbers in pairs]
+    np.testing.assert_allclose(fitted(feature, cells).encode(column(cells)), expected, atol=5e-5)
+
+
+def rows(start: str) -> list[list[str]]:
+    """Return the cells of the table whose header begins so."""
+    table = PAGE[PAGE.index(f"\n\n| {start} |") + 2 :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table]
+
+
+def test_the_table_has_every_type_with_its_members() -> None:
+    shown: dict[str, set[str]] = {}
+    for kind, members, _ in rows("type | members (default)"):
+        shown[kind.strip("`")] = set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", members)))
+    assert shown == {kind: set(members) for kind, members in FEATURE_TYPES.items()}
+
+
+def test_the_defaults_are_those_of_the_code() -> None:
+    required: dict[str, dict[str, Any]] = {
+        "bucket_numerical": {"range": [0, 1], "bucket_cnt": 1},
+        "text_fasttext": {"language": "en"},
+    }
+    fields = {"slide_window_size": "window"}
+    checked = 0
+    for kind, members, _ in rows("type | members (default)"):
+        entry = {"feature": ["x", "x", kind.strip("`")], **required.get(kind.strip("`"), {})}
+        spec = read_feature(entry, "f", Problems())
+        for member, default in re.findall(r"`(\w+)` \((.*?)\)", members):
+            assert re.sub("[`\\[\\] ]", "", default) == as_shown(getattr(spec, fields.get(member, member)))
+            checked += 1
+    assert checked >= 9
+
+
+def as_shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_every_policy_is_described() -> None:
+    policies = {RAISE, IMPUTE, COERCE, DROP_ROW}
+    assert {policy.strip("`") for policy, *_ in rows("`on_error`")} == policies | {"not given"}
