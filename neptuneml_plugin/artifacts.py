@@ -39,6 +39,7 @@ EXPORT_STATS = "stats.json"
 PROCESSED = "processed.json"
 ENCODERS = "encoders.json"
 IDS = "ids"
+HELD_OUT = "held_out.npy"  # of a node type; only after an inductive split
 SPLITS = "splits"  # custom_split_filenames' format
 HPO_CONFIGURATION = "model-HPO-configuration.json"
 # Written for custom models of the original, never read here
@@ -176,6 +177,33 @@ class Target:
 
 
 @dataclass(frozen=True)
+class SplitReport:
+    """How the rows of one target type were dealt out; parts are `train`, `valid`, `test`."""
+
+    #: `random`, `stratified`, `inductive`, `time`, or `files` (`custom_split_filenames`).
+    kind: str
+    #: Part -> rows.
+    rows: Mapping[str, int]
+    #: Rows of the type that are in no part: they have no answer, or the files do not list them.
+    unused: int
+    #: One of the two is set.
+    node: str | None = None
+    edge: EdgeType | None = None
+    #: Shares asked for; None with files.
+    rates: tuple[float, float, float] | None = None
+    seed: int = 0
+    #: Edges: those that join one pair of vertices, in either direction, stand in one part.
+    keep_pairs: bool = False
+    #: Part -> rows of each class, in the order of `Target.classes`; empty but for classifications.
+    classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    #: `time`: the property, and part -> its first and its last value.
+    property_name: str | None = None
+    periods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    #: `inductive`: vertices held out, by label.
+    held_out: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ProcessedGraph:
     """`processed.json`: what a processed folder holds; written last.
 
@@ -189,6 +217,8 @@ class ProcessedGraph:
     * in the folder of each target type `train_mask.npy`, `valid_mask.npy`, `test_mask.npy` bool (rows,), and but
       for link prediction `labels.npy`: int64 (rows,) with -1 where unknown; multi-label: float32 (rows, classes)
       of 0/1, NaN rows where unknown; regression: float32 (rows,), NaN where unknown.
+    * `nodes/<i>/held_out.npy` bool (rows,), where an inductive split holds out vertices of the type: a training
+      may read nothing of them, neither their features nor any of their edges; its evaluation may.
 
     `graph.bin` and `info.pkl`, where there are such, hold the same for custom models of the original: a DGL graph
     with the triples of `schema.edges` and `EdgeType.reverse` of each, in the same order of edges.
@@ -201,6 +231,8 @@ class ProcessedGraph:
     #: Seed of the split.
     seed: int = 0
     warnings: tuple[str, ...] = ()
+    #: One per target type, in the order of `target`.
+    splits: tuple[SplitReport, ...] = ()
     #: All but this one and the hyperparameters' ranges, which people edit.
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     format_version: int = 2

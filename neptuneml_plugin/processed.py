@@ -7,6 +7,7 @@ from pathlib import Path
 from neptuneml_plugin.arrays import Array, map_array
 from neptuneml_plugin.artifacts import (
     GRAPH,
+    HELD_OUT,
     IDS,
     INFO_PICKLE,
     PARTS,
@@ -67,6 +68,13 @@ class ProcessedFolder:
         if len(ids) != self.record.schema.nodes[position].count:
             raise self._damaged(f"{path} holds {len(ids)} ids, {PROCESSED} says otherwise")
         return ids
+
+    def held_out(self, position: int) -> Array | None:
+        """Return which nodes of a type a training must not see, bool (rows,); None where it may see all."""
+        kind = self.record.schema.nodes[position]
+        if not any(kind.label in report.held_out for report in self.record.splits):
+            return None
+        return self._rows(f"{node_folder(position)}/{HELD_OUT}", kind.count)
 
     def _columns(self, folder: str, kind: NodeType | EdgeSchema, *, is_target: bool) -> Columns:
         features = {

@@ -8,7 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from neptuneml_plugin.arrays import save_array
-from neptuneml_plugin.artifacts import IDS, EdgeSchema, EdgeType, GraphSchema, NodeType, edge_folder, node_folder
+from neptuneml_plugin.artifacts import (
+    HELD_OUT,
+    IDS,
+    EdgeSchema,
+    EdgeType,
+    GraphSchema,
+    NodeType,
+    edge_folder,
+    node_folder,
+)
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.ids import write_ids
 from neptuneml_plugin.processing.elements import EdgeTable, Elements, Ints
@@ -54,7 +63,7 @@ def write_graph(
     """
     _refuse_clash([table.source.type for table in elements.edges])
     tables: list[Table] = [*elements.nodes, *elements.edges]
-    plan = plan_features(tables, [_learnable(owner(table), len(table), answers) for table in tables], text_models)
+    plan = plan_features(tables, [answers.learnable(table) for table in tables], text_models)
     folders = [folder / node_folder(i) for i in range(len(elements.nodes))]
     folders += [folder / edge_folder(i) for i in range(len(elements.edges))]
     features = []
@@ -62,6 +71,9 @@ def write_graph(
         features.append(write_features(target / "features", planned, plan.texts))
         _write_answers(target, owner(table), answers)
     for position, node in enumerate(elements.nodes):
+        if node.label in answers.held_out:
+            folders[position].mkdir(parents=True, exist_ok=True)
+            save_array(folders[position] / HELD_OUT, answers.held_out[node.label])
         write_ids(folder / IDS / str(position), node.ids.to_list())
     for target, edge in zip(folders[len(elements.nodes) :], elements.edges, strict=True):
         _write_ends(target, edge)
@@ -98,12 +110,6 @@ def _refuse_clash(types: Sequence[EdgeType]) -> None:
                 f"edge type {edge_type.reverse} has the name of the reverse edges of {edge_type.triple}; rename "
                 "one of them, or leave one out of the export"
             )
-
-
-def _learnable(kind: str | EdgeType, rows: int, answers: Answers) -> npt.NDArray[np.bool_]:
-    """Return the rows that encoders may learn from: those of the target's type that are not held out."""
-    split = answers.splits.get(kind)
-    return np.ones(rows, dtype=bool) if split is None else split.learnable
 
 
 def _write_ends(folder: Path, table: EdgeTable) -> None:

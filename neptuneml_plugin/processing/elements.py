@@ -74,8 +74,7 @@ def read_elements(folder: Path, data: TrainingData) -> Elements:
 
 def _check_columns(folder: Path, source: Source) -> None:
     wanted = [*_keys(source), *(feature.column for feature in source.features)]
-    if source.target and source.target.column:
-        wanted.append(source.target.column)
+    wanted += source.target.columns if source.target else ()
     check_columns(folder / source.file_name, source.delimiter, wanted)
 
 

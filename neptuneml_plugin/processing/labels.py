@@ -34,10 +34,22 @@ class Labels:
 
     @property
     def groups(self) -> npt.NDArray[np.int64]:
-        """What the split deals out evenly: the classes of a single-label target, else all rows alike."""
+        """What a stratified split deals out evenly: a row's class, of several the rarest; -1 where unknown."""
         if self.values.dtype == np.int64:
             return self.values
-        return np.zeros(len(self.known), dtype=np.int64)
+        if not self.multi_label:
+            return np.zeros(len(self.known), dtype=np.int64)
+        chosen = self.values == 1
+        rows = np.where(chosen, chosen.sum(0), len(chosen) + 1).argmin(1)
+        return np.where(self.known, rows, -1)
+
+    def counts(self, rows: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+        """Return how many of the rows are of each class; empty for a regression."""
+        if not self.classes:
+            return ()
+        values = self.values[rows & self.known]
+        counts = values.sum(0) if self.multi_label else np.bincount(values, minlength=len(self.classes))
+        return tuple(int(count) for count in counts)
 
 
 def read_labels(spec: LabelSpec, column: Column, data_type: str | None) -> Labels:

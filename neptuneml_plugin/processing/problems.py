@@ -77,6 +77,13 @@ class Problems:
             self.problems.append(f"{path}: {shown(value)} is not allowed{nearest(str(value), allowed)}")
         return str(value)
 
+    def truth(self, value: Any, path: str) -> bool:
+        """Return true or false."""
+        if isinstance(value, bool):
+            return value
+        self.problems.append(f"{path}: must be true or false, not {shown(value)}")
+        return False
+
     def number(self, value: Any, path: str) -> float:
         """Return a number."""
         if isinstance(value, int | float) and not isinstance(value, bool):

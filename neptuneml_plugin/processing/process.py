@@ -52,11 +52,11 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
         answers = read_answers(source, data, elements, recorded, config.seed)
         progress("encoding features", 0.3)
         built = write_graph(folder, elements, answers, recorded, config.text_models)
-        warnings = (*data.warnings, *left_out, *_notes(data, answers), *built.warnings)
+        warnings = (*data.warnings, *left_out, *_notes(data, answers), *answers.warnings, *built.warnings)
         record = ProcessedGraph(
-            answers.task, answers.target, built.schema, answers.split_rate, config.seed, warnings
+            answers.task, answers.target, built.schema, answers.split_rate, config.seed, warnings, answers.reports
         )
-        write_splits(folder, elements, answers, record.schema)
+        write_splits(folder, elements, answers.splits, record.schema)
         write_encoders(folder / ENCODERS, built.encoders)
         node_count = sum(node.count for node in record.schema.nodes)
         write_json(folder / HPO_CONFIGURATION, hpo_configuration(answers, node_count))

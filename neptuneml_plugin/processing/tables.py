@@ -75,6 +75,10 @@ class CsvFile:
         """Return what expressions make of the columns; see `scan_columns`."""
         return scan_columns(self.path, self.delimiter, wanted)
 
+    def head(self, names: Sequence[str], rows: int) -> pl.DataFrame:
+        """Return columns of the first rows."""
+        return scan_columns(self.path, self.delimiter, {name: pl.col(name) for name in names}, rows)
+
     def column(self, name: str) -> Column:
         """Return one column."""
         return Column(self.read([name])[name], self.name, name, positions=self.positions)
@@ -130,13 +134,16 @@ def check_columns(path: Path, delimiter: str, wanted: Sequence[str]) -> None:
             raise InvalidData(f"{path} has no column '{name}'{nearest(name, names)}")
 
 
-def scan_columns(path: Path, delimiter: str, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
+def scan_columns(
+    path: Path, delimiter: str, wanted: Mapping[str, pl.Expr], rows: int | None = None
+) -> pl.DataFrame:
     """Return what expressions make of the cells, a piece of the file at a time.
 
     Args:
         path: the file.
         delimiter: between its cells.
         wanted: name of the result -> expression over columns of text, null where the cell is empty.
+        rows: read so many at most.
 
     Raises:
         InvalidData: the file is not CSV as RFC 4180 says.
@@ -145,7 +152,7 @@ def scan_columns(path: Path, delimiter: str, wanted: Mapping[str, pl.Expr]) -> p
     columns = sorted({column for expression in wanted.values() for column in expression.meta.root_names()})
     # Polars leaves doubled quotes in a header as they are, so the names are ours.
     table = pl.scan_csv(
-        path, separator=delimiter, infer_schema=False, glob=False, with_column_names=lambda _: names
+        path, separator=delimiter, infer_schema=False, glob=False, with_column_names=lambda _: names, n_rows=rows
     )
     texts = table.select(pl.when(pl.col(column) != "").then(pl.col(column)) for column in columns)
     try:

@@ -1,21 +1,25 @@
 """The target: its answers and the split of its rows."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from neptuneml_plugin.artifacts import EdgeType, Target, Task
+from neptuneml_plugin.artifacts import EdgeType, SplitReport, Target, Task
 from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.processing import splitreport
+from neptuneml_plugin.processing.dealing import Dealt, deal_edges, deal_nodes
 from neptuneml_plugin.processing.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.exportschema import ExportSchema
 from neptuneml_plugin.processing.labels import Labels, read_labels
-from neptuneml_plugin.processing.splits import Split, link_split, random_split
-from neptuneml_plugin.processing.tables import Column, CsvFile, first_null, header, read_columns
+from neptuneml_plugin.processing.splitfiles import read_split
+from neptuneml_plugin.processing.splits import Bools, Split
+from neptuneml_plugin.processing.tables import Column
 from neptuneml_plugin.processing.trainingdata import (
     DEFAULT_SPLIT,
+    INDUCTIVE,
     LINK_PREDICTION,
     EdgeSource,
     LabelSpec,
@@ -24,7 +28,6 @@ from neptuneml_plugin.processing.trainingdata import (
     TrainingData,
 )
 
-_EXAMPLES = 3
 _ALL_LINKS = LabelSpec("", LINK_PREDICTION, DEFAULT_SPLIT)
 
 
@@ -39,6 +42,23 @@ class Answers:
     splits: Mapping[str | EdgeType, Split] = field(default_factory=dict)
     #: None for link prediction.
     labels: Labels | None = None
+    #: Vertex label -> vertices that training must not see at all, (rows,); inductive splits only.
+    held_out: Mapping[str, Bools] = field(default_factory=dict)
+    #: One per target type.
+    reports: tuple[SplitReport, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def learnable(self, table: NodeTable | EdgeTable) -> Bools:
+        """Return the rows that encoders may learn from, (rows,)."""
+        kind = table.label if isinstance(table, NodeTable) else table.source.type
+        split = self.splits.get(kind)
+        rows = np.ones(len(table), dtype=bool) if split is None else split.learnable
+        if isinstance(table, NodeTable):
+            return rows & ~self.held_out[table.label] if table.label in self.held_out else rows
+        for label, ends in ((table.source.type.source, table.sources), (table.source.type.target, table.targets)):
+            if label in self.held_out:
+                rows = rows & ~self.held_out[label][ends]
+        return rows
 
 
 def read_answers(folder: Path, data: TrainingData, elements: Elements, schema: ExportSchema, seed: int) -> Answers:
@@ -52,9 +72,14 @@ def read_answers(folder: Path, data: TrainingData, elements: Elements, schema: E
     else:
         tables: list[NodeTable | EdgeTable] = [*elements.nodes, *elements.edges]
         table = next(table for table in tables if table.source is data.target)
-        answers = _values(folder, data.task, table, schema, seed)
+        answers = _values(folder, data.task, table, elements, schema, seed)
     if not any(split.train.any() for split in answers.splits.values()):
-        raise InvalidData(f"{folder}: no row of the target is left to train on; check its values and the split")
+        parts = splitreport.NAMES.items()
+        rows = ", ".join(f"{name} {sum(report.rows[part] for report in answers.reports)}" for part, name in parts)
+        raise InvalidData(
+            f"{folder}: no row of the target is left to train on ({rows}); check its values, and its split "
+            "rate or split files"
+        )
     return answers
 
 
@@ -62,34 +87,101 @@ def _links(folder: Path, data: TrainingData, elements: Elements, seed: int) -> A
     named = any(source.target for source in data.edges)
     chosen = [edge for edge in elements.edges if edge.source.target or not named]
     splits: dict[str | EdgeType, Split] = {}
-    rates = DEFAULT_SPLIT
-    for edge in chosen:
-        spec = edge.source.target or _ALL_LINKS
-        rates = spec.split_rate
-        if spec.split_files:
-            splits[edge.source.type], _ = _custom_split(folder, edge.source, edge.file, spec)
-        else:
-            splits[edge.source.type] = link_split(edge.sources, edge.targets, rates, seed)
-    target = Target(edges=tuple(edge.source.type for edge in chosen))
-    return Answers(Task.LINK_PREDICTION, target, rates, splits)
+    held_out: dict[str, Bools] = {}
+    reports: dict[str | EdgeType, SplitReport] = {}
+    warnings: list[str] = []
+    for together in _groups(chosen):
+        spec = together[0].source.target or _ALL_LINKS
+        dealt = _dealt_links(folder, together, elements, spec, seed)
+        held_out |= dealt.held_out
+        ends = np.cumsum([len(edge) for edge in together]).tolist()
+        for edge, end in zip(together, ends, strict=True):
+            split = dealt.split.part(end - len(edge), end)
+            found = splitreport.report(edge, spec, dealt, split, None, seed)
+            splits[edge.source.type], reports[edge.source.type] = split, found
+            warnings += splitreport.doubts(found, spec, ())
+            warnings += _twins(edge, elements, spec, split)
+            warnings += splitreport.mirrored(edge, elements, split) if spec.split.keep_pairs and named else []
+    kinds = tuple(edge.source.type for edge in chosen)
+    return Answers(
+        Task.LINK_PREDICTION,
+        Target(edges=kinds),
+        (chosen[-1].source.target or _ALL_LINKS).split_rate,
+        {kind: splits[kind] for kind in kinds},
+        held_out=held_out,
+        reports=tuple(reports[kind] for kind in kinds),
+        warnings=tuple(warnings),
+    )
 
 
-def _values(folder: Path, task: Task, table: NodeTable | EdgeTable, schema: ExportSchema, seed: int) -> Answers:
+def _groups(edges: Sequence[EdgeTable]) -> list[list[EdgeTable]]:
+    """Return the target types in groups that are dealt out together.
+
+    Vertices are held out of all types alike, and a pair of vertices may be joined either way under one label.
+
+    Raises:
+        InvalidData: types of one group ask for different splits.
+    """
+    groups: dict[object, list[EdgeTable]] = {}
+    specs = [edge.source.target or _ALL_LINKS for edge in edges]
+    inductive = any(spec.split.kind == INDUCTIVE for spec in specs)
+    for edge, spec in zip(edges, specs, strict=True):
+        kind = edge.source.type
+        mirrors = spec.split.keep_pairs and not spec.split_files
+        key = (frozenset((kind.source, kind.target)), kind.label) if mirrors else kind
+        groups.setdefault(None if inductive else key, []).append(edge)
+    for group in groups.values():
+        _same_split(group)
+    return list(groups.values())
+
+
+def _same_split(group: Sequence[EdgeTable]) -> None:
+    first, *others = group
+    wanted = first.source.target or _ALL_LINKS
+    for other in others:
+        spec = other.source.target or _ALL_LINKS
+        if (spec.split, spec.split_rate, spec.split_files) != (
+            wanted.split,
+            wanted.split_rate,
+            wanted.split_files,
+        ):
+            why = "an inductive split holds out vertices of all target types alike"
+            if INDUCTIVE not in {wanted.split.kind, spec.split.kind}:
+                why = 'they join the same vertices, so pairs stay together; or say "keep_pairs": false in both'
+            raise InvalidData(
+                f"{first.source.type.triple} and {other.source.type.triple} are dealt out together but ask for "
+                f"different splits; give both the same split and split_rate: {why}"
+            )
+
+
+def _dealt_links(
+    folder: Path, edges: Sequence[EdgeTable], elements: Elements, spec: LabelSpec, seed: int
+) -> Dealt:
+    if spec.split_files:
+        return Dealt(read_split(folder, edges[0].source, edges[0].file, spec)[0])
+    count = sum(len(edge) for edge in edges)
+    return deal_edges(edges, elements, spec, np.ones(count, dtype=bool), np.zeros(count, dtype=np.int64), seed)
+
+
+def _values(
+    folder: Path, task: Task, table: NodeTable | EdgeTable, elements: Elements, schema: ExportSchema, seed: int
+) -> Answers:
     source, file = table.source, table.file
     if source is None or source.target is None or file is None:
         raise InvalidData(f"{folder}: the target's file is gone")
     spec = source.target
     kind = source.label if isinstance(source, NodeSource) else source.type
-    values, split = file.column(spec.column).values, None
+    values, given = file.column(spec.column).values, None
     if spec.split_files:
-        split, overrides = _custom_split(folder, source, file, spec)
+        given, overrides = read_split(folder, source, file, spec)
         values = overrides.to_frame("new").select(pl.coalesce("new", values)).to_series()
     column = Column(values, source.file_name, spec.column)
     labels = read_labels(spec, column, schema.data_types.get((kind, spec.column)))
-    if split is None:
-        split = random_split(labels.known, spec.split_rate, seed, labels.groups)
-    else:
-        split = Split(**{part: mask & labels.known for part, mask in split.masks().items()})
+    dealt = _dealt(table, elements, spec, labels, given, seed)
+    found = splitreport.report(table, spec, dealt, dealt.split, labels, seed)
+    warnings = [*splitreport.doubts(found, spec, labels.classes), *splitreport.copies(table, spec)]
+    if isinstance(table, EdgeTable):
+        warnings += _twins(table, elements, spec, dealt.split)
     target = Target(
         node=source.label if isinstance(source, NodeSource) else None,
         edges=(source.type,) if isinstance(source, EdgeSource) else (),
@@ -98,52 +190,31 @@ def _values(folder: Path, task: Task, table: NodeTable | EdgeTable, schema: Expo
         multi_label=labels.multi_label,
         classes=labels.classes,
     )
-    return Answers(task, target, spec.split_rate, {kind: split}, labels)
+    return Answers(
+        task, target, spec.split_rate, {kind: dealt.split}, labels, dealt.held_out, (found,), tuple(warnings)
+    )
 
 
-def _custom_split(
-    folder: Path, source: NodeSource | EdgeSource, file: CsvFile, spec: LabelSpec
-) -> tuple[Split, pl.Series]:
-    """Return the split that the files give, and the answers that they override (null elsewhere).
-
-    Edges are matched by both ends, so parallel edges go together.
-    """
-    keys = [source.id_column] if isinstance(source, NodeSource) else [source.source_column, source.target_column]
-    rows = file.read(keys)
-    taken = np.zeros(len(rows), dtype=bool)
-    split = Split(taken, taken, taken)
-    overrides = pl.Series([None] * len(rows), dtype=pl.String)
-    for part, file_name in spec.split_files.items():
-        listed = _split_file(folder, file_name, source.delimiter, keys, spec.column)
-        _all_known(listed, rows, keys, file_name, source.file_name)
-        found = rows.join(listed, on=keys, how="left", maintain_order="left", nulls_equal=False)
-        mask = found["listed"].fill_null(value=False).to_numpy()
-        if (mask & taken).any():
-            row = rows.row(int(np.argmax(mask & taken)))
-            raise InvalidData(f"{file_name}: {row} is also in another split file; each may be in one")
-        split, taken = replace(split, **{part: mask}), taken | mask
-        overrides = overrides.to_frame("old").select(pl.coalesce(found["answer"], "old")).to_series()
-    return split, overrides
+def _dealt(
+    table: NodeTable | EdgeTable,
+    elements: Elements,
+    spec: LabelSpec,
+    labels: Labels,
+    given: Split | None,
+    seed: int,
+) -> Dealt:
+    if given is not None:
+        split = given.among(labels.known)
+        inductive = spec.split.kind == INDUCTIVE and isinstance(table, NodeTable)
+        return Dealt(split, {table.label: ~split.learnable} if inductive and isinstance(table, NodeTable) else {})
+    if isinstance(table, NodeTable):
+        return deal_nodes(table, spec, labels.known, labels.groups, seed)
+    return deal_edges([table], elements, spec, labels.known, labels.groups, seed)
 
 
-def _split_file(folder: Path, file_name: str, delimiter: str, keys: list[str], target: str) -> pl.DataFrame:
-    """Return the keys that a file lists, with `listed` and, where it has the target's column, `answer`."""
-    path = folder / file_name
-    has_answer = bool(target) and target in header(path, delimiter)
-    frame = read_columns(path, delimiter, [*keys, target] if has_answer else keys)
-    for key in keys:
-        row = first_null(frame[key])
-        if row is not None:
-            raise Column(frame[key], file_name, key).fail(row, "the id is missing; every row needs one")
-    answer = pl.col(target) if has_answer else pl.lit(None, dtype=pl.String)
-    return frame.select(*keys, answer.alias("answer"), listed=True).unique(keys, keep="last", maintain_order=True)
-
-
-def _all_known(listed: pl.DataFrame, rows: pl.DataFrame, keys: list[str], file_name: str, main: str) -> None:
-    unknown = listed.join(rows, on=keys, how="anti", maintain_order="left").select(keys)
-    if len(unknown):
-        examples = ", ".join(str(row) for row in unknown.head(_EXAMPLES).rows())
-        raise InvalidData(
-            f"{file_name}: {len(unknown)} of {len(listed)} rows are not in {main} (such as {examples}); remove "
-            "them, or export the same graph again"
-        )
+def _twins(edge: EdgeTable, elements: Elements, spec: LabelSpec, split: Split) -> list[str]:
+    """Warn of pairs that custom split files tear apart."""
+    if not spec.split_files or not spec.split.keep_pairs:
+        return []
+    torn = splitreport.torn_pairs(edge, elements, split)
+    return [splitreport.torn_warning(edge.source.file_name, torn)] if torn else []

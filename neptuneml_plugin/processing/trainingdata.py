@@ -7,7 +7,7 @@ object, and an array of objects with `warnings` inside (spec/neptune-ml.md, appe
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +25,24 @@ SPLIT_TOLERANCE = 1e-6
 DEFAULT_SPLIT: Rates = (0.9, 0.1, 0.0)
 #: Where link prediction is asked for by a label without a split (decision 7).
 LINK_PREDICTION_SPLIT: Rates = (0.9, 0.05, 0.05)
+RANDOM, STRATIFIED, INDUCTIVE, TIME = SPLIT_KINDS = ("random", "stratified", "inductive", "time")
+#: Which ends of an edge an inductive split may hold out.
+ENDS = ("source", "target", "both")
+
+_LABEL_MEMBERS = frozenset({"label", "split", "split_rate", "separator", "custom_split_filenames"})
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """How rows are dealt out (docs/processing.md, Splits)."""
+
+    kind: str = RANDOM
+    #: `time`: the property that orders the rows.
+    property: str = ""
+    #: Edges: those that join one pair of vertices, in either direction, stay together.
+    keep_pairs: bool = True
+    #: `inductive`, edges: the vertices of which end are held out.
+    ends: str = "both"
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,12 @@ class LabelSpec:
     split_files: Mapping[str, str] = field(default_factory=dict)
     #: Set: a row may have several classes.
     separator: str | None = None
+    split: SplitSpec = SplitSpec()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are read for it."""
+        return tuple(filter(None, (self.column, self.split.property)))
 
 
 @dataclass(frozen=True)
@@ -238,7 +262,7 @@ class _Reader(Problems):
         return labels[0] if labels else None
 
     def _label(self, raw: Any, path: str, *, on_nodes: bool) -> LabelSpec:
-        members = self.members(raw, path, {"label", "split_rate", "separator", "custom_split_filenames"})
+        members = self.members(raw, path, _LABEL_MEMBERS)
         column, kind = self.texts(members, "label", path, 2)
         kind = LINK_PREDICTION if kind == "link_predict" else kind
         kinds = ["classification", "regression"] + ([] if on_nodes else [LINK_PREDICTION])
@@ -248,10 +272,27 @@ class _Reader(Problems):
         separator = self.separator(members, path)
         if separator and kind != "classification":
             self.problems.append(f"{path}.separator: only a classification has several values; remove it")
-        files = self._split_files(members, path)
-        return LabelSpec(
-            "" if kind == LINK_PREDICTION else column, kind, self._rates(members, kind, path), files, separator
+        column = "" if kind == LINK_PREDICTION else column
+        files, rates = self._split_files(members, path), self._rates(members, kind, path)
+        label = LabelSpec(column, kind, rates, files, separator)
+        return replace(label, split=self._split(members, label, path, on_nodes=on_nodes))
+
+    def _split(self, members: Mapping[str, Any], label: LabelSpec, path: str, *, on_nodes: bool) -> SplitSpec:
+        default = RANDOM if label.kind != "classification" or label.split_files else STRATIFIED
+        if members.get("split") is None:
+            return SplitSpec(default)
+        path = f"{path}.split"
+        raw = self.members(members["split"], path, {"kind", "property", "keep_pairs", "ends"})
+        kind = self.choice(raw.get("kind", default), SPLIT_KINDS, f"{path}.kind")
+        spec = SplitSpec(
+            kind,
+            self.text(raw, "property", path) if kind == TIME else "",
+            self.truth(raw.get("keep_pairs", True), f"{path}.keep_pairs"),
+            self.choice(raw.get("ends", "both"), ENDS, f"{path}.ends"),
         )
+        for member, wrong in _misplaced(raw, spec, label, on_nodes=on_nodes).items():
+            self.problems.append(f"{path}.{member}: {wrong}")
+        return spec
 
     def _rates(self, members: Mapping[str, Any], kind: str, path: str) -> Rates:
         default = LINK_PREDICTION_SPLIT if kind == LINK_PREDICTION else DEFAULT_SPLIT
@@ -283,6 +324,24 @@ class _Reader(Problems):
         for part, name in named.items():
             self._inside(name, f"{path}.{part}")
         return named
+
+
+def _misplaced(raw: Mapping[str, Any], spec: SplitSpec, label: LabelSpec, *, on_nodes: bool) -> dict[str, str]:
+    """Return the members of a split that mean nothing there, and why."""
+    wrong = {}
+    if spec.kind == STRATIFIED and label.kind != "classification":
+        wrong["kind"] = f"only a classification can be stratified by class; this is {label.kind}"
+    elif "kind" in raw and label.split_files and not (on_nodes and spec.kind == INDUCTIVE):
+        wrong["kind"] = "custom_split_filenames deal the rows out already; remove one of them"
+    if "property" in raw and spec.kind != TIME:
+        wrong["property"] = f"only a split by time takes a property, not {spec.kind}; remove it"
+    elif spec.kind == TIME and spec.property == label.column != "":
+        wrong["property"] = f"'{spec.property}' is the target itself; name the property that says when"
+    if "keep_pairs" in raw and on_nodes:
+        wrong["keep_pairs"] = "only edges come in pairs; remove it"
+    if "ends" in raw and (on_nodes or spec.kind != INDUCTIVE):
+        wrong["ends"] = "only an inductive split of edges takes ends; remove it"
+    return wrong
 
 
 def _joined(label: str) -> str:

@@ -41,6 +41,9 @@ class Samples:
     labels: Tensor | None
     #: Split -> positions among the rows.
     splits: Mapping[str, Tensor]
+    #: Edges whose pairs of vertices stay together: the number of each edge's pair, (rows,); those of one pair may
+    #: say the same of each other, so none is learnt from while another is in the messages.
+    pairs: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class TrainingData:
     relations: tuple[Relation, ...]
     #: One per target type.
     samples: tuple[Samples, ...]
+    #: Per node type: rows that a training must not see, (rows,) bool; None where it may see all.
+    held_out: tuple[Tensor | None, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -74,6 +79,7 @@ class TrainingData:
                 for r in self.relations
             ),
             samples=tuple(_moved(samples, device) for samples in self.samples),
+            held_out=tuple(None if rows is None else rows.to(device) for rows in self.held_out),
         )
 
     def ends_of(self, edge_type: int) -> tuple[int, int]:
@@ -101,6 +107,7 @@ def load_data(folder: Path, *, verify: bool = True) -> TrainingData:
         ),
         relations=tuple(_relations(record, ends)),
         samples=tuple(_samples(opened, ends)),
+        held_out=tuple(_held_out(opened.held_out(position)) for position in nodes),
     )
     if not any(len(samples.splits["train"]) for samples in data.samples):
         raise InvalidData(
@@ -111,6 +118,10 @@ def load_data(folder: Path, *, verify: bool = True) -> TrainingData:
 
 def _tensor(array: Array) -> Tensor:
     return torch.from_numpy(np.asarray(array))
+
+
+def _held_out(array: Array | None) -> Tensor | None:
+    return None if array is None else _tensor(array)
 
 
 def _ends(opened: ProcessedFolder, position: int) -> tuple[Tensor, Tensor]:
@@ -130,18 +141,32 @@ def _samples(opened: ProcessedFolder, ends: Sequence[tuple[Tensor, Tensor]]) -> 
     schema, target = opened.record.schema, opened.record.target
     if target.node is not None:
         position = schema.node(target.node)
-        yield _sample(position, (torch.arange(schema.nodes[position].count),), opened.node(position))
+        yield _sample(position, (torch.arange(schema.nodes[position].count),), opened.node(position), None)
         return
     for edge_type in target.edges:
         position = schema.edge(edge_type)
-        yield _sample(position, ends[position], opened.edge(position))
+        pairs = _pairs(position, ends[position], opened.record)
+        yield _sample(position, ends[position], opened.edge(position), pairs)
 
 
-def _sample(position: int, ends: tuple[Tensor, ...], columns: Columns) -> Samples:
+def _sample(position: int, ends: tuple[Tensor, ...], columns: Columns, pairs: Tensor | None) -> Samples:
     labels = None if columns.labels is None else _tensor(columns.labels)
     known = torch.ones(len(ends[0]), dtype=torch.bool) if labels is None else known_labels(labels)
     splits = {part: torch.nonzero(_tensor(mask) & known)[:, 0] for part, mask in columns.masks.items()}
-    return Samples(position, ends, labels, splits)
+    return Samples(position, ends, labels, splits, pairs)
+
+
+def _pairs(position: int, ends: tuple[Tensor, Tensor], processed: ProcessedGraph) -> Tensor | None:
+    """Number the pairs of vertices that edges join, in either direction, where these stay together."""
+    edge_type = processed.schema.edges[position].type
+    if not all(report.keep_pairs for report in processed.splits if report.edge == edge_type):
+        return None
+    low, high = ends
+    if edge_type.source == edge_type.target:
+        low, high = torch.minimum(*ends), torch.maximum(*ends)
+    rows = processed.schema.nodes[processed.schema.node(edge_type.target)].count
+    pairs: Tensor = torch.unique(low * rows + high, return_inverse=True)[1]
+    return pairs
 
 
 def _moved(samples: Samples, device: torch.device) -> Samples:
@@ -150,6 +175,7 @@ def _moved(samples: Samples, device: torch.device) -> Samples:
         tuple(end.to(device) for end in samples.ends),
         None if samples.labels is None else samples.labels.to(device),
         {name: rows.to(device) for name, rows in samples.splits.items()},
+        None if samples.pairs is None else samples.pairs.to(device),
     )
 
 

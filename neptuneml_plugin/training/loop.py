@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -18,6 +18,7 @@ from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import BLOCK_CELLS, directions, sampled_loss, softmax_loss
 from neptuneml_plugin.training.metrics import HIGHER_IS_BETTER
 from neptuneml_plugin.training.models import LinkDecoder, Model
+from neptuneml_plugin.training.seen import Seen
 from neptuneml_plugin.training.tasks import KINDS, answer_of, class_weights, label_scale
 
 #: Decay of the exponential average of the weights; what is evaluated and kept is the average.
@@ -100,12 +101,15 @@ class Trainer:
         log: TextIO | None = None,
     ) -> None:
         torch.manual_seed(seed)
-        self._data, self._hp, self._goal, self._log = data, hyperparameters, goal, log
+        self._hp, self._goal, self._log = hyperparameters, goal, log
         self._device = data.relations[0].sources.device if data.relations else torch.device("cpu")
-        self._model = Model(data.processed, hyperparameters).to(self._device)
-        self._model.scale.copy_(label_scale(data))
-        self._graph = self._model.graph(data)
-        self._evaluator = Evaluator(data, self._graph, goal.topk, quick=goal.metric not in SLOW_METRICS)
+        self._seen = Seen(data)
+        self._data = self._seen.data
+        self._model = Model(self._data.processed, hyperparameters).to(self._device)
+        self._model.scale.copy_(label_scale(self._data))
+        self._graph = self._model.graph(self._data)
+        whole = self._graph if self._seen.is_whole else self._model.graph(data)
+        self._evaluator = Evaluator(data, whole, goal.topk, quick=goal.metric not in SLOW_METRICS)
         self._average = copy.deepcopy(self._model)
         self._optimizer = _optimizer(self._model, hyperparameters)
         self._loss = self._loss_function()
@@ -113,13 +117,13 @@ class Trainer:
 
     def fit(self, progress: Progress) -> Fit:
         """Train until the metric stops getting better, or for all epochs; return the best averaged weights."""
-        splits = self._data.samples[0].splits
-        split = "valid" if len(splits["valid"]) else "train"
+        validates = any(len(samples.splits["valid"]) for samples in self._evaluator.data.samples)
+        split = "valid" if validates else "train"
         stopping = EarlyStopping(self._goal, self._hp.window_for_early_stop)
         best: tuple[float, int, Mapping[str, Tensor]] | None = None
         epoch, started = 0, time.monotonic()
         for epoch, loss in self._evaluations():
-            value = self._evaluator.measure(self._average, [split])[split]
+            value = self._evaluator.measure(self._seen.whole(self._average), [split])[split]
             newest = value.get(self._goal.metric, -math.inf if HIGHER_IS_BETTER[self._goal.metric] else math.inf)
             self._write(epoch, loss, time.monotonic() - started, {split: value})
             progress(
@@ -134,7 +138,7 @@ class Trainer:
                 best = (newest, epoch, copy.deepcopy(self._average.state_dict()))
         if best is not None:
             self._average.load_state_dict(best[2])
-        return Fit(self._average, best[1] if best else 0, epoch)
+        return Fit(self._seen.whole(self._average), best[1] if best else 0, epoch)
 
     def _evaluations(self) -> Iterator[tuple[int, float]]:
         """Train, and yield (epoch, mean loss since the last time) whenever an evaluation is due."""
@@ -156,9 +160,8 @@ class Trainer:
         for position, samples in enumerate(self._data.samples):
             rows = samples.splits["train"]
             if len(rows):
-                shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
                 count = min(len(rows), max(least, math.ceil(len(rows) / self._hp.batch_size)))
-                for batch in shuffled.tensor_split(count):
+                for batch in _shuffled(rows, samples.pairs, count):
                     yield position, batch
 
     def _step(self, position: int, batch: Tensor) -> float:
@@ -230,6 +233,16 @@ class Trainer:
             record = {"epoch": epoch, "step": self._steps, "loss": loss, "seconds": round(seconds, 3), **values}
             self._log.write(json.dumps(record) + "\n")
             self._log.flush()
+
+
+def _shuffled(rows: Tensor, pairs: Tensor | None, count: int) -> Sequence[Tensor]:
+    """Deal rows out to batches of about the same size; those of one pair go to the same batch."""
+    if pairs is None:
+        return rows[torch.randperm(len(rows)).to(rows.device)].tensor_split(count)
+    order, at = torch.randperm(int(pairs.max()) + 1).to(rows.device)[pairs[rows]].sort(stable=True)
+    even = torch.arange(1, count, device=rows.device) * len(rows) // count
+    starts = torch.searchsorted(order, order[even])  # of the pair that the even cut would tear apart
+    return [batch for batch in rows[at].tensor_split(starts.cpu()) if len(batch)]
 
 
 def _optimizer(model: Model, hyperparameters: Hyperparameters) -> torch.optim.Optimizer:

@@ -251,7 +251,7 @@ class Model(nn.Module):
 
     def __init__(self, described: Described, hyperparameters: Hyperparameters) -> None:
         super().__init__()
-        hp = hyperparameters
+        hp = self.hyperparameters = hyperparameters
         outputs = output_count(described.task, described.target)
         #: Whether messages carry their edges' labels.
         self.says_labels = hp.use_edge_labels and described.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
@@ -318,6 +318,15 @@ def _decoder(described: Described, hp: Hyperparameters, outputs: int) -> NodeDec
     if described.task is Task.LINK_PREDICTION:
         return LinkDecoder(hp.num_hidden, counts)
     return EdgeDecoder(hp.num_hidden, outputs, counts[0])
+
+
+def aligned(table: Tensor, rows: Tensor) -> Tensor:
+    """Return the rows of a node table in another order; the average stands where there is none (-1)."""
+    if not len(table):
+        return table.new_zeros(len(rows), *table.shape[1:])
+    found = table[rows.clamp(min=0)]
+    found[rows < 0] = table.mean(0)
+    return found
 
 
 def save_weights(model: Model, path: Path) -> None:

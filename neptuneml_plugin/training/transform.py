@@ -43,7 +43,7 @@ from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation import Evaluator, predict, training_edges
 from neptuneml_plugin.training.links import EdgeIndex
 from neptuneml_plugin.training.message_passing import MessageGraph
-from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model, Vectors, save_weights
+from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model, Vectors, aligned, save_weights
 
 _PACKAGES = ("neptuneml-plugin", "torch", "dgl", "numpy", "scikit-learn", "safetensors")
 
@@ -197,7 +197,7 @@ def load_model(
     for kind, node in enumerate(data.processed.schema.nodes):
         rows = _training_rows(training / IDS / str(kind), source / IDS / str(kind))
         for name in (name for name, owner in model.node_tables.items() if owner == kind):
-            weights[name] = _aligned(weights[name], rows)
+            weights[name] = aligned(weights[name], rows)
         if (rows < 0).any():
             unseen[node.label] = int((rows < 0).sum())
     try:
@@ -210,14 +210,6 @@ def load_model(
 def _training_rows(training: Path, source: Path) -> Tensor:
     """Return, for each row of the graph, the node's row in the training graph, or -1."""
     return torch.from_numpy(IdColumn(training).rows(IdColumn(source).texts()))
-
-
-def _aligned(table: Tensor, rows: Tensor) -> Tensor:
-    if not len(table):
-        return table.new_zeros(len(rows), *table.shape[1:])
-    aligned = table[rows.clamp(min=0)]
-    aligned[rows < 0] = table.mean(0)
-    return aligned
 
 
 def _check_schema(record: TrainingRecord, data: TrainingData) -> None:

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from neptuneml_plugin.artifacts import Task
+
 BOOKS = "~id,~label,pages,shelf\n1,Book,100,crime\n2,Book,300,poetry\n3,Book,200,crime\n4,Book,500,poetry\n"
 READERS = "~id,~label,age\nr1,Reader,20\nr2,Reader,60\n"
 REVIEWS = (
@@ -77,3 +81,39 @@ def library(
         edge("Reader", "Reviewed", "Book", review_features, review_labels),
     )
     return write_export(folder, contents, configuration(*entries), schema)
+
+
+def change_labels(folder: Path, **members: Any) -> Path:
+    """Set members of every label entry of an export's configuration; None removes one."""
+    path = folder / "training-data-configuration.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    entries = [*document["graph"]["nodes"], *document["graph"]["edges"]]
+    for label in (label for entry in entries for label in entry.get("labels", ())):
+        label.update(members)
+        for name in [name for name, value in label.items() if value is None]:
+            del label[name]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def twins(folder: Path, task: Task) -> Path:
+    """200 pairs of 60 vertices, each joined both ways by edges that say the same, at random."""
+    rng = np.random.default_rng(1)
+    pairs = np.array([(a, b) for a in range(60) for b in range(a)])
+    values = rng.normal(size=200)
+    label = {
+        Task.EDGE_CLASS: ["w", "classification"],
+        Task.EDGE_REGRESSION: ["w", "regression"],
+        Task.LINK_PREDICTION: ["", "link_prediction"],
+    }[task]
+    shown = [("up" if value > 0 else "down") if task.is_class else f"{value:.3f}" for value in values]
+    lines = [
+        f"{a},{b},{value}\n{b},{a},{value}\n"
+        for (a, b), value in zip(rng.permutation(pairs)[:200], shown, strict=True)
+    ]
+    files = {
+        "nodes/Place.csv": "~id\n" + "".join(f"{i}\n" for i in range(60)),
+        "edges/road.csv": "~from,~to,w\n" + "".join(lines),
+    }
+    entry = edge("Place", "road", "Place", labels=[{"label": label, "split_rate": [0.6, 0.2, 0.2]}])
+    return write_export(folder, files, configuration(node("Place"), entry))

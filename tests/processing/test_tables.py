@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.tables import Column, header, numbers, parse_dates, read_columns, split_lists
+from neptuneml_plugin.processing.tables import (
+    Column,
+    CsvFile,
+    header,
+    numbers,
+    parse_dates,
+    read_columns,
+    split_lists,
+)
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 
@@ -97,3 +105,8 @@ def test_dates_as_people_write_them(text: str, hour: int) -> None:
 
 def test_other_texts_are_no_dates() -> None:
     assert parse_dates(pl.Series(["12/06/2020", "2020", "x", None])).null_count() == 4
+
+
+def test_the_first_rows_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,c\n1,2,3\n4,,6\n7,8,9\n")
+    assert CsvFile(tmp_path, "t.csv", ",").head(["c", "b"], 2).rows() == [("3", "2"), ("6", None)]

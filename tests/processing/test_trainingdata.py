@@ -9,7 +9,7 @@ import pytest
 
 from neptuneml_plugin.artifacts import EdgeType, Task
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
-from neptuneml_plugin.processing.trainingdata import TrainingData, read_training_data
+from neptuneml_plugin.processing.trainingdata import SplitSpec, TrainingData, read_training_data
 from tests.processing.exports import BOOKS, READERS, REVIEWS, configuration, edge, feature, node, write_export
 
 FILES = {
@@ -90,6 +90,47 @@ def test_link_prediction_by_label_has_a_split_of_its_own(tmp_path: Path) -> None
     assert data.task is Task.LINK_PREDICTION
     assert data.edges[0].target is not None
     assert data.edges[0].target.split_rate == (0.9, 0.05, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("label", "split", "expected"),
+    [
+        (["stars", "classification"], None, SplitSpec("stratified")),
+        (["stars", "regression"], None, SplitSpec("random")),
+        (["", "link_prediction"], {"keep_pairs": False}, SplitSpec("random", keep_pairs=False)),
+        (["stars", "classification"], {"keep_pairs": False}, SplitSpec("stratified", keep_pairs=False)),
+        (["stars", "classification"], {"kind": "random"}, SplitSpec("random")),
+        (["stars", "regression"], {"kind": "inductive", "ends": "source"}, SplitSpec("inductive", ends="source")),
+        (["stars", "regression"], {"kind": "time", "property": "at"}, SplitSpec("time", "at")),
+    ],
+)
+def test_split(tmp_path: Path, label: Any, split: Any, expected: SplitSpec) -> None:
+    entry = {"label": label} | ({"split": split} if split else {})
+    raw = configuration(node("Book"), node("Reader"), edge("Reader", "Reviewed", "Book", labels=[entry]))
+    target = read(tmp_path, raw).edges[0].target
+    assert target is not None
+    assert target.split == expected
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"ends": "source"}, "split.ends: only an inductive split of edges takes ends"),
+        (
+            {"kind": "inductive", "ends": "sources"},
+            "split.ends: \"sources\" is not allowed (did you mean 'source'?)",
+        ),
+        ({"keep_pairs": "no"}, 'split.keep_pairs: must be true or false, not "no"'),
+    ],
+)
+def test_split_problem_of_edges(tmp_path: Path, split: Any, message: str) -> None:
+    label = {"label": ["", "link_prediction"], "split": split}
+    raw = configuration(node("Book"), node("Reader"), edge("Reader", "Reviewed", "Book", labels=[label]))
+    with pytest.raises(InvalidSettings) as caught:
+        read(tmp_path, raw)
+    assert [
+        problem.removeprefix("graph.edges[0].labels[0].")[: len(message)] for problem in caught.value.problems
+    ] == [message]
 
 
 def test_foreign_members_are_named_and_misspelt_ones_refused(tmp_path: Path) -> None:
@@ -192,6 +233,54 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
             ]
         },
         "custom_split_filenames.valid: v.csv is not in",
+    ),
+    "unknown kind of split": (
+        {"labels": [SHELF | {"split": {"kind": "inductve"}}]},
+        "labels[0].split.kind: \"inductve\" is not allowed (did you mean 'inductive'?)",
+    ),
+    "misspelt member of a split": (
+        {"labels": [SHELF | {"split": {"kind": "time", "property": "pages", "propery": "x"}}]},
+        "labels[0].split: unknown member 'propery' (did you mean 'property'?)",
+    ),
+    "split no object": (
+        {"labels": [SHELF | {"split": "inductive"}]},
+        'labels[0].split: must be an object, not "inductive"',
+    ),
+    "time without property": (
+        {"labels": [SHELF | {"split": {"kind": "time"}}]},
+        "labels[0].split.property: must be a text, not missing",
+    ),
+    "time of the target": (
+        {"labels": [SHELF | {"split": {"kind": "time", "property": "shelf"}}]},
+        "labels[0].split.property: 'shelf' is the target itself",
+    ),
+    "property without time": (
+        {"labels": [SHELF | {"split": {"kind": "random", "property": "pages"}}]},
+        "labels[0].split.property: only a split by time takes a property, not random",
+    ),
+    "stratified numbers": (
+        {"labels": [{"label": ["pages", "regression"], "split": {"kind": "stratified"}}]},
+        "labels[0].split.kind: only a classification can be stratified by class; this is regression",
+    ),
+    "pairs of vertices": (
+        {"labels": [SHELF | {"split": {"keep_pairs": False}}]},
+        "labels[0].split.keep_pairs: only edges come in pairs",
+    ),
+    "ends of vertices": (
+        {"labels": [SHELF | {"split": {"kind": "inductive", "ends": "source"}}]},
+        "labels[0].split.ends: only an inductive split of edges takes ends",
+    ),
+    "split and files": (
+        {
+            "labels": [
+                {
+                    "label": SHELF["label"],
+                    "split": {"kind": "random"},
+                    "custom_split_filenames": {"train": "train.csv", "valid": "train.csv"},
+                }
+            ]
+        },
+        "labels[0].split.kind: custom_split_filenames deal the rows out already",
     ),
     "absent file": ({"file_name": "nodes/Bock.csv"}, "file_name: nodes/Bock.csv is not in"),
     "file outside": (

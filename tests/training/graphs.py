@@ -13,6 +13,7 @@ from neptuneml_plugin.processing.process import run as process
 from neptuneml_plugin.stage import Summary
 from neptuneml_plugin.training.train import run as train
 from tests.planted import Signal, planted_export
+from tests.processing.exports import change_labels
 
 #: Enough to learn the planted signals, and a second of work.
 QUICK = {"num-hidden": 16, "num-epochs": 60, "batch-size": 4096, "dropout": 0.1}
@@ -27,12 +28,22 @@ def processed(
     signal: Signal = "neighbours",
     multi_label: bool = False,
     values: Mapping[str, Any] | None = None,
+    split: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write an export and a processed folder; `values` replace the defaults in the HPO file."""
-    planted_export(folder / "export", task, nodes=nodes, seed=seed, signal=signal, multi_label=multi_label)
-    process(ProcessConfig(dgl_graph=False), folder / "export", folder / "processed")
-    set_hyperparameters(folder / "processed", QUICK | dict(values or {}))
-    return folder / "processed"
+    export = planted_export(
+        folder / "export", task, nodes=nodes, seed=seed, signal=signal, multi_label=multi_label
+    )
+    target = processed_export(export, split)
+    set_hyperparameters(target, QUICK | dict(values or {}))
+    return target
+
+
+def processed_export(export: Path, split: Mapping[str, Any] | None = None) -> Path:
+    """Process an export into a folder beside it, its targets split as `split` says."""
+    target = export.parent / ("processed" if export.name == "export" else f"processed-{export.name}")
+    process(ProcessConfig(dgl_graph=False), change_labels(export, split=split), target)
+    return target
 
 
 def set_hyperparameters(folder: Path, values: dict[str, Any]) -> None:

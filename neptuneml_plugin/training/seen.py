@@ -1,0 +1,92 @@
+"""The part of a graph that a training sees: after an inductive split, the graph without the held-out nodes.
+
+The trained model then answers for the whole graph as it would for one that has grown since: a node that it has not
+seen has its own features, and the average of its type's learned vectors.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from neptuneml_plugin.artifacts import GraphSchema
+from neptuneml_plugin.training.data import Relation, Samples, TrainingData
+from neptuneml_plugin.training.models import Model, aligned
+
+
+class Seen:
+    """What a training sees of a graph, and the way back to the whole of it."""
+
+    def __init__(self, data: TrainingData) -> None:
+        self._whole = data
+        self.is_whole = not any(rows is not None and bool(rows.any()) for rows in data.held_out)
+        #: Per node type: the row of each node in what is seen, or -1.
+        self.rows: tuple[Tensor, ...] = ()
+        self.data = data if self.is_whole else self._part()
+
+    def whole(self, model: Model) -> Model:
+        """Return a trained model as one for the whole graph."""
+        if self.is_whole:
+            return model
+        weights = dict(model.state_dict())
+        for name, kind in model.node_tables.items():
+            weights[name] = aligned(weights[name], self.rows[kind])
+        grown = Model(self._whole.processed, model.hyperparameters).to(model.scale.device)
+        grown.load_state_dict(weights)
+        return grown
+
+    def _part(self) -> TrainingData:
+        whole, device = self._whole, self._whole.samples[0].ends[0].device
+        kept = [
+            torch.ones(count, dtype=torch.bool, device=device) if rows is None else ~rows
+            for count, rows in zip(whole.counts, whole.held_out, strict=True)
+        ]
+        self.rows = tuple(_renumbered(each) for each in kept)
+        counts = tuple(int(each.sum()) for each in kept)
+        return dataclasses.replace(
+            whole,
+            processed=dataclasses.replace(whole.processed, schema=_recounted(whole.processed.schema, counts)),
+            counts=counts,
+            features=tuple(
+                {name: values[mask] for name, values in columns.items()}
+                for mask, columns in zip(kept, whole.features, strict=True)
+            ),
+            relations=tuple(self._relation(relation) for relation in whole.relations),
+            samples=tuple(self._samples(samples) for samples in whole.samples),
+            held_out=(),
+        )
+
+    def _relation(self, relation: Relation) -> Relation:
+        sources = self.rows[relation.source_type][relation.sources]
+        targets = self.rows[relation.target_type][relation.targets]
+        kept = (sources >= 0) & (targets >= 0)
+        return dataclasses.replace(relation, sources=sources[kept], targets=targets[kept])
+
+    def _samples(self, samples: Samples) -> Samples:
+        """Return the samples among seen nodes, in the same order."""
+        on_nodes = self._whole.task.on_nodes
+        kinds = (samples.position,) if on_nodes else self._whole.ends_of(samples.position)
+        ends = [self.rows[kind][end] for kind, end in zip(kinds, samples.ends, strict=True)]
+        kept = torch.stack([end >= 0 for end in ends]).all(0)
+        return Samples(
+            samples.position,
+            tuple(end[kept] for end in ends),
+            None if samples.labels is None else samples.labels[kept],
+            _moved(samples.splits, kept),
+            None if samples.pairs is None else samples.pairs[kept],
+        )
+
+
+def _renumbered(kept: Tensor) -> Tensor:
+    return torch.where(kept, kept.cumsum(0) - 1, -1)
+
+
+def _moved(splits: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+    places = _renumbered(kept)
+    return {name: places[rows][kept[rows]] for name, rows in splits.items()}
+
+
+def _recounted(schema: GraphSchema, counts: tuple[int, ...]) -> GraphSchema:
+    nodes = tuple(dataclasses.replace(node, count=count) for node, count in zip(schema.nodes, counts, strict=True))
+    return dataclasses.replace(schema, nodes=nodes)
