@@ -6,7 +6,8 @@ stage that reads them and written by the one that writes them; only their names 
 ```
 export      nodes/*.csv  edges/*.csv  training-data-configuration.json  config.json  stats.json
 processed   processed.json  encoders.json  nodes/<node type>/  edges/<edge type>/  ids/<node type>/
-            splits/<target type>/  model-HPO-configuration.json  graph.bin  info.pkl
+            splits/<target type>/  model-HPO-configuration.json  train_instance_recommendation.json
+            data_report.json  data_report.html  graph.bin  info.pkl
 training    training.json  trials/<n>/{model.safetensors, trial.json, metrics.jsonl}  ids/  artifact/
             eval_metrics_info.json  test_metrics_info.json
 artifact    manifest.json  model.safetensors  encoders.json  nodes/<node type>/  edges/<edge type>/  decoder/
@@ -42,6 +43,9 @@ IDS = "ids"
 HELD_OUT = "held_out.npy"  # of a node type; only after an inductive split
 SPLITS = "splits"  # custom_split_filenames' format
 HPO_CONFIGURATION = "model-HPO-configuration.json"
+DATA_REPORT = "data_report.json"
+DATA_REPORT_PAGE = "data_report.html"
+TRAIN_INSTANCE = "train_instance_recommendation.json"
 # Written for custom models of the original, never read here
 GRAPH = "graph.bin"
 INFO_PICKLE = "info.pkl"
@@ -92,6 +96,11 @@ class EdgeType:
     source: str
     label: str
     target: str
+
+    @property
+    def name(self) -> str:
+        """The fully qualified label, such as `(user)-rated-(movie)`."""
+        return f"({self.source})-{self.label}-({self.target})"
 
     @property
     def triple(self) -> tuple[str, str, str]:

@@ -42,4 +42,4 @@ def node_type(label: str) -> str:
 
 def qualified_name(kind: ElementType) -> str:
     """Return the fully qualified label of an element type: `Admin;Person`, `(user)-rated-(movie)`."""
-    return f"({kind.source})-{kind.label}-({kind.target})" if isinstance(kind, EdgeType) else kind
+    return kind.name if isinstance(kind, EdgeType) else kind

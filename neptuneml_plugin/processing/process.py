@@ -7,6 +7,7 @@ from neptuneml_plugin.artifacts import (
     ENCODERS,
     HPO_CONFIGURATION,
     PROCESSED,
+    TRAIN_INSTANCE,
     GraphSchema,
     ProcessedGraph,
     Task,
@@ -16,11 +17,13 @@ from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.filerecords import describe_files
 from neptuneml_plugin.processing.build import RawValues, write_graph
+from neptuneml_plugin.processing.datareport import data_report, write_data_report
 from neptuneml_plugin.processing.dropping import drop_rows
 from neptuneml_plugin.processing.elements import read_elements
 from neptuneml_plugin.processing.encoders.fitted import write_encoders
 from neptuneml_plugin.processing.exportschema import read_schema
 from neptuneml_plugin.processing.hpo import hpo_configuration
+from neptuneml_plugin.processing.instances import instance_recommendation
 from neptuneml_plugin.processing.splitfiles import write_splits
 from neptuneml_plugin.processing.target import Answers, read_answers
 from neptuneml_plugin.processing.trainingdata import TrainingData, read_training_data
@@ -60,6 +63,8 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
         write_encoders(folder / ENCODERS, built.encoders)
         node_count = sum(node.count for node in record.schema.nodes)
         write_json(folder / HPO_CONFIGURATION, hpo_configuration(answers, node_count))
+        write_json(folder / TRAIN_INSTANCE, instance_recommendation(record.schema))
+        write_data_report(folder, data_report(record, built.facts))
         counts = _counts(record.schema, answers)
         del elements, answers
         if config.dgl_graph:

@@ -1,0 +1,58 @@
+"""`train_instance_recommendation.json`: the memory and disk that a training on the graph takes (an estimate).
+
+Clients of Neptune ML hand the names on as instance types, so they are those of the smallest machine of Amazon's
+`ml.r5` family that has the memory; this project records them and runs where it is.
+"""
+
+from collections.abc import Mapping
+
+from neptuneml_plugin.artifacts import EdgeSchema, GraphSchema, NodeType
+
+#: A process with torch and nothing in it.
+BASE_BYTES = 800 << 20
+#: Numbers a training holds per vertex beside its features: learned vectors with their gradients and moments, and
+#: the hidden vectors of two layers of 64 with theirs.
+NUMBERS_PER_NODE = 64 * 4 + 64 * 6
+#: Numbers per edge: ends as read, and in the order of messages, forward and backward, with their weights.
+NUMBERS_PER_EDGE = 24
+NUMBER_BYTES = 4
+#: Of the estimate, for what is not counted.
+MARGIN = 1.5
+
+#: GiB of memory -> instance.
+INSTANCES: Mapping[int, str] = {
+    16: "ml.r5.large",
+    32: "ml.r5.xlarge",
+    64: "ml.r5.2xlarge",
+    128: "ml.r5.4xlarge",
+    256: "ml.r5.8xlarge",
+    384: "ml.r5.12xlarge",
+    512: "ml.r5.16xlarge",
+    768: "ml.r5.24xlarge",
+}
+
+
+def instance_recommendation(schema: GraphSchema) -> dict[str, str]:
+    """Return the document; sizes are bytes, as texts, as Neptune writes them (spec/neptune-ml.md 3)."""
+    graph = _graph_bytes(schema)
+    memory = training_bytes(schema)
+    instance = next((name for gib, name in INSTANCES.items() if memory <= gib << 30), INSTANCES[max(INSTANCES)])
+    return {
+        "instance": instance,
+        "cpu_instance": instance,
+        "disk_size": str(int(4 * graph)),
+        "mem_size": str(memory),
+    }
+
+
+def training_bytes(schema: GraphSchema) -> int:
+    """Return the memory that a training with the generated defaults takes, bytes."""
+    nodes, edges = sum(node.count for node in schema.nodes), sum(edge.count for edge in schema.edges)
+    numbers = nodes * NUMBERS_PER_NODE + edges * NUMBERS_PER_EDGE
+    return BASE_BYTES + int(MARGIN * (numbers * NUMBER_BYTES + _graph_bytes(schema)))
+
+
+def _graph_bytes(schema: GraphSchema) -> int:
+    """Return the size of ids, ends and features."""
+    kinds: list[NodeType | EdgeSchema] = [*schema.nodes, *schema.edges]
+    return NUMBER_BYTES * sum(kind.count * (8 + sum(f.width for f in kind.features)) for kind in kinds)

@@ -1,0 +1,33 @@
+"""The recommended instance holds what a training takes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neptuneml_plugin.artifacts import EdgeSchema, EdgeType, FeatureSchema, GraphSchema, NodeType
+from neptuneml_plugin.processing.instances import BASE_BYTES, INSTANCES, instance_recommendation, training_bytes
+
+RATED = EdgeType("user", "rated", "movie")
+
+
+def graph(nodes: int, edges: int, width: int = 8) -> GraphSchema:
+    features = (FeatureSchema("f", "numerical", width),)
+    return GraphSchema((NodeType("user", nodes, features=features),), (EdgeSchema(RATED, edges),))
+
+
+def test_a_small_graph_fits_the_smallest_instance() -> None:
+    document = instance_recommendation(graph(3_000, 50_000))
+    assert document["instance"] == document["cpu_instance"] == "ml.r5.large"
+    assert BASE_BYTES < int(document["mem_size"]) < 2 << 30
+
+
+def test_what_fits_nowhere_takes_the_largest() -> None:
+    assert instance_recommendation(graph(10**10, 10**11))["instance"] == "ml.r5.24xlarge"
+
+
+@given(st.integers(0, 10**8), st.integers(0, 10**9), st.integers(1, 500))
+def test_memory_fits_the_instance_and_grows_with_the_graph(nodes: int, edges: int, width: int) -> None:
+    schema = graph(nodes, edges, width)
+    document = instance_recommendation(schema)
+    gib = next(size for size, name in INSTANCES.items() if name == document["instance"])
+    assert training_bytes(schema) <= gib << 30 or gib == max(INSTANCES)
+    assert training_bytes(graph(nodes + 1, edges + 1, width)) > training_bytes(schema)
