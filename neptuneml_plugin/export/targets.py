@@ -26,7 +26,7 @@ SPLIT_TOLERANCE = 1e-6
 LINK_PREDICTION = "link_prediction"
 _NODE_TYPES = ("classification", "regression")
 _EDGE_TYPES = (*_NODE_TYPES, LINK_PREDICTION)
-_JOB_MEMBERS = ("version", "name", "targets", "features", "split_rate", "feature_encoding", "disableEdgeFeatures")
+JOB_MEMBERS = ("version", "name", "targets", "features", "split_rate", "feature_encoding", "disableEdgeFeatures")
 _TARGET_MEMBERS = ("node", "edge", "property", "type", "separator", "split_rate")
 _RDF_MEMBERS = ("subject", "predicate", "object")
 #: Members of a job and of a target that v1 does not have.
@@ -148,7 +148,7 @@ def read_selector(value: Mapping[str, Any], path: str, problems: Problems) -> El
 
 def _read_job(value: Mapping[str, Any], number: int, path: str, problems: Problems) -> LearningJob:
     version = _read_version(value.get("version"), path, problems)
-    problems.check_members(value, _known(_JOB_MEMBERS, version), path)
+    problems.check_members(value, _known(JOB_MEMBERS, version), path)
     encoding = value.get("feature_encoding", "auto")
     if encoding not in ("auto", "none"):
         problems.invalid(f"{path}.feature_encoding", f"must be 'auto' or 'none', not {encoding!r}")

@@ -1,7 +1,8 @@
-"""CSV files as columns of text, and the kinds of values that cells hold (spec/formats.md A.4).
+"""CSV and Parquet files as columns of text, and the kinds of values that cells hold (spec/formats.md A.4).
 
 Everything is read as text first: what a column means is the encoders' business. An empty cell is null. Rows are
-counted from 1, the header not included.
+counted from 1, the header not included. A file whose name ends with `.parquet` is read as Parquet; its numbers, truth values and dates
+count as the texts that CSV would hold.
 """
 
 import csv
@@ -22,6 +23,8 @@ _DATE_FORMATS = (
     "%Y-%m-%d",
 )
 _ESCAPED = "\0"
+#: How the name of a Parquet file ends; all others are CSV.
+PARQUET = ".parquet"
 #: Cells of text that are held at a time, 16 bytes each and what is longer than 12.
 CELLS = 1 << 24
 
@@ -97,15 +100,17 @@ def header(path: Path, delimiter: str) -> list[str]:
     """Return the column names of a file.
 
     Raises:
-        InvalidData: no header, a name twice, or not UTF-8.
+        InvalidData: no header, a name twice, or not UTF-8; not Parquet.
     """
+    if path.suffix == PARQUET:
+        return list(_parquet_schema(path))
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file, delimiter=delimiter), [])
     except (UnicodeDecodeError, csv.Error) as error:
-        raise _not_csv(path, error) from None
+        raise _unreadable(path, error) from None
     if not names:
-        raise _not_csv(path, "the header is missing")
+        raise _unreadable(path, "the header is missing")
     repeated = [name for i, name in enumerate(names) if name in names[:i]]
     if repeated:
         raise InvalidData(f"{path}: column '{repeated[0]}' stands twice in the header; rename one of them")
@@ -116,7 +121,7 @@ def read_columns(path: Path, delimiter: str, wanted: Sequence[str]) -> pl.DataFr
     """Return the wanted columns as text, null where the cell is empty.
 
     Raises:
-        InvalidData: a column is missing, or the file is not CSV as RFC 4180 says.
+        InvalidData: a column is missing, or the file is not CSV as RFC 4180 says, or not Parquet.
     """
     check_columns(path, delimiter, wanted)
     return scan_columns(path, delimiter, {name: pl.col(name) for name in wanted})
@@ -126,7 +131,7 @@ def check_columns(path: Path, delimiter: str, wanted: Sequence[str]) -> None:
     """Refuse a file that lacks a column.
 
     Raises:
-        InvalidData: a column is missing, or the header is not that of a CSV file.
+        InvalidData: a column is missing, or the header cannot be read.
     """
     names = header(path, delimiter)
     for name in wanted:
@@ -146,23 +151,49 @@ def scan_columns(
         rows: read so many at most.
 
     Raises:
-        InvalidData: the file is not CSV as RFC 4180 says.
+        InvalidData: the file is not CSV as RFC 4180 says, or not Parquet.
     """
-    names = header(path, delimiter)
     columns = sorted({column for expression in wanted.values() for column in expression.meta.root_names()})
+    scan = _scan_parquet if path.suffix == PARQUET else _scan_csv
+    cells = scan(path, delimiter, columns, rows)
+    texts = cells.select(pl.when(pl.col(column) != "").then(pl.col(column)) for column in columns)
+    try:
+        return texts.select(**wanted).collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise _unreadable(path, error) from None
+
+
+def _scan_csv(path: Path, delimiter: str, columns: Sequence[str], rows: int | None) -> pl.LazyFrame:
+    names = header(path, delimiter)
     # Polars leaves doubled quotes in a header as they are, so the names are ours.
     table = pl.scan_csv(
         path, separator=delimiter, infer_schema=False, glob=False, with_column_names=lambda _: names, n_rows=rows
     )
-    texts = table.select(pl.when(pl.col(column) != "").then(pl.col(column)) for column in columns)
+    return table.select(columns)
+
+
+def _scan_parquet(path: Path, _delimiter: str, columns: Sequence[str], rows: int | None) -> pl.LazyFrame:
+    schema = _parquet_schema(path)
+    for name in columns:
+        kind = schema[name]
+        if kind.is_nested() or kind in {pl.Binary, pl.Object}:
+            raise InvalidData(
+                f"{path}, column '{name}': holds {kind}; write several values as one text, joined by the "
+                "separator that the configuration names"
+            )
+    return pl.scan_parquet(path, glob=False, n_rows=rows).select(pl.col(columns).cast(pl.String))
+
+
+def _parquet_schema(path: Path) -> Mapping[str, pl.DataType]:
     try:
-        return texts.select(**wanted).collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise _not_csv(path, error) from None
+        return pl.read_parquet_schema(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(path, error) from None
 
 
-def _not_csv(path: Path, reason: object) -> InvalidData:
-    return InvalidData(f"{path} cannot be read as CSV in UTF-8: {str(reason).splitlines()[0]}")
+def _unreadable(path: Path, reason: object) -> InvalidData:
+    form = "Parquet" if path.suffix == PARQUET else "CSV in UTF-8"
+    return InvalidData(f"{path} cannot be read as {form}: {str(reason).splitlines()[0]}")
 
 
 def split_lists(values: pl.Series, separator: str) -> pl.Series:

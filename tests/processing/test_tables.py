@@ -62,6 +62,52 @@ def test_refused(tmp_path: Path, content: bytes, message: str) -> None:
         read_columns(tmp_path / "t.csv", ",", ["~id", "a"])
 
 
+@settings(max_examples=100, deadline=None)
+@given(rows=st.lists(st.tuples(CELL, CELL), max_size=8))
+def test_parquet_reads_as_csv_does(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+    folder = tmp_path_factory.mktemp("parquet")
+    with (folder / "t.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("~id", "a"), *rows])
+    columns = [pl.Series(name, [row[i] for row in rows], dtype=pl.String) for i, name in enumerate(("~id", "a"))]
+    pl.DataFrame(columns).write_parquet(folder / "t.parquet")
+    both = [read_columns(folder / name, ",", ["a", "~id"]) for name in ("t.csv", "t.parquet")]
+    assert both[0].equals(both[1])
+    assert header(folder / "t.parquet", ",") == ["~id", "a"]
+
+
+def test_typed_columns_of_parquet_count_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    day = datetime(2020, 1, 2, 3, 4, tzinfo=UTC)
+    pl.DataFrame(
+        {"n": [5, None], "f": [0.5, float("nan")], "b": [True, None], "t": ["", "x"], "d": [day, None]}
+    ).write_parquet(path)
+    frame = read_columns(path, ",", ["n", "f", "b", "t", "d"])
+    assert frame.drop("d").rows() == [("5", "0.5", "true", None), (None, "NaN", None, "x")]
+    assert numbers(Column(frame["f"], "t", "f")).to_list() == [0.5, None]
+    assert parse_dates(frame["d"]).to_list() == [day, None]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"~id": ["1"], "a": [["x"]]}, r"column 'a': holds List\(String\); write several values as one text"),
+        ({"~id": ["1"], "a": [b"x"]}, "column 'a': holds Binary"),
+        ({"~id": ["1"], "aa": ["x"]}, r"has no column 'a' \(did you mean 'aa'\?\)"),
+    ],
+)
+def test_refused_parquet(tmp_path: Path, columns: dict[str, list[object]], message: str) -> None:
+    pl.DataFrame(columns).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(InvalidData, match=message):
+        read_columns(tmp_path / "t.parquet", ",", ["~id", "a"])
+
+
+@pytest.mark.parametrize("content", [b"", b"~id,a\n1,2\n", b"PAR1", b"PAR1" + b"x" * 40 + b"PAR1"])
+def test_what_is_not_parquet_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.parquet").write_bytes(content)
+    with pytest.raises(InvalidData, match="cannot be read as Parquet"):
+        read_columns(tmp_path / "t.parquet", ",", ["~id", "a"])
+
+
 ITEM = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\\"), min_size=1, max_size=5)
 
 
