@@ -19,7 +19,7 @@ class Format(StrEnum):
     CSV_NO_HEADERS = "csvNoHeaders"
     #: One object per line.
     JSON = "json"
-    #: An addition: the cells of `csv` as columns of text, which are read faster.
+    #: An addition: the cells of `csv` as columns of text, in less room.
     PARQUET = "parquet"
 
     @property

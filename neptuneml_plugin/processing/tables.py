@@ -1,8 +1,8 @@
 """CSV and Parquet files as columns of text, and the kinds of values that cells hold (spec/formats.md A.4).
 
 Everything is read as text first: what a column means is the encoders' business. An empty cell is null. Rows are
-counted from 1, the header not included. A file whose name ends with `.parquet` is read as Parquet; its numbers, truth values and dates
-count as the texts that CSV would hold.
+counted from 1, the header not included. A file whose name ends with `.parquet` is read as Parquet; its numbers,
+truth values and dates count as the texts that CSV would hold.
 """
 
 import csv

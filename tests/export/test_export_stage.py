@@ -83,6 +83,59 @@ def test_a_scope_leaves_the_other_folder_empty(tmp_path: Path) -> None:
     assert list((tmp_path / "out/edges").iterdir()) == []
 
 
+def test_the_schema_alone(tmp_path: Path) -> None:
+    export(BOOKS, tmp_path / "whole")
+    summary = export(BOOKS, tmp_path / "schema", {"command": "create-pg-config"})
+    assert files(tmp_path / "schema") == {"config.json"}
+    assert summary.counts == {"nodes": 4, "edges": 2}
+    whole, alone = ((tmp_path / name / "config.json").read_text() for name in ("whole", "schema"))
+    assert alone == whole
+
+
+def test_the_schema_of_a_sample(tmp_path: Path) -> None:
+    sample = {"command": "create-pg-config", "params": {"sample": True, "sampleSize": 1}}
+    assert export(BOOKS, tmp_path / "out", sample).counts == {"nodes": 2, "edges": 1}
+    (reader,) = [
+        entry
+        for entry in json.loads((tmp_path / "out/config.json").read_text())["nodes"]
+        if entry["label"] == "Reader"
+    ]
+    assert reader["properties"][0]["isNullable"] is False, "the one without an age was not looked at"
+
+
+def test_config_json_may_be_given_back_as_a_filter(tmp_path: Path) -> None:
+    export(BOOKS, tmp_path / "first")
+    export(BOOKS, tmp_path / "second", {"configFileS3Path": str(tmp_path / "first/config.json")})
+    for name in files(tmp_path / "first"):
+        assert (tmp_path / "second" / name).read_bytes() == (tmp_path / "first" / name).read_bytes()
+
+
+def test_a_part_says_what_it_leaves_out(tmp_path: Path) -> None:
+    summary = export(BOOKS, tmp_path / "out", {"params": {"limit": 3}})
+    assert summary.counts == {"nodes": 3, "edges": 1}
+    assert summary.warnings == ("1 edges were left out, since 'skip' or 'limit' leave out one of their vertices",)
+    stats = json.loads((tmp_path / "out/stats.json").read_text())
+    assert stats["consistency"]["nodes"][1] == {"label": "Reader", "before": 2, "wanted": 1, "read": 1, "after": 2}
+
+
+@pytest.mark.parametrize("form", ["csv", "csvNoHeaders", "json", "parquet"])
+@pytest.mark.parametrize("version", ["v1.0", "v2.0"])
+def test_configurations_name_the_files_and_the_separator(form: str, version: str, tmp_path: Path) -> None:
+    target = {"node": "Book", "property": "genre", "type": "classification"}
+    learned = {"name": "it", "version": version, "targets": target}
+    params = {"format": form, "multiValueSeparator": "|"}
+    summary = export(BOOKS, tmp_path / "out", {"params": params, "additionalParams": {"neptune_ml": learned}})
+    configuration = json.loads((tmp_path / "out/it.json").read_text())
+    graph = configuration["graph"]
+    entries = graph if version == "v1.0" else [*graph["nodes"], *graph["edges"]]
+    assert {entry["file_name"] for entry in entries} == {name for name in files(tmp_path / "out") if "/" in name}
+    (label,) = [label for entry in entries for label in entry.get("labels", [])]
+    assert label["separator"] == "|"
+    unread = (f"files of the format '{form}' cannot be processed; export csv or parquet for that",)
+    expected = () if form in {"csv", "parquet"} else unread
+    assert (summary.warnings, tuple(configuration["warnings"])) == (expected, expected)
+
+
 def test_what_has_no_effect_stands_in_the_statistics(tmp_path: Path) -> None:
     export(BOOKS, tmp_path / "out", {"params": {"clusterId": "c1"}})
     assert json.loads((tmp_path / "out/stats.json").read_text())["withoutEffect"] == {"params.clusterId": "c1"}
