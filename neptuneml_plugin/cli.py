@@ -110,6 +110,11 @@ def _stage_options(command: Command) -> Command:
 @click.option("--request", type=FILE, help="The export's JSON or YAML document, as neptune-export takes it.")
 @click.option("--node-label", "node_labels", multiple=True, help="Export this vertex label (repeatable).")
 @click.option("--edge-label", "edge_labels", multiple=True, help="Export this edge label (repeatable).")
+@click.option(
+    "--reader",
+    type=click.Choice([choice.value for choice in config.Reader]),
+    help="How to read: in bulk through the server's plugin, by plain Gremlin, or (auto) as the server allows.",
+)
 @_stage_options
 def export_command(
     output: Path, request: Path | None, config_file: Path | None, *, as_json: bool, **flags: Any

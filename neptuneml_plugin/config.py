@@ -27,6 +27,17 @@ TEXT_MODELS_VARIABLE = "NEPTUNEML_TEXT_MODELS"
 DEFAULT_SERVICE_URL = "http://127.0.0.1:8183"
 
 
+class Reader(StrEnum):
+    """How an export reads the graph; the folder is the same."""
+
+    #: In bulk where the server has the plugin.
+    AUTO = "auto"
+    #: By plain Gremlin, from any server.
+    GREMLIN = "gremlin"
+    #: Whole blocks of columns, made by the plugin in the server.
+    BULK = "bulk"
+
+
 @dataclass(frozen=True)
 class ExportConfig:
     """Settings of `export`."""
@@ -40,9 +51,12 @@ class ExportConfig:
     #: Edge labels to export; empty: those of the request, else all.
     edge_labels: tuple[str, ...] = ()
     traversal_source: str = "g"
-    #: Elements asked for in one request.
+    reader: Reader = Reader.AUTO
+    #: Processes that read by plain Gremlin, at most; never more than there are cores.
+    concurrency: int = 4
+    #: Elements asked for in one request of plain Gremlin.
     block_size: int = 1000
-    #: How long one request may take on the server, seconds.
+    #: How long one request may take on the server, seconds; in bulk: how long one block may take.
     request_timeout_seconds: float = 300.0
     overwrite: bool = False
 
@@ -245,6 +259,7 @@ _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 for _kind in _KIND_NAMES:
     _CONVERTER.register_structure_hook(_kind, lambda value, kind: _strict(kind, value))
 _CONVERTER.register_structure_hook(NewNodeVectors, lambda value, kind: one_of(kind, value))
+_CONVERTER.register_structure_hook(Reader, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
 _CONVERTER.register_structure_hook_factory(
     dataclasses.is_dataclass,

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import resource
@@ -89,8 +90,8 @@ def output_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     except (FileExistsError, NotADirectoryError):
         file = next((path for path in target.parents if path.is_file()), target.parent)
         raise InvalidParameter(f"{target} cannot be made: {file} is a file") from None
+    _remove_abandoned(target)
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
@@ -101,6 +102,14 @@ def output_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what processes have left that were killed while they wrote `target`."""
+    for partial in target.parent.glob(f".{glob.escape(target.name)}.partial-*"):
+        process = partial.name.rpartition("-")[2]
+        if not (process.isdecimal() and int(process) != os.getpid() and Path("/proc", process).exists()):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

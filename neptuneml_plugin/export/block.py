@@ -195,7 +195,11 @@ def _present(value: Any) -> list[Any] | None:
     if not isinstance(value, list):
         return None if value is None else [value]
     flat = list(_flat(value))
-    return flat if flat or not value else None
+    return flat or ([] if _holds_empty(value) else None)
+
+
+def _holds_empty(value: Any) -> bool:
+    return isinstance(value, list) and (not value or any(map(_holds_empty, value)))
 
 
 def _flat(values: list[Any]) -> Iterator[Any]:

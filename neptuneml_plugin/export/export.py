@@ -9,10 +9,10 @@ from typing import Any
 
 from neptuneml_plugin.artifacts import EXPORT_SCHEMA, EXPORT_STATS, EdgeType
 from neptuneml_plugin.config import ExportConfig
+from neptuneml_plugin.export.bulk_source import open_source
 from neptuneml_plugin.export.configuration import write_configuration
 from neptuneml_plugin.export.consistency import Reading, consistency
 from neptuneml_plugin.export.elements import Element
-from neptuneml_plugin.export.gremlin_source import GremlinSource
 from neptuneml_plugin.export.layout import Layout
 from neptuneml_plugin.export.reading import Reader, loose
 from neptuneml_plugin.export.request import ExportRequest, read_request
@@ -34,7 +34,7 @@ def run(config: ExportConfig, target: Path, progress: Progress = silent) -> Summ
     request = read_request(config)
     if request.range_size is not None:
         config = replace(config, block_size=request.range_size)
-    with GremlinSource(config) as source:
+    with open_source(config, request.concurrency or config.concurrency) as source:
         return export_graph(source, request, target, overwrite=config.overwrite, progress=progress)
 
 

@@ -107,6 +107,10 @@ def _read_string(buff: Buffer, _: TypedReader) -> str:
     return buff.read(_int32(buff.read(4))[0]).decode()
 
 
+def _read_bytes(buff: Buffer, _: TypedReader) -> bytes:
+    return buff.read(_int32(buff.read(4))[0])
+
+
 def _read_big_integer(buff: Buffer, _: TypedReader) -> statics.bigint:
     return statics.bigint(int.from_bytes(buff.read(_int32(buff.read(4))[0]), "big", signed=True))
 
@@ -160,6 +164,7 @@ _READS: dict[Any, _Read] = {
     DataType.long: _scalar(">q", statics.long),
     DataType.short: _scalar(">h", statics.short),
     DataType.byte: _scalar(">b", statics.SingleByte),
+    DataType.bytebuffer: _read_bytes,
     DataType.biginteger: _read_big_integer,
     DataType.double: _scalar(">d", float),
     DataType.float: _scalar(">f", Float),

@@ -52,7 +52,7 @@ SYNONYMS: Mapping[str, str] = {
 PARAMETERS: Mapping[str, Parameter] = {
     **_each(
         """profile scope nodeLabels edgeLabels filter filterConfigFile tokensOnly format multiValueSeparator range
-        skip limit sample sampleSize gremlinFilter gremlinNodeFilter gremlinEdgeFilter queries
+        concurrency skip limit sample sampleSize gremlinFilter gremlinNodeFilter gremlinEdgeFilter queries
         queriesFile""",
         Use.EFFECT,
     ),
@@ -72,7 +72,6 @@ PARAMETERS: Mapping[str, Parameter] = {
     ),
     **_each("timeoutMillis", Use.RECORDED, "the setting `request_timeout_seconds` bounds each request"),
     **_each("approxNodeCount approxEdgeCount", Use.RECORDED, "elements are listed and counted"),
-    **_each("concurrency", Use.RECORDED, "the reader has its own number of requests under way"),
     **_each("exportId tag dir d", Use.RECORDED, "`--output` names the folder"),
     **_each("logLevel featureToggle maxFileDescriptorCount", Use.RECORDED, "steers neptune-export's own process"),
     **_each(

@@ -85,6 +85,8 @@ class ExportRequest:
     sample: int | None = None
     #: Elements asked for in one request; None: as the settings say.
     range_size: int | None = None
+    #: Processes that read at the same time; None: as the settings say.
+    concurrency: int | None = None
     completion: Completion | None = None
 
 
@@ -113,6 +115,7 @@ def read_request(config: ExportConfig) -> ExportRequest:
         schema_only=command == SCHEMA_ONLY,
         sample=_read_sample(given, command, problems),
         range_size=read_count(given, "range", 1, problems),
+        concurrency=read_count(given, "concurrency", 1, problems),
         completion=read_completion(request, problems),
     )
     _refuse_later(given, problems)

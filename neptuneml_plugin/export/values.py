@@ -20,7 +20,7 @@ BOOLEAN, STRING, DATE = "Boolean", "String", "Date"
 #: In widening order: of two types the later one holds both.
 NUMBERS = ("Byte", "Short", "Integer", "Long", "Float", "Double")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_DIGITS = r"^-?(\d+)(?:\.(\d+))?(?:e([-+]?\d+))?$"
+_NUMBER = r"^-?(?<whole>\d+)(?:\.(?<fraction>\d+))?(?:e\+?(?<exponent>-?\d+))?$"
 
 
 class Float(float):
@@ -85,26 +85,33 @@ def texts(values: pl.Series) -> pl.Series:
     if not values.dtype.is_float():
         return written
     size = values.abs()
-    if bool(((size >= 1e-3) & (size < 1e7) | (size == 0)).all()):
+    others = ((size < 1e-3) & (size != 0) | (size >= 1e7) & size.is_not_nan()).arg_true()
+    if not len(others):
         return written
-    return pl.select(_java_float(values, written)).to_series()
+    return written.scatter(others, _with_exponent(written.gather(others)))
 
 
-def _java_float(values: pl.Series, written: pl.Series) -> pl.Expr:
-    """Java writes what is at least 1E7 or below 1E-3 with an exponent and one digit before the point."""
-    number, text = pl.lit(values), pl.lit(written)
-    whole, fraction = text.str.extract(_DIGITS, 1), text.str.extract(_DIGITS, 2).fill_null("")
-    exponent = text.str.extract(_DIGITS, 3).cast(pl.Int32).fill_null(0)
+def _with_exponent(written: pl.Series) -> pl.Series:
+    """Return numbers as Java writes those from 1E7 on and below 1E-3: one digit before the point, an exponent.
+
+    Args:
+        written: texts such as `0.00012`, `-12345678.9`, `1.5e+22` and `-inf`.
+    """
+    text = pl.col("text")
+    whole, fraction = pl.col("whole"), pl.col("fraction").fill_null("")
     digits = (whole + fraction).str.strip_chars_start("0")
-    leading = (whole + fraction).str.len_bytes().cast(pl.Int32) - digits.str.len_bytes().cast(pl.Int32)
-    power = exponent + whole.str.len_bytes().cast(pl.Int32) - 1 - leading
+    power = (
+        pl.col("exponent").cast(pl.Int64).fill_null(0)
+        - 1
+        + digits.str.len_bytes().cast(pl.Int64)
+        - fraction.str.len_bytes().cast(pl.Int64)
+    )
     rest = digits.str.slice(1).str.strip_chars_end("0")
-    sign = pl.when(number < 0).then(pl.lit("-")).otherwise(pl.lit(""))
-    mantissa = sign + digits.str.slice(0, 1) + "." + pl.when(rest == "").then(pl.lit("0")).otherwise(rest)
-    plain = (number.abs() >= 1e-3) & (number.abs() < 1e7) | (number == 0) | number.is_nan()
-    scientific = mantissa + "E" + power.cast(pl.String)
-    endless = sign + pl.lit("Infinity")
-    return pl.when(plain).then(text).when(number.is_infinite()).then(endless).otherwise(scientific)
+    sign = pl.when(text.str.starts_with("-")).then(pl.lit("-")).otherwise(pl.lit(""))
+    mantissa = digits.str.head(1) + "." + pl.when(rest == "").then(pl.lit("0")).otherwise(rest)
+    number = pl.when(whole.is_null()).then(pl.lit("Infinity")).otherwise(mantissa + "E" + power.cast(pl.String))
+    frame = written.alias("text").to_frame().with_columns(text.str.extract_groups(_NUMBER).alias("parts"))
+    return frame.unnest("parts").select(sign + number).to_series()
 
 
 def _float_text(value: float) -> str:

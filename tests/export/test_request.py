@@ -94,7 +94,7 @@ def test_cluster_fields_are_recorded() -> None:
             "command": "export-pg",
             "outputS3Path": "s3://bucket/x",
             "jobSize": "small",
-            "params": {"endpoint": "db.example", "profile": "neptune_ml", "cloneCluster": False, "concurrency": 4},
+            "params": {"endpoint": "db.example", "profile": "neptune_ml", "cloneCluster": False, "batchSize": 4},
         }
     )
     assert request.recorded == {
@@ -102,7 +102,7 @@ def test_cluster_fields_are_recorded() -> None:
         "jobSize": "small",
         "params.endpoint": "db.example",
         "params.cloneCluster": False,
-        "params.concurrency": 4,
+        "params.batchSize": 4,
     }
 
 
@@ -150,8 +150,8 @@ def test_off_is_no_use() -> None:
 
 
 def test_the_part_of_the_elements() -> None:
-    request = read({"params": {"skip": 5, "limit": "10", "range": 100}})
-    assert (request.window, request.range_size) == (Window(5, 10), 100)
+    request = read({"params": {"skip": 5, "limit": "10", "range": 100, "concurrency": "2"}})
+    assert (request.window, request.range_size, request.concurrency) == (Window(5, 10), 100, 2)
     assert not read({"params": {"skip": 0}}).window
     assert read({"params": {"limit": 0}}).window == Window(0, 0)
 
@@ -237,6 +237,7 @@ def test_all_problems_are_named_at_once() -> None:
         ({"params": {"queries": "g.V()"}}, "params.queries: belongs to the command export-pg-from-queries"),
         ({"params": {"tokensOnly": True}}, "params.tokensOnly: must be one of off, nodes, edges, both, not True"),
         ({"params": {"sample": 1}}, "params.sample: must be true or false, not 1"),
+        ({"params": {"concurrency": 0}}, "params.concurrency: must be a whole number of at least 1, not 0"),
         ({"params": {"range": 0}}, "params.range: must be a whole number of at least 1, not 0"),
         ({"params": {"limit": True}}, "params.limit: must be a whole number of at least 0, not True"),
         (

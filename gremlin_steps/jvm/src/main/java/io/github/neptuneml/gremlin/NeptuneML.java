@@ -21,6 +21,12 @@ public final class NeptuneML {
     public static final String FILTER_EXISTING_EDGES = PREFIX + "filterExistingEdges";
     public static final String FILTER_BEFORE_LIMIT = PREFIX + "filterBeforeLimit";
 
+    /** What every option of our own starts with: not one of Neptune's. */
+    public static final String OWN_PREFIX = "NeptuneML#";
+
+    /** Blocks of rows in columns instead of one map per element. */
+    public static final String COLUMNS = OWN_PREFIX + "columns";
+
     /** The threshold that validation has found best, instead of a number. */
     public static final String TUNED = "tuned";
 
@@ -29,6 +35,10 @@ public final class NeptuneML {
 
     /** Whether a key means one of ours; case does not matter, so that a misspelt one is refused and not ignored. */
     public static boolean isPredicate(final Object key) {
-        return key instanceof String && ((String) key).regionMatches(true, 0, PREFIX, 0, PREFIX.length());
+        return key instanceof String && (startsWith((String) key, PREFIX) || startsWith((String) key, OWN_PREFIX));
+    }
+
+    private static boolean startsWith(final String key, final String prefix) {
+        return key.regionMatches(true, 0, prefix, 0, prefix.length());
     }
 }

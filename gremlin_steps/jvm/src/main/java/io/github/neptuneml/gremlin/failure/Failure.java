@@ -43,7 +43,7 @@ public enum Failure {
     UNSUPPORTED_DIRECTION(UnsupportedOperationException::new,
             "'Neptune#ml.prediction' cannot stand on %s; use out() for tails or in() for heads", 19),
     OLAP(UnsupportedOperationException::new,
-            "predictions cannot be made in a traversal withComputer(); run it without"),
+            "neither predictions nor columns come from a traversal withComputer(); run it without"),
     ACCESS_CRITERION(UnsupportedOperationException::new,
             "a criterion of SubgraphStrategy cannot ask for predictions ('%s'); use stored properties there"),
     UNKNOWN_PREDICATE(InvalidParameterException::new, "unknown predicate '%s'; the nearest is '%s', which belongs %s"),
@@ -51,7 +51,7 @@ public enum Failure {
     WRONG_VALUE(InvalidParameterException::new, "'%s' takes %s, not %s; give it that, or leave it out", 7),
     NOT_STORED(UnsupportedOperationException::new,
             "a predicted property is not stored in the graph, so it cannot be changed or removed; write its value with property() on the element"),
-    NOT_AN_ELEMENT(InvalidParameterException::new, "predictions are made for vertices and edges, not for %s; go to an element first"),
+    NOT_AN_ELEMENT(InvalidParameterException::new, "predictions and columns are made for vertices and edges, not for %s; go to an element first"),
 
     // -- the endpoint --
     NO_ENDPOINT(MissingParameterException::new,

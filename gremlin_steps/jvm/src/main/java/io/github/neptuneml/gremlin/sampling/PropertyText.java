@@ -9,7 +9,7 @@ import java.util.Date;
 import java.util.List;
 
 /** A property's values as an export writes them: Java's own text, moments as ISO-8601 in UTC; a list where there are several. */
-final class PropertyText {
+public final class PropertyText {
 
     private PropertyText() {
     }
@@ -36,7 +36,9 @@ final class PropertyText {
         return texts;
     }
 
-    private static String text(final Object value) {
+    /** The text of one value. */
+    public static String text(final Object value) {
+        if (value instanceof String) return (String) value;
         if (value instanceof Date) return Instant.ofEpochMilli(((Date) value).getTime()).toString();
         if (value instanceof OffsetDateTime) return ((OffsetDateTime) value).toInstant().toString();
         if (value instanceof ZonedDateTime) return ((ZonedDateTime) value).toInstant().toString();

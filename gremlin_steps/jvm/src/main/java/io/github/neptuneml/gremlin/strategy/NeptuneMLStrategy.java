@@ -29,8 +29,8 @@ import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.Partit
 import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.SubgraphStrategy;
 
 /**
- * Replaces the steps that carry {@code Neptune#ml.*} predicates by steps that ask an endpoint, and refuses every
- * predicate that would otherwise be ignored.
+ * Replaces the steps that carry {@code Neptune#ml.*} predicates by steps that ask an endpoint, and a
+ * {@code valueMap()} that asks for columns; refuses every predicate that would otherwise be ignored.
  *
  * <p>It is a decoration strategy because optimisations lose steps' options, and it goes before the strategies that
  * restrict access, so that these see the look-ups that predictions make ({@code VertexLookup}). The whole tree is
@@ -83,6 +83,8 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
         if (predicates.isEmpty()) refuseKeys(step);
         else if (step instanceof PropertiesStep) properties.apply((PropertiesStep<?>) step, predicates, traversal);
         else if (step instanceof VertexStep) links.apply((VertexStep<?>) step, predicates, traversal);
+        else if (step instanceof PropertyMapStep && predicates.containsKey(NeptuneML.COLUMNS))
+            ColumnsRewrite.apply((PropertyMapStep<?, ?>) step, predicates, traversal);
         else predicates.keySet().forEach(predicate -> Predicates.refuse(predicate, Traversals.name(step)));
     }
 

@@ -6,7 +6,8 @@ enum Place {
     SOURCE("in g.with(...)"),
     PROPERTIES("in with(...) directly after properties() or values()"),
     LINK("in with(...) directly after out() or in()"),
-    KEY("as a key of properties()");
+    KEY("as a key of properties()"),
+    COLUMNS("in with(...) directly after the valueMap() that ends a query");
 
     private final String phrase;
 

@@ -1,5 +1,6 @@
 package io.github.neptuneml.gremlin.strategy;
 
+import static io.github.neptuneml.gremlin.strategy.Place.COLUMNS;
 import static io.github.neptuneml.gremlin.strategy.Place.KEY;
 import static io.github.neptuneml.gremlin.strategy.Place.LINK;
 import static io.github.neptuneml.gremlin.strategy.Place.PROPERTIES;
@@ -34,6 +35,7 @@ final class Predicates {
         PLACES.put(NeptuneML.DISABLE_INDUCTIVE_INFERENCE_METADATA_CACHE, EnumSet.of(SOURCE, PROPERTIES, LINK));
         PLACES.put(NeptuneML.FILTER_EXISTING_EDGES, EnumSet.of(LINK));
         PLACES.put(NeptuneML.FILTER_BEFORE_LIMIT, EnumSet.of(LINK));
+        PLACES.put(NeptuneML.COLUMNS, EnumSet.of(COLUMNS));
     }
 
     private Predicates() {
@@ -46,14 +48,17 @@ final class Predicates {
      */
     static void require(final String predicate, final Place place, final String where) {
         requireKnown(predicate);
-        if (!PLACES.get(predicate).contains(place))
-            throw Failure.MISPLACED_PREDICATE.with(predicate, where, places(predicate));
+        if (!PLACES.get(predicate).contains(place)) throw misplaced(predicate, where);
     }
 
     /** Refuses a predicate on a step that takes none. */
     static void refuse(final String predicate, final String where) {
         requireKnown(predicate);
-        throw Failure.MISPLACED_PREDICATE.with(predicate, where, places(predicate));
+        throw misplaced(predicate, where);
+    }
+
+    static RuntimeException misplaced(final String predicate, final String where) {
+        return Failure.MISPLACED_PREDICATE.with(predicate, where, places(predicate));
     }
 
     private static void requireKnown(final String predicate) {
