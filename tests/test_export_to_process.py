@@ -43,22 +43,19 @@ def exported(folder: Path, **params: Any) -> Path:
     return folder
 
 
-def processed(folder: Path, **params: Any) -> dict[str, bytes]:
-    """Export, process, and return the files that describe the graph and its encoders."""
+def processed(folder: Path, **params: Any) -> dict[str, Any]:
+    """Export, process, and return the description of the graph, with the hashes of its arrays."""
     process.run(ProcessConfig(), exported(folder / "export", **params), folder / "processed")
-    names = ("processed.json", "encoders.json", "info.pkl")
-    return {name: (folder / "processed" / name).read_bytes() for name in names}
+    described: dict[str, Any] = json.loads((folder / "processed" / "processed.json").read_text())
+    del described["files"]["graph.bin"]  # DGL writes the same graph in other bytes
+    return described
 
 
 def test_parquet_and_other_separators_give_the_same_graph(tmp_path: Path) -> None:
-    graphs = [
-        processed(tmp_path / "csv"),
-        processed(tmp_path / "parquet", format="parquet"),
-        processed(tmp_path / "bar", multiValueSeparator="|"),
-    ]
-    assert graphs[0] == graphs[1]
-    described = [json.loads(files["processed.json"])["schema"] for files in graphs]
-    assert described[0] == described[2]
+    of_csv = processed(tmp_path / "csv")
+    assert len(of_csv["files"]) >= 10
+    assert processed(tmp_path / "parquet", format="parquet") == of_csv
+    assert processed(tmp_path / "bar", multiValueSeparator="|")["schema"] == of_csv["schema"]
 
 
 @pytest.mark.parametrize("form", ["csvNoHeaders", "json"])
