@@ -12,13 +12,27 @@ An id travels as text; its class (`Integer`, `String`, …) stands once per labe
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from neptuneml_plugin.arrays import save_array, save_blocks
 from neptuneml_plugin.errors import InvalidData
+
+#: Ids that are hashed and encoded at a time.
+_BLOCK = 1 << 16
+
+
+class Texts(Protocol):
+    """A list of texts or a column of them."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __getitem__(self, at: Any, /) -> Any:
+        """Return one, or several of a slice."""
 
 
 class IdColumn:
@@ -55,29 +69,40 @@ class IdColumn:
         return np.where(self._hashes[at] == wanted, self._rows[at], -1).astype(np.int64)
 
 
-def write_ids(folder: Path, ids: Sequence[str]) -> None:
+def write_ids(folder: Path, ids: Texts) -> None:
     """Write a column of distinct ids.
 
     Raises:
         InvalidData: two ids have the same text (decision 30) or the same hash.
+        OSError: the column could not be written whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    encoded = [text.encode() for text in ids]
-    hashes = _hash(ids)
+    hashes, offsets = np.empty(len(ids), dtype=np.uint64), np.zeros(len(ids) + 1, dtype=np.int64)
+    texts = []
+    for start in range(0, len(ids), _BLOCK):
+        block = ids[start : start + _BLOCK]
+        encoded, rows = list(map(str.encode, block)), slice(start, start + len(block))
+        # Vectorising XXH64 over texts of one length is no faster than this call per text: .14 against .09 s/10^6.
+        hashes[rows] = np.fromiter(map(xxhash.xxh64_intdigest, encoded), np.uint64, len(block))
+        offsets[1:][rows] = np.fromiter(map(len, encoded), np.int64, len(block))
+        texts.append(np.frombuffer(b"".join(encoded), dtype=np.uint8))
+    np.cumsum(offsets, out=offsets)
     order = np.argsort(hashes, kind="stable")
-    twins = np.flatnonzero(np.diff(hashes[order]) == 0)
+    _refuse_twins(ids, hashes[order], order)
+    save_blocks(folder / "ids.npy", (int(offsets[-1]),), np.uint8, texts)
+    save_array(folder / "id_offsets.npy", offsets)
+    save_array(folder / "id_hashes.npy", hashes[order])
+    save_array(folder / "id_rows.npy", order.astype(np.int64))
+
+
+def _refuse_twins(ids: Texts, ordered: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]) -> None:
+    twins = np.flatnonzero(ordered[1:] == ordered[:-1])
     if len(twins):
         first, second = ids[int(order[twins[0]])], ids[int(order[twins[0] + 1])]
         raise InvalidData(
             f"ids '{first}' and '{second}' of one label cannot be told apart as text; "
             "give these elements distinct ids and export again"
         )
-    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
-    np.cumsum([len(text) for text in encoded], out=offsets[1:])
-    np.save(folder / "ids.npy", np.frombuffer(b"".join(encoded), dtype=np.uint8))
-    np.save(folder / "id_offsets.npy", offsets)
-    np.save(folder / "id_hashes.npy", hashes[order])
-    np.save(folder / "id_rows.npy", order.astype(np.int64))
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import xxhash
 from hypothesis import given
@@ -33,6 +34,14 @@ def test_the_hashes_are_those_that_the_jar_computes(tmp_path: Path) -> None:
     assert hashes.dtype == np.uint64
     assert hashes.tolist() == sorted(xxhash.xxh64_intdigest(text) for text in (b"airport", b"1", b"movie_12"))
     assert xxhash.xxh64_intdigest(b"airport") == 0xF4F8802CED944C4C
+
+
+def test_a_column_longer_than_a_block(tmp_path: Path) -> None:
+    texts = pl.Series([f"é{i}" for i in range(70_000)])
+    write_ids(tmp_path, texts)
+    column = IdColumn(tmp_path)
+    assert column.texts() == texts.to_list()
+    assert column.rows(["é69999", "é65536", "e1"]).tolist() == [69_999, 65_536, -1]
 
 
 def test_twins_are_refused_by_name(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ def loaded_by(statement: str) -> set[str]:
         ("import neptuneml_plugin.serving.endpoint", {"torch", "dgl", "gremlin_python", "polars", "sklearn"}),
         ("import neptuneml_plugin.serving.inductive", {"dgl", "gremlin_python", "sklearn", "optuna"}),
         ("import neptuneml_plugin.export.export", {"torch", "dgl"}),
+        ("import neptuneml_plugin.processing.process", {"torch", "dgl", "gremlin_python", "sklearn", "optuna"}),
+        ("import neptuneml_plugin.training.train", {"dgl", "gremlin_python", "polars"}),
     ],
 )
 def test_heavy_libraries_stay_in_their_stage(statement: str, forbidden: set[str]) -> None:

@@ -74,7 +74,7 @@ def write_graph(
         if node.label in answers.held_out:
             folders[position].mkdir(parents=True, exist_ok=True)
             save_array(folders[position] / HELD_OUT, answers.held_out[node.label])
-        write_ids(folder / IDS / str(position), node.ids.to_list())
+        write_ids(folder / IDS / str(position), node.ids)
     for target, edge in zip(folders[len(elements.nodes) :], elements.edges, strict=True):
         _write_ends(target, edge)
     return _built(elements, recorded, features[: len(elements.nodes)], features[len(elements.nodes) :])

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.tables import Column, CsvFile, check_columns, first_null
+from neptuneml_plugin.processing.tables import Column, CsvFile, Recent, check_columns, first_null
 from neptuneml_plugin.processing.trainingdata import EdgeSource, NodeSource, Source, TrainingData
 
 Ints = npt.NDArray[np.int64]
@@ -24,7 +24,7 @@ class NodeTable:
     ids: pl.Series
     #: None: known only from the ends of edges.
     source: NodeSource | None = None
-    #: Its other columns; rows are in the order of `ids`.
+    #: Its columns; rows are in the order of `ids`.
     file: CsvFile | None = None
 
     def __len__(self) -> int:
@@ -61,25 +61,24 @@ def read_elements(folder: Path, data: TrainingData) -> Elements:
         InvalidData: an id is missing or there twice, or an edge ends at a vertex that its label's file lacks.
     """
     sources: list[Source] = [*data.nodes, *data.edges]
-    for source in sources:
-        _check_columns(folder, source)
-    nodes = {node.label: _read_nodes(_file(folder, node), node) for node in data.nodes}
-    for label, ids in _labels_without_file(folder, nodes, data.edges).items():
+    recent = Recent()
+    files = [_open(folder, source, recent) for source in sources]
+    node_files, edge_files = files[: len(data.nodes)], files[len(data.nodes) :]
+    nodes = {node.label: _read_nodes(file, node) for file, node in zip(node_files, data.nodes, strict=True)}
+    for label, ids in _labels_without_file(edge_files, nodes, data.edges).items():
         nodes[label] = NodeTable(label, ids)
-    edges = tuple(_read_edges(folder, nodes, data.edges))
+    edges = tuple(_read_edges(edge_files, nodes, data.edges))
     if not any(len(edge) for edge in edges):
         raise InvalidData(f"{folder} holds no edges; a graph without edges has nothing to learn from")
     return Elements(tuple(nodes.values()), edges)
 
 
-def _check_columns(folder: Path, source: Source) -> None:
-    wanted = [*_keys(source), *(feature.column for feature in source.features)]
+def _open(folder: Path, source: Source, recent: Recent) -> CsvFile:
+    """Return a file that has the columns which the configuration names."""
+    wanted = [feature.column for feature in source.features]
     wanted += source.target.columns if source.target else ()
-    check_columns(folder / source.file_name, source.delimiter, wanted)
-
-
-def _file(folder: Path, source: Source) -> CsvFile:
-    return CsvFile(folder, source.file_name, source.delimiter)
+    check_columns(folder / source.file_name, source.delimiter, [*_keys(source), *wanted])
+    return CsvFile(folder, source.file_name, source.delimiter, tuple(dict.fromkeys(wanted)), recent=recent)
 
 
 def _keys(source: Source) -> list[str]:
@@ -107,25 +106,25 @@ def _refuse_missing(column: Column) -> None:
 
 
 def _labels_without_file(
-    folder: Path, nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
+    files: Sequence[CsvFile], nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
 ) -> dict[str, pl.Series]:
     """Return the distinct ids, sorted, of labels that only edges know."""
     ends: dict[str, list[pl.Series]] = {}
-    for source in sources:
+    for file, source in zip(files, sources, strict=True):
         for label, key in ((source.type.source, source.source_column), (source.type.target, source.target_column)):
             if label not in nodes:
-                distinct = _file(folder, source).scan({"~id": pl.col(key).unique()})["~id"]
+                distinct = file.scan({"~id": pl.col(key).unique()})["~id"]
                 ends.setdefault(label, []).append(distinct)
     return {label: pl.concat(columns).drop_nulls().unique().sort() for label, columns in ends.items()}
 
 
 def _read_edges(
-    folder: Path, nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
+    files: Sequence[CsvFile], nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
 ) -> Iterator[EdgeTable]:
     # An enumeration of its label's ids makes an id's text its row, while the file is read.
     rows_of = {label: pl.Enum(node.ids) for label, node in nodes.items()}
-    for source in sources:
-        file, (start, end) = _file(folder, source), _keys(source)
+    for file, source in zip(files, sources, strict=True):
+        start, end = _keys(source)
         labels = source.type.source, source.type.target
         ends = file.scan(
             {

@@ -119,8 +119,8 @@ def write_features(folder: Path, plan: TablePlan, texts: Texts) -> Features:
         return Features()
     folder.mkdir(parents=True)
     done: list[_Encoded] = []
-    columns = file.columns([planned.spec.column for planned in plan.features], len(plan.table))
-    for planned, column in zip(plan.features, columns, strict=True):
+    for planned in plan.features:
+        column = file.column(planned.spec.column)
         done.append(_fit(planned, column, plan, texts))
         encoder = done[-1].encoder
         if encoder is not None:

@@ -7,7 +7,7 @@ truth values and dates count as the texts that CSV would hold.
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -25,8 +25,8 @@ _DATE_FORMATS = (
 _ESCAPED = "\0"
 #: How the name of a Parquet file ends; all others are CSV.
 PARQUET = ".parquet"
-#: Cells of text that are held at a time, 16 bytes each and what is longer than 12.
-CELLS = 1 << 24
+#: Bytes of a file whose cells are held at a time; as text in memory they are some three times as many.
+HELD = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,21 @@ class Column:
             yield replace(self, values=self.values.slice(start, rows), first_row=self.first_row + start)
 
 
+class Recent:
+    """The columns that were read last, of one file at a time: what is asked for again is not read again."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._frame = pl.DataFrame()
+
+    def column(self, file: "CsvFile", name: str) -> pl.Series:
+        """Return a column, read with those that follow it if they are small."""
+        if self._path != file.path or name not in self._frame.columns:
+            self._frame = pl.DataFrame()  # freed before the next ones are read
+            self._path, self._frame = file.path, read_columns(file.path, file.delimiter, file.following(name))
+        return self._frame[name]
+
+
 @dataclass(frozen=True)
 class CsvFile:
     """A file whose columns are read when they are asked for: all at once may be more than fits."""
@@ -61,8 +76,12 @@ class CsvFile:
     #: As the configuration names it, and so messages do.
     name: str
     delimiter: str
+    #: Columns that will be asked for, in this order.
+    wanted: tuple[str, ...] = ()
     #: Positions of the rows that count; None: all.
     positions: pl.Series | None = None
+    #: Shared by the files of an export.
+    recent: Recent = field(default_factory=Recent, compare=False, repr=False)
 
     @property
     def path(self) -> Path:
@@ -75,7 +94,7 @@ class CsvFile:
         return frame if self.positions is None else frame[self.positions]
 
     def scan(self, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
-        """Return what expressions make of the columns; see `scan_columns`."""
+        """Return what expressions make of the columns, of all rows; see `scan_columns`."""
         return scan_columns(self.path, self.delimiter, wanted)
 
     def head(self, names: Sequence[str], rows: int) -> pl.DataFrame:
@@ -83,17 +102,18 @@ class CsvFile:
         return scan_columns(self.path, self.delimiter, {name: pl.col(name) for name in names}, rows)
 
     def column(self, name: str) -> Column:
-        """Return one column."""
-        return Column(self.read([name])[name], self.name, name, positions=self.positions)
+        """Return one column as text, null where the cell is empty."""
+        values = self.recent.column(self, name)
+        values = values if self.positions is None else values[self.positions]
+        return Column(values, self.name, name, positions=self.positions)
 
-    def columns(self, names: Sequence[str], rows: int) -> Iterator[Column]:
-        """Return columns one after the other, read together as far as `CELLS` goes; the file has so many rows."""
-        at_once = max(1, CELLS // max(1, rows))
-        for start in range(0, len(names), at_once):
-            group = names[start : start + at_once]
-            frame = self.read(group)
-            for name in group:
-                yield Column(frame[name], self.name, name, positions=self.positions)
+    def following(self, name: str) -> tuple[str, ...]:
+        """Return a column and those wanted after it that may be held together."""
+        if name not in self.wanted:
+            return (name,)
+        each = self.path.stat().st_size / len(header(self.path, self.delimiter))
+        start = self.wanted.index(name)
+        return self.wanted[start : start + max(1, int(HELD // max(1.0, each)))]
 
 
 def header(path: Path, delimiter: str) -> list[str]:

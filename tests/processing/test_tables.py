@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.processing import tables
 from neptuneml_plugin.processing.tables import (
     Column,
     CsvFile,
@@ -156,3 +158,45 @@ def test_other_texts_are_no_dates() -> None:
 def test_the_first_rows_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b,c\n1,2,3\n4,,6\n7,8,9\n")
     assert CsvFile(tmp_path, "t.csv", ",").head(["c", "b"], 2).rows() == [("3", "2"), ("6", None)]
+
+
+def csv_file(folder: Path, wanted: tuple[str, ...] = ()) -> CsvFile:
+    (folder / "t.csv").write_text("a,b,c\n1,2,3\n4,5,6\n7,8,9\n")
+    return CsvFile(folder, "t.csv", ",", wanted)
+
+
+def test_a_file_gives_a_column_at_a_time(tmp_path: Path) -> None:
+    file = csv_file(tmp_path)
+    column = file.column("b")
+    assert (column.values.to_list(), column.file, column.name) == (["2", "5", "8"], "t.csv", "b")
+    assert file.read(["c", "a"]).rows() == [("3", "1"), ("6", "4"), ("9", "7")]
+
+
+def test_what_follows_a_column_is_read_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = csv_file(tmp_path, ("b", "c"))
+    assert (file.following("b"), file.following("c"), file.following("a")) == (("b", "c"), ("c",), ("a",))
+    monkeypatch.setattr(tables, "HELD", 1)
+    assert file.following("b") == ("b",)
+    assert [file.column(name).values[0] for name in ("b", "c", "b")] == ["2", "3", "2"]
+
+
+def test_a_column_asked_for_again_is_not_read_again(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, ("b", "c"))
+    assert file.column("b").values.to_list() == ["2", "5", "8"]
+    file.path.unlink()
+    assert file.column("c").values.to_list() == ["3", "6", "9"]
+
+
+def test_rows_that_are_left_out_stay_out(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, ("a",))
+    less = replace(file, positions=pl.Series([0, 2]))
+    assert less.column("a").values.to_list() == ["1", "7"]
+    assert less.read(["a", "b"]).rows() == [("1", "2"), ("7", "8")]
+    assert file.column("a").values.to_list() == ["1", "4", "7"]
+    assert str(less.column("a").fail(1, "is odd")) == "t.csv, row 3, column 'a': is odd"
+
+
+def test_pieces_of_a_column_keep_their_places(tmp_path: Path) -> None:
+    pieces = list(csv_file(tmp_path).column("a").blocks(2))
+    assert [piece.values.to_list() for piece in pieces] == [["1", "4"], ["7"]]
+    assert str(pieces[1].fail(0, "is odd")) == "t.csv, row 3, column 'a': is odd"
