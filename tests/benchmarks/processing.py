@@ -33,6 +33,8 @@ class Cost:
     """What a process took."""
 
     seconds: float
+    #: Of all cores together; on a busy machine it tells more than `seconds`.
+    cpu_seconds: float
     #: Largest resident set, MB.
     memory: float
 
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         if len(sizes) > 1:
             slopes = {
                 f"{unit}_slope": round(_slope(sizes, [getattr(cost, unit) for cost in measured]), 2)
-                for unit in ("seconds", "memory")
+                for unit in ("seconds", "cpu_seconds", "memory")
             }
             _print({"benchmark": name, "edges": f"{sizes[0]} to {sizes[-1]}", **slopes})
 
@@ -70,6 +72,7 @@ def _measure(folder: Path, size: int, costs: dict[str, list[Cost]]) -> None:
                 "edges": size,
                 "csv_mb": round(csv, 1),
                 "seconds": round(cost.seconds, 2),
+                "cpu_seconds": round(cost.cpu_seconds, 2),
                 "peak_mb": round(cost.memory),
                 "times_csv": round(cost.memory / csv, 2),
             }
@@ -91,7 +94,7 @@ def _run(command: Sequence[str]) -> Cost:
     process.stderr.close()
     if process.returncode:
         raise RuntimeError(said)
-    return Cost(time.perf_counter() - began, usage.ru_maxrss * 1024 / 1e6)
+    return Cost(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6)
 
 
 def _slope(sizes: Sequence[int], values: Sequence[float]) -> float:

@@ -264,7 +264,7 @@ except OSError:
 """
 
 
-@pytest.mark.parametrize("limit", [100, 20_000])
+@pytest.mark.parametrize("limit", [100, 3_000, 20_000])
 def test_full_disk_leaves_nothing(tmp_path: Path, limit: int) -> None:
     source = planted_export(tmp_path / "e", Task.NODE_CLASS)
     command = [sys.executable, "-c", FULL_DISK, str(source), str(tmp_path / "p"), str(limit)]
