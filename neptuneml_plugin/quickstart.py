@@ -143,7 +143,7 @@ def _deploy(case: Case, folder: Path, gremlin_url: str, client: ServiceClient, p
         return _run_stage(name, arguments, base / f"{name}.log")
 
     stage("export", "--gremlin", gremlin_url, "--request", f"{base}/request.json", "--output", f"{base}/export")
-    stage("process", "--input", f"{base}/export", "--output", f"{base}/processed")
+    stage("process", "--input", f"{base}/export", "--output", f"{base}/processed", "--no-dgl-graph")
     training = stage("train", "--input", f"{base}/processed", "--output", f"{base}/training")
     stage(
         "transform", "--input", f"{base}/processed", "--model", f"{base}/training", "--output", f"{base}/artifact"
