@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from neptuneml_plugin.processing.featurespec import COERCE, DROP_ROW, FEATURE_TYPES, IMPUTE, RAISE, read_feature
 from neptuneml_plugin.processing.problems import Problems
+from neptuneml_plugin.processing.trainingdata import read_training_data
 from tests.processing.columns import column, fitted
+from tests.processing.exports import library
 from tests.readme import ROOT, blocks, languages
 
 PAGE = (ROOT / "docs" / "processing.md").read_text(encoding="utf-8")
@@ -24,10 +27,11 @@ def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_entries_are_read_without_a_word(entry: str) -> None:
-    found = Problems()
-    read_feature(json.loads(entry), "features[0]", found)
-    assert (found.problems, found.warnings) == ([], [])
+def test_entries_are_read_without_a_word(entry: str, tmp_path: Path) -> None:
+    members = json.loads(entry)
+    place = {"review_features": [members]} if "feature" in members else {"review_labels": [members]}
+    data = read_training_data(library(tmp_path, **place), "training-data-configuration.json")
+    assert data.warnings == ()
 
 
 @pytest.mark.parametrize(("entry", "lines"), EXAMPLES)
