@@ -91,7 +91,7 @@ def facts_of(
         len(values),
         values.null_count(),
         _unfit(spec, column) if spec.coerces else 0,
-        values.drop_nulls().n_unique(),
+        values.drop_nulls().hash().n_unique(),  # half the time of the texts' own
         dropped,
         spec.separator is not None,
     )
