@@ -29,8 +29,9 @@ def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_entries_are_read_without_a_word(entry: str, tmp_path: Path) -> None:
     members = json.loads(entry)
-    place = {"review_features": [members]} if "feature" in members else {"review_labels": [members]}
-    data = read_training_data(library(tmp_path, **place), "training-data-configuration.json")
+    features, labels = ([members], None) if "feature" in members else ((), [members])
+    folder = library(tmp_path, review_features=features, review_labels=labels)
+    data = read_training_data(folder, "training-data-configuration.json")
     assert data.warnings == ()
 
 
