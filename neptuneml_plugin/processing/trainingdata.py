@@ -1,4 +1,4 @@
-"""Reads `training-data-configuration.json` v2, as the export writes it and as people edit it by hand.
+"""Reads a training-data configuration, as the export writes it and as people edit it by hand.
 
 All problems are told at once, each with its path. Foreign members are allowed (people keep notes there) and named
 in a warning; a member that looks like a misspelt one is a problem. Both published shapes of `graph` are read: an
@@ -16,6 +16,7 @@ from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType, Task, jo
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
 from neptuneml_plugin.processing.featurespec import FeatureSpec, read_feature
 from neptuneml_plugin.processing.problems import Problems
+from neptuneml_plugin.processing.version1 import is_version1, translate
 
 Rates = tuple[float, float, float]
 
@@ -160,6 +161,19 @@ class _Reader(Problems):
         graph = top.get("graph")
         if self._foreign(top, graph):
             return TrainingData((), ())
+        if is_version1(top):
+            return self._version1(top, graph)
+        return self._version2(top, graph)
+
+    def _version1(self, top: Mapping[str, Any], graph: Any) -> TrainingData:
+        translation = translate(graph, self)
+        problems, self.problems = self.problems, []
+        data = self._version2(top, translation.graph())
+        self.problems = problems + [translation.placed(problem) for problem in self.problems]
+        self.warnings = [translation.placed(warning) for warning in self.warnings]
+        return replace(data, warnings=tuple(self.warnings))
+
+    def _version2(self, top: Mapping[str, Any], graph: Any) -> TrainingData:
         parts = graph if isinstance(graph, list) else [graph]
         nodes: list[NodeSource] = []
         edges: list[EdgeSource] = []
@@ -180,12 +194,8 @@ class _Reader(Problems):
 
     def _foreign(self, top: Mapping[str, Any], graph: Any) -> bool:
         """Name documents of another kind."""
-        if str(top.get("version", "v2.0")).startswith("v1"):
-            self.unsupported.append("version: v1 files are not read in this release; export again with v2.0")
-        elif top.get("query_engine", "gremlin") != "gremlin" or (isinstance(graph, dict) and "rdfs" in graph):
+        if top.get("query_engine", "gremlin") != "gremlin" or (isinstance(graph, dict) and "rdfs" in graph):
             self.unsupported.append("query_engine: RDF graphs are not supported in this release; use gremlin")
-        elif isinstance(graph, list) and any(isinstance(part, dict) and "file_name" in part for part in graph):
-            self.unsupported.append("graph: v1 files are not read in this release; export again with v2.0")
         return bool(self.unsupported)
 
     def _keep_warnings(self, members: Mapping[str, Any]) -> None:

@@ -329,11 +329,6 @@ UNSUPPORTED: dict[str, tuple[Change, str]] = {
     ),
     "two files": (lambda raw: raw["graph"]["nodes"].append(node("Reader")), "graph: Reader has several files"),
     "rdf": (lambda raw: raw.update(query_engine="sparql"), "RDF graphs are not supported"),
-    "v1": (lambda raw: raw.update(version="v1.0"), "v1 files are not read in this release"),
-    "v1 by shape": (
-        lambda raw: raw.update(graph=[{"file_name": "x", "labels": []}]),
-        "v1 files are not read in this release",
-    ),
 }
 
 
