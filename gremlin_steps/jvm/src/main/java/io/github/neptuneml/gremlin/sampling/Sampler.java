@@ -96,7 +96,7 @@ public final class Sampler {
     /** By the edge type's index; null where there are none. */
     private Draw[] draw(final Vertex vertex, final boolean reverse, final int fanout, final Set<Object> silent) {
         final Draw[] draws = new Draw[schema.edges().size()];
-        final String label = Labels.onWire(vertex.label());
+        final Types types = new Types(Labels.onWire(vertex.label()), reverse);
         final long ownSeed = Draw.hash(vertex.id(), reverse ? ~seed : seed);
         final Iterator<Edge> edges = graph.edges(vertex, reverse ? Direction.OUT : Direction.IN);
         try {
@@ -105,7 +105,7 @@ public final class Sampler {
                 final Edge edge = edges.next();
                 if (!silent.isEmpty() && silent.contains(edge.id())) continue;
                 final Vertex end = graph.end(edge, reverse ? Direction.IN : Direction.OUT);
-                final EdgeType type = end == null ? null : type(label, edge, Labels.onWire(end.label()), reverse);
+                final EdgeType type = end == null ? null : types.of(edge.label(), end.label());
                 if (type == null) continue;
                 if (draws[type.index] == null) draws[type.index] = new Draw(fanout);
                 draws[type.index].offer(edge, end, ownSeed);
@@ -116,8 +116,30 @@ public final class Sampler {
         return draws;
     }
 
-    private EdgeType type(final String near, final Edge edge, final String far, final boolean reverse) {
-        final String label = Labels.onWire(edge.label());
-        return reverse ? schema.type(near, label, far) : schema.type(far, label, near);
+    /** The types of a vertex's edges in one direction. The last is kept: a hub's edges are nearly all of one. */
+    private final class Types {
+        private final String near;
+        private final boolean reverse;
+        private String label;
+        private String far;
+        private EdgeType type;
+
+        Types(final String near, final boolean reverse) {
+            this.near = near;
+            this.reverse = reverse;
+        }
+
+        EdgeType of(final String edgeLabel, final String farLabel) {
+            if (!edgeLabel.equals(label) || !farLabel.equals(far)) {
+                label = edgeLabel;
+                far = farLabel;
+                type = look(Labels.onWire(edgeLabel), Labels.onWire(farLabel));
+            }
+            return type;
+        }
+
+        private EdgeType look(final String onWire, final String end) {
+            return reverse ? schema.type(near, onWire, end) : schema.type(end, onWire, near);
+        }
     }
 }
