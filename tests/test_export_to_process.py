@@ -62,3 +62,16 @@ def test_parquet_and_other_separators_give_the_same_graph(tmp_path: Path) -> Non
 def test_what_is_not_for_processing_is_refused(form: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidData):
         processed(tmp_path, format=form)
+
+
+def test_version_1_is_exported_and_processed(tmp_path: Path) -> None:
+    learned = {**LEARNED, "version": "v1.0"}
+    request = {"additionalParams": {"neptune_ml": learned}}
+    export_graph(GRAPH, read_request(ExportConfig(gremlin="ws://unused", request=request)), tmp_path / "export")
+    settings = ProcessConfig("training-job-configuration.json", dgl_graph=False)
+    process.run(settings, tmp_path / "export", tmp_path / "processed")
+    described = json.loads((tmp_path / "processed" / "processed.json").read_text())
+    assert described["task"] == "node_class"
+    assert described["target"]["property_name"] == "kind"
+    features = {feature["name"]: feature["type"] for feature in described["schema"]["nodes"][0]["features"]}
+    assert features == {"tags": "category", "size": "numerical", "mark": "numerical"}

@@ -20,6 +20,8 @@ _TASKS: Mapping[str, str] = {
     for kind in ("node", "edge")
     for task, name in (("class", "classification"), ("regression", "regression"))
 }
+#: Types whose missing values version 1 says nothing of: as version 2 infers it.
+_IMPUTED = dict.fromkeys(("numerical", "bucket_numerical"), {"imputer": "median"})
 _SECTIONS = ("features", "labels", "edges")
 #: Members that say where an item belongs; all others mean the same in version 2.
 _STRUCTURE = frozenset(
@@ -144,9 +146,10 @@ class _Entry:
         self._members |= ends
 
     def _features(self, item: Members, place: str) -> None:
+        kind = str(item.get("sub_feat_type"))
         for name in _columns(item)[self._keys :]:
-            feature = [name, name, item.get("sub_feat_type")]
-            self._append("features", {"feature": feature, **_rest(item)}, place)
+            members = {"feature": [name, name, kind], **_IMPUTED.get(kind, {}), **_rest(item)}
+            self._append("features", members, place)
 
     def _label(self, item: Members, place: str) -> None:
         kind = item.get("sub_label_type")

@@ -66,10 +66,10 @@ def test_it_reads_as_the_same_configuration_of_version_2(tmp_path: Path) -> None
     second = configuration(
         node(
             "Book",
-            [feature("pages", "bucket_numerical", range=[0, 9], bucket_cnt=3)],
+            [feature("pages", "bucket_numerical", range=[0, 9], bucket_cnt=3, imputer="median")],
             [{"label": ["shelf", "classification"], "split_rate": [0.8, 0.1, 0.1]}],
         ),
-        node("Reader", [feature("age", "numerical", norm="min-max")]),
+        node("Reader", [feature("age", "numerical", norm="min-max", imputer="median")]),
         edge(*REVIEWED),
     )
     expected = read(tmp_path / "2", second["graph"], version="v2.0")
