@@ -21,7 +21,7 @@ _TASKS: Mapping[str, str] = {
     for task, name in (("class", "classification"), ("regression", "regression"))
 }
 #: Types whose missing values version 1 says nothing of: as version 2 infers it.
-_IMPUTED = dict.fromkeys(("numerical", "bucket_numerical"), {"imputer": "median"})
+_IMPUTED = {kind: {"imputer": "median"} for kind in ("numerical", "bucket_numerical")}
 _SECTIONS = ("features", "labels", "edges")
 #: Members that say where an item belongs; all others mean the same in version 2.
 _STRUCTURE = frozenset(
