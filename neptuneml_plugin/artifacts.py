@@ -143,6 +143,8 @@ class EdgeSchema:
     type: EdgeType
     count: int
     features: tuple[FeatureSchema, ...] = ()
+    #: Whether processing made these edges, so that the live graph holds none of them.
+    built: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,48 @@ class SplitReport:
 
 
 @dataclass(frozen=True)
+class FeatureDrift:
+    """How far the values of a feature have moved since its encoder was fitted."""
+
+    name: str
+    #: `total variation` of categories and buckets, `Kolmogorov-Smirnov` of numbers: 0 is alike, 1 is apart.
+    measure: str
+    #: Of the column that differs most, where numbers have several.
+    distance: float
+
+
+@dataclass(frozen=True)
+class TypeDrift:
+    """How a vertex label or edge type differs from the previous snapshot."""
+
+    #: Rows of the previous snapshot, and what became of them.
+    previous: int
+    kept: int
+    added: int
+    removed: int
+    #: Rows when the encoders were fitted, and all that was added and removed since, over all snapshots.
+    fitted: int
+    changed: int
+    #: One of the two is set.
+    node: str | None = None
+    edge: EdgeType | None = None
+    features: tuple[FeatureDrift, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How a graph differs from the snapshot that it was processed after."""
+
+    #: One per type, in the order of the schema; edges that processing made are left out.
+    types: tuple[TypeDrift, ...]
+    #: Share of all vertices, and of all edges, that was added or removed since the encoders were fitted.
+    vertices: float
+    edges: float
+    #: The share beyond which to train again.
+    limit: float
+
+
+@dataclass(frozen=True)
 class ProcessedGraph:
     """`processed.json`: what a processed folder holds; written last.
 
@@ -226,6 +270,8 @@ class ProcessedGraph:
     * in the folder of each target type `train_mask.npy`, `valid_mask.npy`, `test_mask.npy` bool (rows,), and but
       for link prediction `labels.npy`: int64 (rows,) with -1 where unknown; multi-label: float32 (rows, classes)
       of 0/1, NaN rows where unknown; regression: float32 (rows,), NaN where unknown.
+    * `nodes/<i>/summaries/<f>.npy`, `edges/<k>/summaries/<f>.npy`: how the values of feature f were distributed
+      when its encoder was fitted (`processing.drift`), for the snapshots that come after.
     * `nodes/<i>/held_out.npy` bool (rows,), where an inductive split holds out vertices of the type: a training
       may read nothing of them, neither their features nor any of their edges; its evaluation may.
 
@@ -242,6 +288,8 @@ class ProcessedGraph:
     warnings: tuple[str, ...] = ()
     #: One per target type, in the order of `target`.
     splits: tuple[SplitReport, ...] = ()
+    #: None where all encoders were fitted on this graph.
+    drift: Drift | None = None
     #: All but this one and the hyperparameters' ranges, which people edit.
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     format_version: int = 2

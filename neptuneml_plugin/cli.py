@@ -138,6 +138,7 @@ def export_command(
     help="Write graph.bin and info.pkl for custom models.  [default: on]",
 )
 @click.option("--text-models", type=FOLDER, help="Folder of text models.  [default: $NEPTUNEML_TEXT_MODELS]")
+@click.option("--previous", type=FOLDER, help="Processed folder of an earlier snapshot, to encode this one alike.")
 @_stage_options
 def process_command(source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Turn an export into a training graph: ids, encoded features, splits, reverse edges."""

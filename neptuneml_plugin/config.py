@@ -72,6 +72,8 @@ class ProcessConfig:
     dgl_graph: bool = True
     #: Folder of text models by their names; None: what `NEPTUNEML_TEXT_MODELS` names, and installed packages.
     text_models: Path | None = None
+    #: Processed folder of an earlier snapshot, whose encoders, order of ids and splits go on (docs/processing.md).
+    previous: Path | None = None
     overwrite: bool = False
 
 

@@ -20,11 +20,12 @@ from neptuneml_plugin.artifacts import (
 )
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.ids import write_ids
-from neptuneml_plugin.processing.elements import EdgeTable, Elements, Ints
+from neptuneml_plugin.processing.elements import Elements, Ints
 from neptuneml_plugin.processing.encoders.fitted import FittedEncoders
 from neptuneml_plugin.processing.exportschema import ExportSchema
 from neptuneml_plugin.processing.facts import FeatureFacts
 from neptuneml_plugin.processing.features import Features, Table, owner, plan_features, write_features
+from neptuneml_plugin.processing.previous import Previous
 from neptuneml_plugin.processing.target import Answers
 
 #: Vertex label or edge type -> feature -> texts in row order.
@@ -46,7 +47,12 @@ class Built:
 
 
 def write_graph(
-    folder: Path, elements: Elements, answers: Answers, recorded: ExportSchema, text_models: Path | None = None
+    folder: Path,
+    elements: Elements,
+    answers: Answers,
+    recorded: ExportSchema,
+    text_models: Path | None = None,
+    previous: Previous | None = None,
 ) -> Built:
     """Write the arrays that `ProcessedGraph` describes.
 
@@ -56,14 +62,15 @@ def write_graph(
         answers: the target and the split.
         recorded: what the export says of its types.
         text_models: folder of text models; None: that of the environment, and installed packages.
+        previous: an earlier snapshot, whose encoders stay.
 
     Raises:
         InvalidData: a cell does not fit its feature's type, or an edge type has the name of another's reverse.
         OSError: a file could not be written.
     """
-    _refuse_clash([table.source.type for table in elements.edges])
+    refuse_clash([table.source.type for table in elements.edges])
     tables: list[Table] = [*elements.nodes, *elements.edges]
-    plan = plan_features(tables, [answers.learnable(table) for table in tables], text_models)
+    plan = plan_features(tables, [answers.learnable(table) for table in tables], text_models, previous)
     folders = [folder / node_folder(i) for i in range(len(elements.nodes))]
     folders += [folder / edge_folder(i) for i in range(len(elements.edges))]
     features = []
@@ -76,7 +83,7 @@ def write_graph(
             save_array(folders[position] / HELD_OUT, answers.held_out[node.label])
         write_ids(folder / IDS / str(position), node.ids)
     for target, edge in zip(folders[len(elements.nodes) :], elements.edges, strict=True):
-        _write_ends(target, edge)
+        write_ends(target, edge.sources, edge.targets)
     return _built(elements, recorded, features[: len(elements.nodes)], features[len(elements.nodes) :])
 
 
@@ -102,7 +109,12 @@ def _built(
     return Built(GraphSchema(tuple(node_types), tuple(edge_types)), encoders, warnings, facts, raw)
 
 
-def _refuse_clash(types: Sequence[EdgeType]) -> None:
+def refuse_clash(types: Sequence[EdgeType]) -> None:
+    """Refuse edge types that would stand for the reverse of another.
+
+    Raises:
+        InvalidData: two types have such names.
+    """
     triples = {edge_type.triple for edge_type in types}
     for edge_type in types:
         if edge_type.reverse in triples:
@@ -112,9 +124,14 @@ def _refuse_clash(types: Sequence[EdgeType]) -> None:
             )
 
 
-def _write_ends(folder: Path, table: EdgeTable) -> None:
+def write_ends(folder: Path, sources: Ints, targets: Ints) -> None:
+    """Write the ends of edges, rows among the nodes of their types.
+
+    Raises:
+        OSError: a file could not be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, rows in (("sources", table.sources), ("targets", table.targets)):
+    for name, rows in (("sources", sources), ("targets", targets)):
         save_array(folder / f"{name}.npy", _narrow(rows))
 
 

@@ -66,7 +66,7 @@ def deal_nodes(table: NodeTable, spec: LabelSpec, known: Bools, classes: Ints, s
     else:
         even = spec.split.kind != RANDOM
         places = random_places(rows, classes[known] if even else np.zeros_like(rows), seed)
-    split = _cut(places, known, spec)
+    split = place_rows(places, known, spec)
     return Dealt(split, {table.label: ~split.learnable} if spec.split.kind == INDUCTIVE else {})
 
 
@@ -89,21 +89,21 @@ def deal_edges(
     units = numbers.units(edges) if spec.split.keep_pairs else np.arange(len(known))
     if spec.split.kind == TIME:
         when = np.concatenate([times(moments(edge, spec)) for edge in edges])
-        return Dealt(_cut(latest_places(units, when)[known], known, spec))
+        return Dealt(place_rows(latest_places(units, when)[known], known, spec))
     even = spec.split.kind == STRATIFIED
     units = np.unique(units[known], return_inverse=True)[1].reshape(-1) if not known.all() else units
     places = random_places(units, classes[known] if even else np.zeros_like(units), seed)
-    return Dealt(_cut(places, known, spec))
+    return Dealt(place_rows(places, known, spec))
 
 
 def _deal_vertices(
     edges: Sequence[EdgeTable], elements: Elements, spec: LabelSpec, known: Bools, seed: int
 ) -> Dealt:
-    numbers, holdable = Ends.of(elements), _holdable(edges, spec)
+    numbers, holdable = Ends.of(elements), holdable_labels(edges, spec)
     may = np.concatenate([np.full(len(node), node.label in holdable) for node in elements.nodes])
     sources, targets = numbers.both(edges)
     places, order = vertex_places(sources[known], targets[known], may, seed)
-    split = _cut(places, known, spec)
+    split = place_rows(places, known, spec)
     held = places[~split.learnable[known]]
     unseen = order >= (held.min() if len(held) else np.inf)
     by_label = {
@@ -113,12 +113,14 @@ def _deal_vertices(
     return Dealt(split, {label: rows for label, rows in by_label.items() if rows.any()})
 
 
-def _holdable(edges: Sequence[EdgeTable], spec: LabelSpec) -> set[str]:
+def holdable_labels(edges: Sequence[EdgeTable], spec: LabelSpec) -> set[str]:
+    """Return the vertex labels that an inductive split of edges may hold out."""
     ends = {"source": ("source",), "target": ("target",)}.get(spec.split.ends, ("source", "target"))
     return {getattr(edge.source.type, end) for edge in edges for end in ends}
 
 
-def _cut(places: Floats, known: Bools, spec: LabelSpec) -> Split:
+def place_rows(places: Floats, known: Bools, spec: LabelSpec) -> Split:
+    """Cut the known rows, which have these places, by the rates of the target."""
     everywhere = np.full(len(known), np.nan)
     everywhere[known] = places
     return cut(everywhere, spec.split_rate)

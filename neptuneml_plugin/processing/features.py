@@ -13,6 +13,7 @@ import polars as pl
 
 from neptuneml_plugin.arrays import save_blocks
 from neptuneml_plugin.artifacts import EdgeType, FeatureSchema
+from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing.elements import EdgeTable, NodeTable
 from neptuneml_plugin.processing.encoders.columns import Bools, Dropped
 from neptuneml_plugin.processing.encoders.fitted import Encoder
@@ -20,6 +21,7 @@ from neptuneml_plugin.processing.facts import CONFIGURED, FeatureFacts, facts_of
 from neptuneml_plugin.processing.featurespec import FeatureSpec
 from neptuneml_plugin.processing.fitting import Texts, fit
 from neptuneml_plugin.processing.inference import Inferred, infer
+from neptuneml_plugin.processing.previous import ANEW, Previous
 from neptuneml_plugin.processing.tables import Column, CsvFile
 from neptuneml_plugin.processing.trainingdata import SPLIT_FILES
 
@@ -28,6 +30,9 @@ RESERVED = {"labels"} | {f"{prefix}{part}_mask" for prefix in ("", "rev_") for p
 
 #: Numbers that are encoded at a time: 8 MiB of float32.
 BLOCK = 1 << 21
+
+AS_BEFORE = "as in the previous snapshot"
+NOT_BEFORE = "it has no encoder in the previous snapshot; to use it, " + ANEW
 
 Table = NodeTable | EdgeTable
 
@@ -58,6 +63,8 @@ class _Planned:
     reason: str
     dropped: str | None = None
     warnings: tuple[str, ...] = ()
+    #: Fitted on an earlier snapshot.
+    encoder: Encoder | None = None
 
 
 @dataclass(frozen=True)
@@ -86,18 +93,29 @@ class GraphPlan:
     texts: Texts
 
 
-def plan_features(tables: Sequence[Table], training: Sequence[Bools], models: Path | None = None) -> GraphPlan:
+def plan_features(
+    tables: Sequence[Table],
+    training: Sequence[Bools],
+    models: Path | None = None,
+    previous: Previous | None = None,
+) -> GraphPlan:
     """Settle the type of every feature of a graph.
 
     Args:
         tables: its vertices and edges.
         training: for each table, the rows that encoders may learn from, (rows,).
         models: folder of text models; None: that of the environment, and installed packages.
+        previous: an earlier snapshot, whose features and encoders stay.
 
     Raises:
-        InvalidData: a file cannot be read.
+        InvalidData: a file cannot be read, or a feature of the previous snapshot is not there.
     """
-    plans = tuple(_plan(table, rows, models) for table, rows in zip(tables, training, strict=True))
+    plans = tuple(
+        _plan(table, rows, models)
+        if previous is None
+        else _plan_again(table, rows, previous.encoders_of(owner(table)))
+        for table, rows in zip(tables, training, strict=True)
+    )
     return GraphPlan(plans, Texts(lambda: chain.from_iterable(plan.training_texts() for plan in plans), models))
 
 
@@ -160,6 +178,34 @@ def _plan(table: Table, training: Bools, models: Path | None) -> TablePlan:
     return TablePlan(table, training, tuple(features), tuple(warnings))
 
 
+def _plan_again(table: Table, training: Bools, encoders: Sequence[Encoder]) -> TablePlan:
+    """Plan the features of an earlier snapshot; the configuration says no more than where they are."""
+    source = table.source
+    target = source.target.column if source and source.target else None
+    specs = [spec for spec in source.features if spec.column != target] if source else []
+    features = []
+    for encoder in encoders:
+        spec = next((spec for spec in specs if _encodes(encoder, spec)), None)
+        if spec is None:
+            raise InvalidData(
+                f"feature '{encoder.name}' of {owner(table)} is in the previous snapshot, but not in the "
+                f"configuration; name the column '{encoder.column}' among its features, or process without a "
+                "previous snapshot"
+            )
+        specs.remove(spec)
+        other = f"feature '{spec.column}' stays {encoder.type} as in the previous snapshot, not {spec.type}"
+        warnings = (other,) if spec.type not in {"auto", encoder.type} else ()
+        settled = replace(spec, name=encoder.name, type=encoder.type)
+        features.append(_Planned(spec, settled, AS_BEFORE, None, warnings, encoder))
+    others = [_Planned(spec, spec, CONFIGURED, None if spec.type == "none" else NOT_BEFORE) for spec in specs]
+    return TablePlan(table, training, (*features, *others))
+
+
+def _encodes(encoder: Encoder, spec: FeatureSpec) -> bool:
+    """Return whether an encoder was fitted for a feature, whose name may have been taken."""
+    return encoder.column == spec.column and encoder.name.startswith(spec.name)
+
+
 def _settle(requested: FeatureSpec, spec: FeatureSpec, file: CsvFile, models: Path | None) -> _Planned:
     """Say what `auto` stands for."""
     renamed = f"feature '{requested.name}' is called '{spec.name}', as the name is taken"
@@ -203,7 +249,7 @@ def _fit(planned: _Planned, column: Column, plan: TablePlan, texts: Texts) -> _E
         return _Encoded(planned, facts)
     if spec.type == "none":
         return _Encoded(planned, facts, raw=column.values.to_list())
-    encoder = fit(spec, column, plan.training, texts)
+    encoder = planned.encoder or fit(spec, column, plan.training, texts)
     if isinstance(encoder, Dropped):
         return _Encoded(planned, replace(facts, chosen=None, dropped=encoder.reason))
     return _Encoded(planned, replace(facts, width=encoder.width), encoder)

@@ -1,8 +1,8 @@
 """The target's values as arrays: classes of their original type, or numbers."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Labels:
     data_type: str
     multi_label: bool = False
     classes: tuple[ClassValue, ...] = ()
+    #: Values that are none of the classes given -> their rows, which have no answer.
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def groups(self) -> npt.NDArray[np.int64]:
@@ -52,21 +54,26 @@ class Labels:
         return tuple(int(count) for count in counts)
 
 
-def read_labels(spec: LabelSpec, column: Column, data_type: str | None) -> Labels:
+def read_labels(
+    spec: LabelSpec, column: Column, data_type: str | None, classes: Sequence[ClassValue] = ()
+) -> Labels:
     """Return the answers in a column.
 
     Args:
         spec: classification or regression.
         column: the target property.
         data_type: the property's type as the export recorded it, if it did.
+        classes: the classes there are; empty: those of the column.
 
     Raises:
         InvalidData: no answers, a single class, or a value that is not of the type.
     """
     if column.values.null_count() == len(column.values):
         raise InvalidData(f"{column.file}: target '{column.name}' has no values; nothing can be learnt from it")
-    labels = _numbers(column, data_type) if spec.kind == "regression" else _classes(spec, column, data_type)
-    if spec.kind == "classification" and len(labels.classes) < 2:
+    if spec.kind == "regression":
+        return _numbers(column, data_type)
+    labels = _classes(spec, column, data_type, classes)
+    if len(labels.classes) < 2:
         raise InvalidData(
             f"{column.file}: target '{column.name}' has the single class {labels.classes[0]!r}; "
             "a classification needs two or more"
@@ -79,28 +86,30 @@ def _numbers(column: Column, data_type: str | None) -> Labels:
     return Labels(values.astype(np.float32), ~np.isnan(values), data_type or "Double")
 
 
-def _classes(spec: LabelSpec, column: Column, data_type: str | None) -> Labels:
+def _classes(spec: LabelSpec, column: Column, data_type: str | None, given: Sequence[ClassValue]) -> Labels:
     lists = column.values if spec.separator is None else split_lists(column.values, spec.separator)
     frame = lists.alias("text").to_frame().with_row_index("row")
     frame = (frame if spec.separator is None else frame.explode("text")).drop_nulls("text")
     texts = frame["text"].unique().to_list()
     kind = data_type or _infer(texts)
     values = {text: _value(text, kind, column) for text in texts}
-    classes = sorted(set(values.values()))
+    classes = list(given) or sorted(set(values.values()))
     position = {value: i for i, value in enumerate(classes)}
-    slots = [position[values[text]] for text in texts]
-    index = frame["text"].replace_strict(texts, slots, return_dtype=pl.Int64).to_numpy()
-    rows = frame["row"].to_numpy()
+    slots = [position.get(values[text], -1) for text in texts]
+    frame = frame.with_columns(slot=pl.col("text").replace_strict(texts, slots, return_dtype=pl.Int64))
+    unknown = dict(frame.filter(pl.col("slot") < 0)["text"].value_counts(sort=True).rows())
+    frame = frame.filter(pl.col("slot") >= 0)
+    rows, index = frame["row"].to_numpy(), frame["slot"].to_numpy()
     known = np.zeros(len(lists), dtype=bool)
     known[rows] = True
     if spec.separator is None:
         single = np.full(len(lists), -1, dtype=np.int64)
         single[rows] = index
-        return Labels(single, known, kind, classes=tuple(classes))
+        return Labels(single, known, kind, classes=tuple(classes), unknown=unknown)
     several = np.zeros((len(lists), len(classes)), dtype=np.float32)
     several[rows, index] = 1
     several[~known] = math.nan
-    return Labels(several, known, kind, multi_label=True, classes=tuple(classes))
+    return Labels(several, known, kind, multi_label=True, classes=tuple(classes), unknown=unknown)
 
 
 def _infer(texts: Sequence[str]) -> str:

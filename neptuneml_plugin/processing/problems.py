@@ -40,12 +40,13 @@ class Problems:
         """Read each object of an array (or the one object) under `key`; absent: none."""
         raw = members.get(key) or []
         raw = [raw] if isinstance(raw, dict) else raw
+        path = f"{path}.{key}" if path else key
         if not isinstance(raw, list):
-            self.problems.append(f"{path}.{key}: must be an array, not {shown(raw)}")
+            self.problems.append(f"{path}: must be an array, not {shown(raw)}")
             return []
         wrong = [i for i, item in enumerate(raw) if not isinstance(item, dict)]
-        self.problems += [f"{path}.{key}[{i}]: must be an object, not {shown(raw[i])}" for i in wrong]
-        return [read(item, f"{path}.{key}[{i}]") for i, item in enumerate(raw) if i not in wrong]
+        self.problems += [f"{path}[{i}]: must be an object, not {shown(raw[i])}" for i in wrong]
+        return [read(item, f"{path}[{i}]") for i, item in enumerate(raw) if i not in wrong]
 
     def text(self, members: Mapping[str, Any], key: str, path: str) -> str:
         """Return a text that must be there."""

@@ -8,7 +8,6 @@ from neptuneml_plugin.artifacts import (
     HPO_CONFIGURATION,
     PROCESSED,
     TRAIN_INSTANCE,
-    GraphSchema,
     ProcessedGraph,
     Task,
     write_record,
@@ -16,14 +15,19 @@ from neptuneml_plugin.artifacts import (
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.filerecords import describe_files
+from neptuneml_plugin.processing import drift
+from neptuneml_plugin.processing.arranging import arrange
 from neptuneml_plugin.processing.build import RawValues, write_graph
+from neptuneml_plugin.processing.building import write_similar
 from neptuneml_plugin.processing.datareport import data_report, write_data_report
+from neptuneml_plugin.processing.drift import write_summaries
 from neptuneml_plugin.processing.dropping import drop_rows
 from neptuneml_plugin.processing.elements import read_elements
 from neptuneml_plugin.processing.encoders.fitted import write_encoders
 from neptuneml_plugin.processing.exportschema import read_schema
 from neptuneml_plugin.processing.hpo import hpo_configuration
 from neptuneml_plugin.processing.instances import instance_recommendation
+from neptuneml_plugin.processing.previous import open_previous, require_same_target, same_ids
 from neptuneml_plugin.processing.splitfiles import write_splits
 from neptuneml_plugin.processing.target import Answers, read_answers
 from neptuneml_plugin.processing.trainingdata import TrainingData, read_training_data
@@ -34,7 +38,7 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
     """Encode an export as a training graph.
 
     Args:
-        config: which configuration file, and the seed of the split.
+        config: which configuration file, the seed of the split, and the snapshot that this one comes after.
         source: the export folder.
         target: the processed folder; whole or absent afterwards.
         progress: told of each step.
@@ -47,17 +51,39 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
     watch = Stopwatch()
     if not source.is_dir():
         raise InvalidParameter(f"{source} is no folder; give the output of `export`")
+    previous = open_previous(config.previous) if config.previous else None
     with output_folder(target, overwrite=config.overwrite) as folder:
         progress("reading the configuration", 0.0)
         data, recorded = read_training_data(source, config.config_file_name), read_schema(source)
+        if previous:
+            require_same_target(previous, data)
+            recorded = same_ids(previous, recorded)
         progress("reading vertices and edges", 0.05)
         elements, left_out = drop_rows(read_elements(source, data))
-        answers = read_answers(source, data, elements, recorded, config.seed)
+        arranged = arrange(elements, previous) if previous else None
+        elements = arranged.elements if arranged else elements
+        answers = read_answers(source, data, elements, recorded, config.seed, arranged)
         progress("encoding features", 0.3)
-        built = write_graph(folder, elements, answers, recorded, config.text_models)
-        warnings = (*data.warnings, *left_out, *_notes(data, answers), *answers.warnings, *built.warnings)
+        built = write_graph(folder, elements, answers, recorded, config.text_models, previous)
+        similar = write_similar(folder, built.schema, data.similar, previous)
+        write_summaries(folder, similar.schema, previous)
+        moved = drift.measure(folder, similar.schema, arranged) if arranged else None
+        warnings = (*data.warnings, *left_out, *(arranged.warnings if arranged else ()), *_notes(data, answers))
+        warnings += (
+            *answers.warnings,
+            *built.warnings,
+            *similar.warnings,
+            *(drift.warnings(moved) if moved else ()),
+        )
         record = ProcessedGraph(
-            answers.task, answers.target, built.schema, answers.split_rate, config.seed, warnings, answers.reports
+            answers.task,
+            answers.target,
+            similar.schema,
+            answers.split_rate,
+            config.seed,
+            warnings,
+            answers.reports,
+            moved,
         )
         write_splits(folder, elements, answers.splits, record.schema)
         write_encoders(folder / ENCODERS, built.encoders)
@@ -65,8 +91,8 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
         write_json(folder / HPO_CONFIGURATION, hpo_configuration(answers, node_count))
         write_json(folder / TRAIN_INSTANCE, instance_recommendation(record.schema))
         write_data_report(folder, data_report(record, built.facts))
-        counts = _counts(record.schema, answers)
-        del elements, answers
+        counts = _counts(record, answers)
+        del elements, answers, arranged
         if config.dgl_graph:
             progress("writing graph.bin and info.pkl", 0.6)
             _write_for_custom_models(folder, record, built.raw)
@@ -99,9 +125,9 @@ def _notes(data: TrainingData, answers: Answers) -> list[str]:
     return notes
 
 
-def _counts(schema: GraphSchema, answers: Answers) -> dict[str, int]:
-    splits = answers.splits.values()
-    return {
+def _counts(record: ProcessedGraph, answers: Answers) -> dict[str, int]:
+    schema, splits = record.schema, answers.splits.values()
+    counts = {
         "vertices": sum(node.count for node in schema.nodes),
         "edges": sum(edge.count for edge in schema.edges),
         "features": sum(len(node.features) for node in schema.nodes) + sum(len(e.features) for e in schema.edges),
@@ -109,3 +135,9 @@ def _counts(schema: GraphSchema, answers: Answers) -> dict[str, int]:
         "valid": sum(int(split.valid.sum()) for split in splits),
         "test": sum(int(split.test.sum()) for split in splits),
     }
+    types = record.drift.types if record.drift else ()
+    for one in types:
+        name = "vertices" if one.node is not None else "edges"
+        for what, count in (("added", one.added), ("removed", one.removed)):
+            counts[f"{name}_{what}"] = counts.get(f"{name}_{what}", 0) + count
+    return counts

@@ -9,6 +9,7 @@ from neptuneml_plugin.artifacts import SplitReport
 from neptuneml_plugin.processing.dealing import Dealt, Ends, moments, times
 from neptuneml_plugin.processing.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.labels import Labels
+from neptuneml_plugin.processing.previous import ANEW
 from neptuneml_plugin.processing.splits import Ints, Split
 from neptuneml_plugin.processing.trainingdata import INDUCTIVE, LINK_PREDICTION, SPLIT_FILES, TIME, LabelSpec
 
@@ -112,6 +113,16 @@ def _classes(found: SplitReport, name: str, classes: Sequence[object]) -> list[s
 def _such_as(chosen: Ints, classes: Sequence[object]) -> str:
     names = ", ".join(repr(classes[index]) for index in chosen[:_EXAMPLES])
     return f" ({names})" if len(chosen) <= _EXAMPLES else f" (such as {names})"
+
+
+def new_classes(labels: Labels, spec: LabelSpec) -> list[str]:
+    """Warn of values that are no class of the previous snapshot."""
+    if not labels.unknown:
+        return []
+    names = ", ".join(f"'{text}'" for text in list(labels.unknown)[:_EXAMPLES])
+    names = f"{names}, …" if len(labels.unknown) > _EXAMPLES else names
+    rows, lacks = sum(labels.unknown.values()), f"classes that the previous snapshot does not have ({names})"
+    return [f"'{spec.column}': {rows} values are of {lacks}, and count as no answer; to learn them, {ANEW}"]
 
 
 def torn_pairs(edges: EdgeTable, elements: Elements, split: Split) -> int:

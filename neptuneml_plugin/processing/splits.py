@@ -4,7 +4,7 @@ Every kind of split gives each row a place on a line, equal where rows must stay
 once for all kinds: training first, then validation, then test.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,20 @@ class Split:
     def learnable(self) -> Bools:
         """Rows that encoders may learn from: those not held out."""
         return ~(self.valid | self.test)
+
+    @property
+    def rows(self) -> Bools:
+        """Rows that are in a part."""
+        return self.train | self.valid | self.test
+
+    def __or__(self, other: "Split") -> "Split":
+        """Return both, where no row is in a part of each."""
+        return Split(self.train | other.train, self.valid | other.valid, self.test | other.test)
+
+    @classmethod
+    def joined(cls, splits: Sequence["Split"]) -> "Split":
+        """Return the split of several tables, one after the other."""
+        return cls(*(np.concatenate([getattr(split, part) for split in splits]) for part in SPLIT_FILES))
 
     def part(self, start: int, end: int) -> "Split":
         """Return the split of the rows from `start` to before `end`."""

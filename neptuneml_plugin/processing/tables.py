@@ -116,6 +116,24 @@ class CsvFile:
         return self.wanted[start : start + max(1, int(HELD // max(1.0, each)))]
 
 
+@dataclass(frozen=True)
+class NoRows(CsvFile):
+    """Stands in for the file of a type that has no rows."""
+
+    def read(self, names: Sequence[str]) -> pl.DataFrame:
+        """Return empty columns."""
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+
+    def head(self, names: Sequence[str], rows: int) -> pl.DataFrame:
+        """Return empty columns."""
+        del rows
+        return self.read(names)
+
+    def column(self, name: str) -> Column:
+        """Return an empty column."""
+        return Column(self.read([name])[name], self.name, name)
+
+
 def header(path: Path, delimiter: str) -> list[str]:
     """Return the column names of a file.
 

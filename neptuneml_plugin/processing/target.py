@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import polars as pl
 from neptuneml_plugin.artifacts import EdgeType, SplitReport, Target, Task
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing import splitreport
+from neptuneml_plugin.processing.arranging import Arranged
 from neptuneml_plugin.processing.dealing import Dealt, deal_edges, deal_nodes
 from neptuneml_plugin.processing.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.exportschema import ExportSchema
 from neptuneml_plugin.processing.labels import Labels, read_labels
+from neptuneml_plugin.processing.redealing import deal_edges_again, deal_nodes_again
 from neptuneml_plugin.processing.splitfiles import read_split
 from neptuneml_plugin.processing.splits import Bools, Split
 from neptuneml_plugin.processing.tables import Column
@@ -61,18 +64,33 @@ class Answers:
         return rows
 
 
-def read_answers(folder: Path, data: TrainingData, elements: Elements, schema: ExportSchema, seed: int) -> Answers:
+def read_answers(
+    folder: Path,
+    data: TrainingData,
+    elements: Elements,
+    schema: ExportSchema,
+    seed: int,
+    arranged: Arranged | None = None,
+) -> Answers:
     """Read the target's values and split its rows.
+
+    Args:
+        folder: the export.
+        data: its configuration.
+        elements: the vertices and edges.
+        schema: what the export says of its types.
+        seed: of the split.
+        arranged: where the elements stood in the previous snapshot, if there is one.
 
     Raises:
         InvalidData: no answers, no training rows, or custom split files that do not fit.
     """
     if data.task is Task.LINK_PREDICTION:
-        answers = _links(folder, data, elements, seed)
+        answers = _links(folder, data, elements, seed, arranged)
     else:
         tables: list[NodeTable | EdgeTable] = [*elements.nodes, *elements.edges]
         table = next(table for table in tables if table.source is data.target)
-        answers = _values(folder, data.task, table, elements, schema, seed)
+        answers = _values(folder, data.task, table, elements, schema, seed, arranged)
     if not any(split.train.any() for split in answers.splits.values()):
         parts = splitreport.NAMES.items()
         rows = ", ".join(f"{name} {sum(report.rows[part] for report in answers.reports)}" for part, name in parts)
@@ -83,7 +101,7 @@ def read_answers(folder: Path, data: TrainingData, elements: Elements, schema: E
     return answers
 
 
-def _links(folder: Path, data: TrainingData, elements: Elements, seed: int) -> Answers:
+def _links(folder: Path, data: TrainingData, elements: Elements, seed: int, arranged: Arranged | None) -> Answers:
     named = any(source.target for source in data.edges)
     chosen = [edge for edge in elements.edges if edge.source.target or not named]
     splits: dict[str | EdgeType, Split] = {}
@@ -92,7 +110,7 @@ def _links(folder: Path, data: TrainingData, elements: Elements, seed: int) -> A
     warnings: list[str] = []
     for together in _groups(chosen):
         spec = together[0].source.target or _ALL_LINKS
-        dealt = _dealt_links(folder, together, elements, spec, seed)
+        dealt = _dealt_links(folder, together, elements, spec, seed, arranged)
         held_out |= dealt.held_out
         ends = np.cumsum([len(edge) for edge in together]).tolist()
         for edge, end in zip(together, ends, strict=True):
@@ -155,16 +173,28 @@ def _same_split(group: Sequence[EdgeTable]) -> None:
 
 
 def _dealt_links(
-    folder: Path, edges: Sequence[EdgeTable], elements: Elements, spec: LabelSpec, seed: int
+    folder: Path,
+    edges: Sequence[EdgeTable],
+    elements: Elements,
+    spec: LabelSpec,
+    seed: int,
+    arranged: Arranged | None,
 ) -> Dealt:
     if spec.split_files:
         return Dealt(read_split(folder, edges[0].source, edges[0].file, spec)[0])
     count = sum(len(edge) for edge in edges)
-    return deal_edges(edges, elements, spec, np.ones(count, dtype=bool), np.zeros(count, dtype=np.int64), seed)
+    deal = deal_edges if arranged is None else partial(deal_edges_again, arranged)
+    return deal(edges, elements, spec, np.ones(count, dtype=bool), np.zeros(count, dtype=np.int64), seed)
 
 
 def _values(
-    folder: Path, task: Task, table: NodeTable | EdgeTable, elements: Elements, schema: ExportSchema, seed: int
+    folder: Path,
+    task: Task,
+    table: NodeTable | EdgeTable,
+    elements: Elements,
+    schema: ExportSchema,
+    seed: int,
+    arranged: Arranged | None,
 ) -> Answers:
     source, file = table.source, table.file
     if source is None or source.target is None or file is None:
@@ -176,10 +206,13 @@ def _values(
         given, overrides = read_split(folder, source, file, spec)
         values = overrides.to_frame("new").select(pl.coalesce("new", values)).to_series()
     column = Column(values, source.file_name, spec.column)
-    labels = read_labels(spec, column, schema.data_types.get((kind, spec.column)))
-    dealt = _dealt(table, elements, spec, labels, given, seed)
+    before = arranged.previous.record.target if arranged else None
+    data_type = before.data_type if before else schema.data_types.get((kind, spec.column))
+    labels = read_labels(spec, column, data_type, before.classes if before else ())
+    dealt = _dealt(table, elements, spec, labels, given, seed, arranged)
     found = splitreport.report(table, spec, dealt, dealt.split, labels, seed)
     warnings = [*splitreport.doubts(found, spec, labels.classes), *splitreport.copies(table, spec)]
+    warnings += splitreport.new_classes(labels, spec)
     if isinstance(table, EdgeTable):
         warnings += _twins(table, elements, spec, dealt.split)
     target = Target(
@@ -202,14 +235,17 @@ def _dealt(
     labels: Labels,
     given: Split | None,
     seed: int,
+    arranged: Arranged | None,
 ) -> Dealt:
     if given is not None:
         split = given.among(labels.known)
         inductive = spec.split.kind == INDUCTIVE and isinstance(table, NodeTable)
         return Dealt(split, {table.label: ~split.learnable} if inductive and isinstance(table, NodeTable) else {})
     if isinstance(table, NodeTable):
-        return deal_nodes(table, spec, labels.known, labels.groups, seed)
-    return deal_edges([table], elements, spec, labels.known, labels.groups, seed)
+        deal = deal_nodes if arranged is None else partial(deal_nodes_again, arranged)
+        return deal(table, spec, labels.known, labels.groups, seed)
+    deal_all = deal_edges if arranged is None else partial(deal_edges_again, arranged)
+    return deal_all([table], elements, spec, labels.known, labels.groups, seed)
 
 
 def _twins(edge: EdgeTable, elements: Elements, spec: LabelSpec, split: Split) -> list[str]:

@@ -16,6 +16,7 @@ from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType, Task, jo
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
 from neptuneml_plugin.processing.featurespec import FeatureSpec, read_feature
 from neptuneml_plugin.processing.problems import Problems
+from neptuneml_plugin.processing.similarspec import SimilarSpec, check_similar, read_similar
 from neptuneml_plugin.processing.version1 import is_version1, translate
 
 Rates = tuple[float, float, float]
@@ -102,6 +103,8 @@ class TrainingData:
     nodes: tuple[NodeSource, ...]
     edges: tuple[EdgeSource, ...]
     warnings: tuple[str, ...] = ()
+    #: Edges to build.
+    similar: tuple[SimilarSpec, ...] = ()
 
     @property
     def target(self) -> Source | None:
@@ -157,7 +160,7 @@ class _Reader(Problems):
         self._folder = folder
 
     def document(self, raw: Any) -> TrainingData:
-        top = self.members(raw, "", {"version", "query_engine", "graph", "warnings"})
+        top = self.members(raw, "", {"version", "query_engine", "graph", "similar", "warnings"})
         graph = top.get("graph")
         if self._foreign(top, graph):
             return TrainingData((), ())
@@ -190,7 +193,9 @@ class _Reader(Problems):
             )
         self._one_file([node.label for node in nodes] + [edge.type for edge in edges])
         self._one_target([*nodes, *edges])
-        return TrainingData(tuple(nodes), tuple(edges), tuple(self.warnings))
+        similar = self.each(top, "similar", "", partial(read_similar, found=self))
+        check_similar(similar, _feature_names(nodes), [edge.type for edge in edges], self)
+        return TrainingData(tuple(nodes), tuple(edges), tuple(self.warnings), tuple(similar))
 
     def _foreign(self, top: Mapping[str, Any], graph: Any) -> bool:
         """Name documents of another kind."""
@@ -352,6 +357,19 @@ def _misplaced(raw: Mapping[str, Any], spec: SplitSpec, label: LabelSpec, *, on_
     if "ends" in raw and (on_nodes or spec.kind != INDUCTIVE):
         wrong["ends"] = "only an inductive split of edges takes ends; remove it"
     return wrong
+
+
+def _feature_names(nodes: Sequence[NodeSource]) -> dict[str, list[str]]:
+    """Return the names and columns of each label's features, but of its target."""
+    return {
+        node.label: [
+            name
+            for feature in node.features
+            if not node.target or feature.column != node.target.column
+            for name in dict.fromkeys((feature.name, feature.column))
+        ]
+        for node in nodes
+    }
 
 
 def _joined(label: str) -> str:

@@ -39,6 +39,7 @@ def inductive(manifest: Manifest, options: EndpointOptions, config: ServiceConfi
             # Messages carry labels at most: no model here reads other properties of edges.
             (edge.type, (target.property_name or "",) if edge.type in labelled else ())
             for edge in manifest.schema.edges
+            if not edge.built
         ),
         max_new_candidates=config.max_new_candidates,
     )
