@@ -119,8 +119,7 @@ def _moved_vertices(table: NodeTable, order: _Order) -> NodeTable:
 def _moved(file: CsvFile, order: _Order) -> CsvFile:
     if not order.moves:
         return file
-    positions = pl.Series(order.positions)
-    return replace(file, positions=positions if file.positions is None else file.positions.gather(positions))
+    return file.at(pl.Series(order.positions))
 
 
 def _no_vertices(label: str, previous: Previous) -> NodeTable:

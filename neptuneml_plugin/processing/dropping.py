@@ -56,7 +56,7 @@ def _kept(table: NodeTable | EdgeTable) -> Bools:
 
 
 def _stay(table: NodeTable, rows: Bools) -> NodeTable:
-    file = table.file and replace(table.file, positions=_positions(rows))
+    file = table.file and table.file.at(_positions(rows))
     return replace(table, ids=table.ids.filter(pl.Series(rows)), file=file)
 
 
@@ -65,7 +65,7 @@ def _stay_connected(table: EdgeTable, kept: Mapping[str, Bools]) -> EdgeTable:
     rows = _kept(table) & source[table.sources] & target[table.targets]
     # A vertex's new row is the number of those kept before it.
     sources, targets = (np.cumsum(ends) - 1 for ends in (source, target))
-    file = replace(table.file, positions=_positions(rows))
+    file = table.file.at(_positions(rows))
     return EdgeTable(table.source, file, sources[table.sources[rows]], targets[table.targets[rows]])
 
 

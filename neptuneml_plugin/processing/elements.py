@@ -1,7 +1,7 @@
 """Vertices and edges as columns: ids in row order, and edges as pairs of rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,7 @@ def read_elements(folder: Path, data: TrainingData) -> Elements:
     nodes = {node.label: _read_nodes(file, node) for file, node in zip(node_files, data.nodes, strict=True)}
     for label, ids in _labels_without_file(edge_files, nodes, data.edges).items():
         nodes[label] = NodeTable(label, ids)
-    edges = tuple(_read_edges(edge_files, nodes, data.edges))
+    edges = tuple(_read_edges(_by_relation(data.edges, edge_files), nodes))
     if not any(len(edge) for edge in edges):
         raise InvalidData(f"{folder} holds no edges; a graph without edges has nothing to learn from")
     return Elements(tuple(nodes.values()), edges)
@@ -77,6 +77,7 @@ def _open(folder: Path, source: Source, recent: Recent) -> CsvFile:
     """Return a file that has the columns which the configuration names."""
     wanted = [feature.column for feature in source.features]
     wanted += source.target.columns if source.target else ()
+    wanted += [source.relation_column] if isinstance(source, EdgeSource) and source.relation_column else []
     check_columns(folder / source.file_name, source.delimiter, [*_keys(source), *wanted])
     return CsvFile(folder, source.file_name, source.delimiter, tuple(dict.fromkeys(wanted)), recent=recent)
 
@@ -118,12 +119,43 @@ def _labels_without_file(
     return {label: pl.concat(columns).drop_nulls().unique().sort() for label, columns in ends.items()}
 
 
+def _by_relation(sources: Sequence[EdgeSource], files: Sequence[CsvFile]) -> list[tuple[EdgeSource, CsvFile]]:
+    """Return each edge type with its rows: a file may hold several types, by the values of a column.
+
+    Raises:
+        InvalidData: a value is missing, or two files hold one type.
+    """
+    found = [typed for pair in zip(sources, files, strict=True) for typed in _relations(*pair)]
+    types = [source.type for source, _ in found]
+    for source, file in found:
+        if types.count(source.type) > 1:
+            raise InvalidData(f"{file.name}: edges of {source.type.name} stand elsewhere too; merge them")
+    return found
+
+
+def _relations(source: EdgeSource, file: CsvFile) -> Iterator[tuple[EdgeSource, CsvFile]]:
+    if not source.relation_column:
+        yield source, file
+        return
+    relations = file.column(source.relation_column)
+    row = first_null(relations.values)
+    if row is not None:
+        raise relations.fail(row, "the relation is missing; every edge needs one")
+    for value in relations.values.unique().sort():
+        yield _of_relation(source, value), file.at((relations.values == value).arg_true())
+
+
+def _of_relation(source: EdgeSource, value: str) -> EdgeSource:
+    label = f"{source.type.label}-{value}" if source.type.label else value
+    return replace(source, type=replace(source.type, label=label), relation_column="")
+
+
 def _read_edges(
-    files: Sequence[CsvFile], nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
+    sources: Sequence[tuple[EdgeSource, CsvFile]], nodes: Mapping[str, NodeTable]
 ) -> Iterator[EdgeTable]:
     # An enumeration of its label's ids makes an id's text its row, while the file is read.
     rows_of = {label: pl.Enum(node.ids) for label, node in nodes.items()}
-    for file, source in zip(files, sources, strict=True):
+    for source, file in sources:
         start, end = _keys(source)
         labels = source.type.source, source.type.target
         ends = file.scan(
@@ -132,6 +164,7 @@ def _read_edges(
                 for name, key, label in zip(("sources", "targets"), (start, end), labels, strict=True)
             }
         )
+        ends = ends if file.positions is None else ends[file.positions]
         for rows, key, label in zip(ends, (start, end), labels, strict=True):
             if rows.null_count():
                 raise _unknown_end(file.column(key), rows, nodes[label])

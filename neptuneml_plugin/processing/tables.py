@@ -101,6 +101,11 @@ class CsvFile:
         """Return columns of the first rows."""
         return scan_columns(self.path, self.delimiter, {name: pl.col(name) for name in names}, rows)
 
+    def at(self, positions: pl.Series) -> "CsvFile":
+        """Return the file with these of its rows, in this order."""
+        kept = positions if self.positions is None else self.positions.gather(positions)
+        return replace(self, positions=kept)
+
     def column(self, name: str) -> Column:
         """Return one column as text, null where the cell is empty."""
         values = self.recent.column(self, name)

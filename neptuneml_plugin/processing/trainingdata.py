@@ -82,7 +82,7 @@ class NodeSource:
 
 @dataclass(frozen=True)
 class EdgeSource:
-    """A CSV file of edges of one type."""
+    """A CSV file of edges of one type, or of one type for each value of a column."""
 
     file_name: str
     delimiter: str
@@ -91,6 +91,8 @@ class EdgeSource:
     type: EdgeType
     features: tuple[FeatureSpec, ...] = ()
     target: LabelSpec | None = None
+    #: Its values name the edges' types, behind the label of `type`; empty: all are of that type.
+    relation_column: str = ""
 
 
 Source = NodeSource | EdgeSource
@@ -235,16 +237,16 @@ class _Reader(Problems):
         source, source_label = self.texts(members, "source", path, 2)
         dest, dest_label = self.texts(members, "dest", path, 2)
         column, relation = self.texts(members, "relation", path, 2)
-        if column:
-            self.unsupported.append(
-                f"{path}.relation: edge types by the values of column '{column}' are not supported in this "
-                "release; write one file for each type"
-            )
         file_name, delimiter = self._file(members, path)
         edge_type = EdgeType(_joined(source_label), relation, _joined(dest_label))
         features = tuple(self.each(members, "features", path, partial(read_feature, found=self)))
         target = self._target(members, path, on_nodes=False)
-        return EdgeSource(file_name, delimiter, source, dest, edge_type, features, target)
+        if column and target and (target.kind != LINK_PREDICTION or target.split_files):
+            self.problems.append(
+                f"{path}.labels: the values of '{column}' make several edge types, of which only links can be "
+                "predicted, by split_rate; write one file for each type"
+            )
+        return EdgeSource(file_name, delimiter, source, dest, edge_type, features, target, column)
 
     def _file(self, members: Mapping[str, Any], path: str) -> tuple[str, str]:
         name = self.text(members, "file_name", path)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.elements import read_elements
+from neptuneml_plugin.errors import InvalidData, InvalidSettings
+from neptuneml_plugin.processing.elements import Elements, read_elements
 from neptuneml_plugin.processing.trainingdata import read_training_data
 from tests.processing.exports import configuration, edge, node, write_export
 
@@ -71,3 +71,50 @@ def test_edges_to_a_label_without_rows_are_refused(tmp_path: Path) -> None:
     write_export(tmp_path, files, configuration(node("n"), edge("n", "r", "n")))
     with pytest.raises(InvalidData, match=r"1 of 1 edges have a '~from' that is not a vertex of nodes/n\.csv"):
         read_elements(tmp_path, read_training_data(tmp_path, "training-data-configuration.json"))
+
+
+def by_relation(folder: Path, text: str, prefix: str = "is", **members: object) -> Elements:
+    entry = edge("n", "r", "t", **members) | {"relation": ["kind", prefix]}
+    write_export(folder, {"edges/r.csv": text}, configuration(entry))
+    return read_elements(folder, read_training_data(folder, "training-data-configuration.json"))
+
+
+def test_a_column_may_say_which_type_an_edge_is_of(tmp_path: Path) -> None:
+    elements = by_relation(tmp_path, "~from,~to,kind,w\n1,a,new,5\n2,b,old,6\n2,a,new,7\n")
+    assert [kind.source.type.name for kind in elements.edges] == ["(n)-is-new-(t)", "(n)-is-old-(t)"]
+    assert [(kind.sources.tolist(), kind.targets.tolist()) for kind in elements.edges] == [
+        ([0, 1], [0, 0]),
+        ([1], [1]),
+    ]
+    assert [kind.file.column("w").values.to_list() for kind in elements.edges] == [["5", "7"], ["6"]]
+
+
+def test_relations_without_a_prefix_are_their_values(tmp_path: Path) -> None:
+    elements = by_relation(tmp_path, "~from,~to,kind\n1,a,new\n", prefix="")
+    assert [kind.source.type.label for kind in elements.edges] == ["new"]
+
+
+def test_a_missing_relation_is_named_by_its_row(tmp_path: Path) -> None:
+    with pytest.raises(InvalidData, match=r"edges/r\.csv, row 2, column 'kind': the relation is missing"):
+        by_relation(tmp_path, "~from,~to,kind\n1,a,new\n2,b,\n")
+
+
+def test_an_unknown_end_among_relations_is_named(tmp_path: Path) -> None:
+    entry = edge("n", "r", "n") | {"relation": ["kind", ""]}
+    files = {"nodes/n.csv": "~id\n1\n", "edges/r.csv": "~from,~to,kind\n1,1,a\n1,1,b\n1,9,b\n"}
+    write_export(tmp_path, files, configuration(node("n"), entry))
+    with pytest.raises(InvalidData, match=r"1 of 2 edges have a '~to' that is not a vertex of .* \(such as '9'\)"):
+        read_elements(tmp_path, read_training_data(tmp_path, "training-data-configuration.json"))
+
+
+def test_one_type_from_two_files_is_refused(tmp_path: Path) -> None:
+    entries = edge("n", "is-new", "t"), edge("n", "r", "t") | {"relation": ["kind", "is"]}
+    files = {"edges/is-new.csv": "~from,~to\n1,a\n", "edges/r.csv": "~from,~to,kind\n1,a,new\n"}
+    write_export(tmp_path, files, configuration(*entries))
+    with pytest.raises(InvalidData, match=r"edges of \(n\)-is-new-\(t\) stand elsewhere too"):
+        read_elements(tmp_path, read_training_data(tmp_path, "training-data-configuration.json"))
+
+
+def test_properties_of_several_types_cannot_be_predicted(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="of which only links can be predicted"):
+        by_relation(tmp_path, "~from,~to,kind,w\n1,a,b,5\n", labels=[{"label": ["w", "regression"]}])

@@ -323,10 +323,6 @@ UNSUPPORTED: dict[str, tuple[Change, str]] = {
         lambda raw: raw["graph"]["edges"][0].update(labels=[{"label": ["stars", "regression"]}]),
         "labels: more than one target ('shelf' (classification), 'stars' (regression))",
     ),
-    "relation by column": (
-        lambda raw: raw["graph"]["edges"][0].update(relation=["kind", "x"]),
-        "edge types by the values of column 'kind'",
-    ),
     "two files": (lambda raw: raw["graph"]["nodes"].append(node("Reader")), "graph: Reader has several files"),
     "rdf": (lambda raw: raw.update(query_engine="sparql"), "RDF graphs are not supported"),
 }
