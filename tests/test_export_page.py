@@ -1,5 +1,6 @@
 """docs/export.md as written: each request leads to what stands below it, and its tables are those of the code."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -9,16 +10,28 @@ import pytest
 
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import NeptuneMLError
+from neptuneml_plugin.export.elements import Row
 from neptuneml_plugin.export.export import export_graph
 from neptuneml_plugin.export.feature_types import LANGUAGES, V1_FEATURES, V2_FEATURES, FeatureRules
 from neptuneml_plugin.export.gremlin_text import REFUSED_STEPS
 from neptuneml_plugin.export.layout import Format
 from neptuneml_plugin.export.parameters import PARAMETERS, SYNONYMS, Use
 from neptuneml_plugin.export.request import MEMBERS, RECORDED, read_request
+from neptuneml_plugin.export.subgraph import MEMBERS as SUBGRAPH_MEMBERS
 from neptuneml_plugin.export.targets import JOB_MEMBERS
 from tests.export.graphs import BOOKS
 from tests.readme import ROOT, blocks, languages
 
+#: The graph, with what a server would answer to the page's Gremlin.
+GRAPH = dataclasses.replace(
+    BOOKS,
+    filters={"has('pages', gt(95))": lambda row: row.properties.get("pages", 0) > 95},
+    queries={
+        "g.V().has('pages', gt(95)).elementMap('title', 'pages')": [
+            Row("b1", "Book", (), {"title": "A", "pages": 100})
+        ]
+    },
+)
 PAGE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 EXAMPLES = list(zip(blocks(PAGE, "json"), blocks(PAGE, "text"), strict=True))
 
@@ -37,7 +50,7 @@ def test_example(request_: str, shown: str, tmp_path: Path) -> None:
             read_request(config)
         assert f"{caught.value}\n" == content
         return
-    export_graph(BOOKS, read_request(config), tmp_path / "out")
+    export_graph(GRAPH, read_request(config), tmp_path / "out")
     written = (tmp_path / "out" / name).read_text(encoding="utf-8")
     if content.startswith("{\n"):
         assert json.loads(written) == json.loads(content)
@@ -86,6 +99,10 @@ def test_what_has_an_effect_stands_there() -> None:
 def test_every_member_of_the_document_stands_there() -> None:
     listed = {name for row in rows("member", "what becomes of it") for name in names(row[0])}
     assert listed == set(MEMBERS) - set(RECORDED)
+
+
+def test_every_member_of_a_subgraph_stands_there() -> None:
+    assert [names(row[0])[0] for row in rows("member of `subgraph`", "values")] == list(SUBGRAPH_MEMBERS)
 
 
 def test_every_format_stands_there() -> None:

@@ -5,9 +5,10 @@ the rest on the server, which then waits.
 """
 
 import contextlib
+import itertools
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +19,7 @@ from gremlin_python.driver.serializer import GraphBinarySerializersV1
 from gremlin_python.process.graph_traversal import GraphTraversal
 
 from neptuneml_plugin.config import ExportConfig
-from neptuneml_plugin.errors import FailureByQuery, PreconditionsFailed, TimeLimitExceeded
+from neptuneml_plugin.errors import FailureByQuery, InvalidParameter, PreconditionsFailed, TimeLimitExceeded
 from neptuneml_plugin.export.graphbinary import TypedReader
 
 _MAX_CONTENT_BYTES = 1 << 30
@@ -32,7 +33,7 @@ class Connection:
 
     Raises:
         PreconditionsFailed: nothing answers at the URL.
-        FailureByQuery: the server went away or refused a query.
+        FailureByQuery: the server went away or refused a query. InvalidParameter: it refused a script.
         TimeLimitExceeded: one request took longer than `request_timeout_seconds`.
     """
 
@@ -43,6 +44,7 @@ class Connection:
         self._serializer = GraphBinarySerializersV1(reader=TypedReader())
         self._transport: AiohttpTransport | None = None
         self._is_reached = False
+        self._script: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -58,22 +60,26 @@ class Connection:
             self._transport.close()
             self._transport = None
 
-    def send(self, traversal: GraphTraversal, batch_size: int, *, endless: bool = False) -> None:
+    def send(self, asked: GraphTraversal | str, batch_size: int, *, endless: bool = False) -> None:
         """Send a request, whose `results` must be read before the next one.
 
         Args:
-            traversal: what to ask.
+            asked: a traversal, or a script in gremlin-lang.
             batch_size: results in one message.
             endless: whether the time limit holds for each message and not for the whole answer.
         """
         limit = 0 if endless else int(self._config.request_timeout_seconds * 1000)
         options = {"evaluationTimeout": limit, "batchSize": batch_size}
-        arguments = {"gremlin": traversal.bytecode, "aliases": {"g": self._config.traversal_source}, **options}
-        message = self._serializer.serialize_message(
-            str(uuid.uuid4()), RequestMessage("traversal", "bytecode", arguments)
-        )
+        self._script = asked if isinstance(asked, str) else None
+        message = self._serializer.serialize_message(str(uuid.uuid4()), self._request(asked, options))
         with self._explained():
             self._opened().write(message)
+
+    def _request(self, asked: GraphTraversal | str, options: Mapping[str, Any]) -> RequestMessage:
+        arguments = {"aliases": {"g": self._config.traversal_source}, **options}
+        if isinstance(asked, str):
+            return RequestMessage("", "eval", {"gremlin": asked, "language": "gremlin-lang", **arguments})
+        return RequestMessage("traversal", "bytecode", {"gremlin": asked.bytecode, **arguments})
 
     def results(self) -> Iterator[Any]:
         """Return the results of the request that was sent, message by message."""
@@ -88,14 +94,13 @@ class Connection:
             if code not in {_OK, _NO_CONTENT, _PARTIAL}:
                 raise self._refused(code, message["status"]["message"])
             for result in message["result"]["data"] or ():
-                for _ in range(result.bulk):
-                    yield result.object
+                yield from (result,) if self._script else itertools.repeat(result.object, result.bulk)
             if code != _PARTIAL:
                 return
 
-    def ask(self, traversal: GraphTraversal, batch_size: int, *, endless: bool = False) -> Iterator[Any]:
+    def ask(self, asked: GraphTraversal | str, batch_size: int, *, endless: bool = False) -> Iterator[Any]:
         """Send a request and return its results."""
-        self.send(traversal, batch_size, endless=endless)
+        self.send(asked, batch_size, endless=endless)
         return self.results()
 
     def _opened(self) -> AiohttpTransport:
@@ -108,6 +113,10 @@ class Connection:
     def _refused(self, code: int, message: str) -> Exception:
         if code == _SERVER_TIMEOUT:
             return self._late()
+        if self._script is not None:
+            return InvalidParameter(
+                f"the Gremlin Server at {self._config.gremlin} does not run {self._script}: {message}"
+            )
         return FailureByQuery(f"the Gremlin Server at {self._config.gremlin} failed: {message}")
 
     @contextlib.contextmanager
@@ -128,5 +137,5 @@ class Connection:
         seconds = self._config.request_timeout_seconds
         return TimeLimitExceeded(
             f"a request to {self._config.gremlin} took longer than {seconds:g} s; "
-            "raise request_timeout_seconds or lower block_size"
+            "raise request_timeout_seconds, lower block_size, or let a filter or query of yours ask for less"
         )

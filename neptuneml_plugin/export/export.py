@@ -14,7 +14,8 @@ from neptuneml_plugin.export.configuration import write_configuration
 from neptuneml_plugin.export.consistency import Reading, consistency
 from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.layout import Layout
-from neptuneml_plugin.export.reading import Reader, loose
+from neptuneml_plugin.export.query_reading import QueryReader
+from neptuneml_plugin.export.reading import Reader
 from neptuneml_plugin.export.request import ExportRequest, read_request
 from neptuneml_plugin.export.schema import Tables, TypeTable, describe, statistics
 from neptuneml_plugin.export.source import GraphSource
@@ -76,7 +77,7 @@ def _describe(source: GraphSource, request: ExportRequest, folder: Path, progres
 def _export(source: GraphSource, request: ExportRequest, folder: Path, progress: Progress) -> _Written:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary:
         spool = Spool(Path(temporary))
-        reader = Reader(source, request, spool, progress)
+        reader = (QueryReader if request.queries else Reader)(source, request, spool, progress)
         readings = reader.read()
         progress(f"writing {request.layout.format} files")
         for element in Element:
@@ -84,20 +85,23 @@ def _export(source: GraphSource, request: ExportRequest, folder: Path, progress:
         write_files(spool, folder, request.layout)
     tables = spool.tables
     changed = [text for reading in readings for text in reading.changes()]
-    warnings = [*changed, *loose(reader.loose_edges), *_absent_properties(request, tables), *_absent_ends(tables)]
+    warnings = [*changed, *reader.warnings(), *_absent_properties(request, tables), *_absent_ends(tables)]
     warnings += _write_configurations(folder, request, tables)
     written = _Written(tables, statistics(tables), warnings)
     write_json(folder / EXPORT_SCHEMA, describe(tables))
-    write_json(folder / EXPORT_STATS, _stats(request, written, readings))
+    write_json(folder / EXPORT_STATS, _stats(request, written, readings, reader.report()))
     return written
 
 
-def _stats(request: ExportRequest, written: _Written, readings: list[Reading]) -> dict[str, Any]:
+def _stats(
+    request: ExportRequest, written: _Written, readings: list[Reading], part: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "stats": written.statistics,
         "warnings": written.warnings,
         "withoutEffect": dict(request.recorded),
         "consistency": consistency(readings),
+        **({"part": part} if part else {}),
     }
 
 

@@ -19,7 +19,8 @@ from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.export.block import Block, in_blocks
 from neptuneml_plugin.export.connection import Connection
-from neptuneml_plugin.export.elements import NEPTUNE_LABEL_SEPARATOR, Element, Keys
+from neptuneml_plugin.export.elements import Element, Keys
+from neptuneml_plugin.export.gremlin_choice import GremlinChoice
 from neptuneml_plugin.export.lookup import BATCH_SIZE, ask_for, elements, read_answer
 from neptuneml_plugin.export.parallel import BlockReaders
 
@@ -27,7 +28,7 @@ from neptuneml_plugin.export.parallel import BlockReaders
 _BLOCKS_WORTH_A_PROCESS = 20
 
 
-class GremlinSource:
+class GremlinSource(GremlinChoice):
     """Reads a graph through a Gremlin Server; a context manager.
 
     Args:
@@ -45,6 +46,7 @@ class GremlinSource:
             raise InvalidParameter(f"gremlin: '{config.gremlin}' must be a URL like ws://host:8182/gremlin")
         if config.block_size < 1:
             raise InvalidParameter(f"block_size: must be at least 1, not {config.block_size}")
+        super().__init__(config.block_size)
         self._config = config
         self._labels: dict[Element, list[str]] = {}
         self._open = contextlib.ExitStack()
@@ -102,10 +104,12 @@ class GremlinSource:
 
     def _of(self, element: Element, label: str) -> GraphTraversal:
         every = elements(element)
-        if element is Element.NODE and any(NEPTUNE_LABEL_SEPARATOR in known for known in self.labels(element)):
-            # On Neptune, hasLabel('A') also finds vertices of labels A and B.
+        if self._has_joined_labels(element):
             return every.where(__.label().is_(P.eq(label)))
         return every.has_label(label)
 
-    def _ask(self, traversal: GraphTraversal) -> list[Any]:
-        return list(self._connection.ask(traversal, BATCH_SIZE))
+    def _ask(self, asked: GraphTraversal | str) -> list[Any]:
+        return list(self._results(asked))
+
+    def _results(self, asked: GraphTraversal | str) -> Iterator[Any]:
+        return self._connection.ask(asked, BATCH_SIZE)

@@ -17,9 +17,15 @@ from neptuneml_plugin.export.problems import Problems, is_text
 REFUSED_STEPS = ("addV", "addE", "write", "drop", "sideEffect", "property", "mergeV", "mergeE", "call", "io")
 _TEXT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _CALL = re.compile(rf"\b({'|'.join(REFUSED_STEPS)})\s*\(")
+#: gremlin-lang takes a second traversal without any sign between them, which no strategy of the first binds.
+_SOURCE = re.compile(r"\bg\s*\.")
+_UNBINDING = re.compile(r"\bwithoutStrategies\s*\(")
+_MAPS = re.compile(r"\b(valueMap|propertyMap)\s*\(")
+_ELEMENT_MAP = re.compile(r"\belementMap\s*\(")
 _CLOSING = {")": "(", "]": "["}
 _NAMED = re.compile(r"\s*(\w[\w.-]*)\s*=\s*(.+)", re.DOTALL)
 _DEFAULT_NAME = "query"
+_END = "end it with elementMap(), which may name properties"
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,18 @@ def _check_query(text: str, path: str, problems: Problems) -> None:
         problems.invalid(path, f"{_shortened(text)} must begin with 'g.'")
     else:
         _check(text, path, problems)
+        _check_result(text, path, problems)
+
+
+def _check_result(text: str, path: str, problems: Problems) -> None:
+    code = _TEXT.sub("''", text)
+    other = _MAPS.search(code)
+    if other:
+        problems.invalid(
+            path, f"{_shortened(text)} calls '{other[1]}', which does not tell edges and their ends; {_END}"
+        )
+    elif not _ELEMENT_MAP.search(code):
+        problems.invalid(path, f"{_shortened(text)} does not return elementMap(); {_END}")
 
 
 def _check(text: str, path: str, problems: Problems) -> None:
@@ -111,7 +129,13 @@ def _check(text: str, path: str, problems: Problems) -> None:
         problems.invalid(path, f"{_shortened(text)} calls '{called[1]}'; filters and queries only read the graph")
     elif "{" in code:
         problems.invalid(path, f"{_shortened(text)} holds a closure, which is Groovy; it is read as gremlin-lang")
-    elif ";" in code:
+    elif "//" in code or "/*" in code:
+        problems.invalid(path, f"{_shortened(text)} holds a comment; leave it out")
+    elif _UNBINDING.search(code):
+        problems.invalid(
+            path, f"{_shortened(text)} calls 'withoutStrategies'; filters and queries only read the graph"
+        )
+    elif ";" in code or _SOURCE.search(code.lstrip(), 1):
         problems.invalid(path, f"{_shortened(text)} holds several statements; give one traversal")
     elif not _is_balanced(code):
         problems.invalid(path, f"{_shortened(text)} has a bracket or a quote that is open or too many")

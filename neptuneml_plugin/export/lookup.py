@@ -7,11 +7,10 @@ from gremlin_python.process.graph_traversal import GraphTraversal, GraphTraversa
 from gremlin_python.process.traversal import TraversalStrategies, WithOptions
 from gremlin_python.structure.graph import Graph
 
-from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.export.block import Block, BlockBuilder
 from neptuneml_plugin.export.connection import Connection
-from neptuneml_plugin.export.elements import Element, Keys, Row, node_type
-from neptuneml_plugin.export.graphbinary import ID, IN, LABEL, OUT
+from neptuneml_plugin.export.element_maps import edge_row, vertex_row
+from neptuneml_plugin.export.elements import Element, Keys
 
 #: Results in one message; larger ones gain nothing.
 BATCH_SIZE = 256
@@ -41,7 +40,7 @@ def ask_for(connection: Connection, element: Element, keys: Keys, ids: Sequence[
 
 def read_answer(connection: Connection, element: Element, ids: Sequence[Any]) -> Iterator[Block]:
     """Return the elements that were asked for, in the order of their ids, whatever the server's is."""
-    rows = list(map(_vertex if element is Element.NODE else _edge, connection.results()))
+    rows = list(map(vertex_row if element is Element.NODE else edge_row, connection.results()))
     if [row.id for row in rows] != ids:
         position = {identifier: number for number, identifier in enumerate(ids)}
         rows.sort(key=lambda row: position[row.id])
@@ -49,14 +48,3 @@ def read_answer(connection: Connection, element: Element, ids: Sequence[Any]) ->
     for row in rows:
         builder.add(row)
     return builder.blocks()
-
-
-def _vertex(found: dict[Any, Any]) -> Row:
-    key, label = found.pop(ID), found.pop(LABEL)
-    return Row(key, node_type(label), (), found)
-
-
-def _edge(found: dict[Any, Any]) -> Row:
-    key, label, source, target = found.pop(ID), found.pop(LABEL), found.pop(OUT), found.pop(IN)
-    kind = EdgeType(node_type(source[LABEL]), label, node_type(target[LABEL]))
-    return Row(key, kind, (source[ID], target[ID]), found)

@@ -53,7 +53,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     **_each(
         """profile scope nodeLabels edgeLabels filter filterConfigFile tokensOnly format multiValueSeparator range
         concurrency skip limit sample sampleSize gremlinFilter gremlinNodeFilter gremlinEdgeFilter queries
-        queriesFile""",
+        queriesFile subgraph""",
         Use.EFFECT,
     ),
     **_each(
@@ -122,7 +122,9 @@ def recorded_parameters(params: Mapping[str, Any]) -> dict[str, Any]:
     return {f"params.{key}": value for key, value in params.items() if _use(key) is Use.RECORDED}
 
 
-def read_count(given: Mapping[str, Any], name: str, least: int, problems: Problems) -> int | None:
+def read_count(
+    given: Mapping[str, Any], name: str, least: int, problems: Problems, path: str = "params"
+) -> int | None:
     """Read a whole number; its text will do, as on a command line."""
     value = given.get(name)
     if value is None:
@@ -130,16 +132,18 @@ def read_count(given: Mapping[str, Any], name: str, least: int, problems: Proble
     is_text = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= _MAX_DIGITS
     number = int(value) if is_text else value
     if not isinstance(number, int) or isinstance(number, bool) or number < least:
-        problems.invalid(f"params.{name}", f"must be a whole number of at least {least}, not {value!r}")
+        problems.invalid(f"{path}.{name}", f"must be a whole number of at least {least}, not {value!r}")
         return None
     return number
 
 
-def read_choice(given: Mapping[str, Any], name: str, allowed: tuple[str, ...], problems: Problems) -> str:
+def read_choice(
+    given: Mapping[str, Any], name: str, allowed: tuple[str, ...], problems: Problems, path: str = "params"
+) -> str:
     """Read one of the allowed texts; the first of them where there is none."""
     value = given.get(name, allowed[0])
     if not isinstance(value, str) or value not in allowed:
-        problems.invalid(f"params.{name}", f"must be one of {', '.join(allowed)}, not {value!r}")
+        problems.invalid(f"{path}.{name}", f"must be one of {', '.join(allowed)}, not {value!r}")
         return allowed[0]
     return value
 

@@ -25,6 +25,7 @@ from neptuneml_plugin.export.parameters import (
 )
 from neptuneml_plugin.export.problems import Problems, as_json, is_text
 from neptuneml_plugin.export.selection import Selection, Selections, Window
+from neptuneml_plugin.export.subgraph import Subgraph, read_subgraph
 from neptuneml_plugin.export.targets import LearningJob, read_jobs
 
 _SOURCE = "export request"
@@ -40,6 +41,8 @@ _REFUSED_COMMANDS = {
     "export-svc": "give its document as the request",
 }
 _PROFILE = "neptune_ml"
+#: Of both kinds of elements, of nodes, of edges.
+_FILTERS = ("gremlinFilter", "gremlinNodeFilter", "gremlinEdgeFilter")
 _REFUSED_FORMATS = ("neptuneStreamsJson", "neptuneStreamsSimpleJson")
 #: What numbers, dates, quotes and escapes are written with.
 _RESERVED_SEPARATORS = frozenset(",+-.:\\\"'\r\n\0") | set(string.ascii_letters) | set(string.digits)
@@ -79,6 +82,7 @@ class ExportRequest:
     window: Window = field(default_factory=Window)
     filters: GremlinFilters = field(default_factory=GremlinFilters)
     queries: tuple[NamedQueries, ...] = ()
+    subgraph: Subgraph | None = None
     #: Whether `config.json` alone is written.
     schema_only: bool = False
     #: Elements of each label that the schema is taken from; None: all.
@@ -89,13 +93,18 @@ class ExportRequest:
     concurrency: int | None = None
     completion: Completion | None = None
 
+    @property
+    def may_part_edges(self) -> bool:
+        """Whether an edge may be chosen and one of its vertices not."""
+        return bool(self.window or self.filters.nodes or self.queries or self.subgraph)
+
 
 def read_request(config: ExportConfig) -> ExportRequest:
     """Read the request of the settings; their label flags win over it.
 
     Raises:
         InvalidSettings: with every problem, each with its path.
-        UnsupportedOperation: valid, but not offered by this release.
+        UnsupportedOperation: valid, but not offered.
     """
     problems = Problems(_SOURCE)
     request = config.request
@@ -112,24 +121,15 @@ def read_request(config: ExportConfig) -> ExportRequest:
         window=_read_window(given, problems),
         filters=_read_filters(given, problems),
         queries=_read_queries(given, command, problems),
+        subgraph=_read_subgraph(given, problems),
         schema_only=command == SCHEMA_ONLY,
         sample=_read_sample(given, command, problems),
         range_size=read_count(given, "range", 1, problems),
         concurrency=read_count(given, "concurrency", 1, problems),
         completion=read_completion(request, problems),
     )
-    _refuse_later(given, problems)
     problems.raise_if_any()
     return found
-
-
-def _refuse_later(given: Mapping[str, Any], problems: Problems) -> None:
-    """Note what has been read and checked, but is not yet run on the server."""
-    for name in ("gremlinFilter", "gremlinNodeFilter", "gremlinEdgeFilter", "queries", "queriesFile"):
-        if name in given:
-            problems.unsupported(
-                f"params.{name}", "is not offered by this release; select by labels and properties"
-            )
 
 
 def _with_flags(selections: Selections, config: ExportConfig) -> Selections:
@@ -247,10 +247,7 @@ def _read_sample(given: Mapping[str, Any], command: str, problems: Problems) -> 
 
 def _read_filters(given: Mapping[str, Any], problems: Problems) -> GremlinFilters:
     """Read the filters; that of one kind of element wins over the one for both."""
-    both, nodes, edges = (
-        read_filter(given.get(name), f"params.{name}", problems)
-        for name in ("gremlinFilter", "gremlinNodeFilter", "gremlinEdgeFilter")
-    )
+    both, nodes, edges = (read_filter(given.get(name), f"params.{name}", problems) for name in _FILTERS)
     return GremlinFilters(nodes or both, edges or both)
 
 
@@ -267,7 +264,22 @@ def _read_queries(given: Mapping[str, Any], command: str, problems: Problems) ->
         return ()
     if command != FROM_QUERIES:
         problems.invalid(path, f"belongs to the command {FROM_QUERIES}")
+    for name in (*_FILTERS, "skip", "limit", "subgraph"):
+        if name in given:
+            problems.invalid(f"params.{name}", "does not apply to queries; write it into them")
     return read_queries(value, path, problems)
+
+
+def _read_subgraph(given: Mapping[str, Any], problems: Problems) -> Subgraph | None:
+    if "subgraph" in given:
+        for name in _FILTERS:
+            if name in given:
+                problems.invalid(f"params.{name}", "stands beside 'subgraph'; give one of them")
+        if given.get("scope") == Element.EDGE:
+            problems.invalid(
+                "params.scope", "must not be 'edges' beside 'subgraph', whose edges have their vertices"
+            )
+    return read_subgraph(given, problems)
 
 
 def _object(request: Mapping[str, Any], member: str, problems: Problems) -> Mapping[str, Any]:

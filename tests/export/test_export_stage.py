@@ -113,7 +113,7 @@ def test_config_json_may_be_given_back_as_a_filter(tmp_path: Path) -> None:
 def test_a_part_says_what_it_leaves_out(tmp_path: Path) -> None:
     summary = export(BOOKS, tmp_path / "out", {"params": {"limit": 3}})
     assert summary.counts == {"nodes": 3, "edges": 1}
-    assert summary.warnings == ("1 edges were left out, since 'skip' or 'limit' leave out one of their vertices",)
+    assert summary.warnings == ("1 edges were left out, since one of their vertices is not among those chosen",)
     stats = json.loads((tmp_path / "out/stats.json").read_text())
     assert stats["consistency"]["nodes"][1] == {"label": "Reader", "before": 2, "wanted": 1, "read": 1, "after": 2}
 

@@ -70,6 +70,9 @@ def test_steps_that_do_more_than_read_are_refused(step: str) -> None:
         ("has('a'))", "bracket or a quote"),
         ("has(['a')]", "bracket or a quote"),
         ("has('a)", "bracket or a quote"),
+        ("has('a') g.addV()", "calls 'addV'"),
+        ("has('a') g . V()", "several statements"),
+        ("has('a') // ' \n g.V() '", "holds a comment"),
     ],
 )
 def test_a_wrong_filter_is_refused(value: Any, problem: str) -> None:
@@ -95,7 +98,7 @@ Q1, Q2 = "g.V().hasLabel('a;b').elementMap()", "g.E().elementMap()"
         ({"name": "a", "queries": [Q1, Q2]}, [("a", (Q1, Q2))]),
         ([{"name": "a", "query": Q1}], [("a", (Q1,))]),
         ([{"name": "a", "queries": Q1}], [("a", (Q1,))]),
-        ('[{"name": "a", "queries": ["g.V()"]}]', [("a", ("g.V()",))]),
+        ('[{"name": "a", "queries": ["g.E().elementMap()"]}]', [("a", ("g.E().elementMap()",))]),
     ],
 )
 def test_queries_have_four_forms(value: Any, expected: list[tuple[str, tuple[str, ...]]]) -> None:
@@ -116,6 +119,11 @@ def test_queries_have_four_forms(value: Any, expected: list[tuple[str, tuple[str
         ({"name": "a", "queries": ["V()"]}, "must begin with 'g.'"),
         ("a=g.V();g.V(", "bracket or a quote"),
         ("a=g.V();;g.V()", "must hold one or more queries"),
+        ({"name": "a", "queries": [f"{Q2} {Q2}"]}, "several statements"),
+        ("g.withoutStrategies(ReadOnlyStrategy).V().elementMap()", "calls 'withoutStrategies'"),
+        ("g.V().hasLabel('elementMap()')", r"does not return elementMap\(\); end it with"),
+        ("g.V().valueMap(true)", "calls 'valueMap', which does not tell edges"),
+        ("g.V().where(elementMap()).propertyMap()", "calls 'propertyMap'"),
     ],
 )
 def test_wrong_queries_are_refused(value: Any, problem: str) -> None:

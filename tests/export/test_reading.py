@@ -11,7 +11,8 @@ from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.export.block import Block
 from neptuneml_plugin.export.consistency import Reading
 from neptuneml_plugin.export.elements import Element, ElementType
-from neptuneml_plugin.export.reading import Reader, loose
+from neptuneml_plugin.export.intake import loose
+from neptuneml_plugin.export.reading import Reader
 from neptuneml_plugin.export.request import read_request
 from neptuneml_plugin.export.source import MemoryGraph
 from neptuneml_plugin.stage import silent
@@ -77,7 +78,7 @@ def test_a_part_is_counted_as_wanted() -> None:
 
 def test_edges_left_out_are_said() -> None:
     assert list(loose(0)) == []
-    assert list(loose(3)) == ["3 edges were left out, since 'skip' or 'limit' leave out one of their vertices"]
+    assert list(loose(3)) == ["3 edges were left out, since one of their vertices is not among those chosen"]
 
 
 @given(

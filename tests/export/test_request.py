@@ -123,10 +123,6 @@ def test_what_json_cannot_hold_is_recorded_as_text() -> None:
         ({"command": "export-pg -e localhost"}, "command"),
         ({"completionFileS3Path": "s3://x"}, "completionFileS3Path"),
         ({"configFileS3Path": "s3://x"}, "params.filterConfigFile"),
-        ({"params": {"gremlinFilter": "has('a')"}}, "params.gremlinFilter"),
-        ({"params": {"gremlinNodeFilter": "has('a')"}}, "params.gremlinNodeFilter"),
-        ({"params": {"gremlinEdgeFilter": "has('a')"}}, "params.gremlinEdgeFilter"),
-        ({"command": "export-pg-from-queries", "params": {"queries": "g.V()"}}, "params.queries"),
         ({"params": {"format": "neptuneStreamsJson"}}, "params.format"),
         ({"params": {"format": "neptuneStreamsSimpleJson"}}, "params.format"),
         ({"params": {"profile": "incremental_export"}}, "params.profile"),
@@ -201,7 +197,6 @@ def test_a_queries_file_is_read(tmp_path: Path) -> None:
     file.write_text(json.dumps([{"name": "a", "queries": ["V()"]}]))
     assert problems_of({"command": "export-pg-from-queries", "queriesFileS3Path": str(file)}) == (
         "params.queriesFile[0]: 'V()' must begin with 'g.'",
-        "params.queriesFile: is not offered by this release; select by labels and properties",
     )
 
 
