@@ -31,7 +31,7 @@ FLAGS = {
     "plugin": {"--copy-to"},
     "gremlin-console": {"-e"},
     "export": {"--gremlin", "--output", "--request", "--node-label", "--edge-label", "--config", "--json"},
-    "process": {"--input", "--output", "--config-file-name", "--config", "--json"},
+    "process": {"--input", "--output", "--config-file-name", "--previous", "--config", "--json"},
     "train": {"--input", "--output", "--trials", "--parallel", "--model", "--seed", "--config", "--json"},
     "transform": {"--input", "--model", "--output", "--config", "--json"},
     "endpoint create": {"--artifact", "--new-node-vectors", "--fanouts", "--service", "--token"},

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neptuneml_plugin.processing.building import MOST_NODES
+from neptuneml_plugin.processing.drift import LIMIT, LIMIT_WITHOUT_FEATURES, SAMPLE_ROWS
 from neptuneml_plugin.processing.featurespec import COERCE, DROP_ROW, FEATURE_TYPES, IMPUTE, RAISE, read_feature
 from neptuneml_plugin.processing.problems import Problems
+from neptuneml_plugin.processing.similarspec import DEFAULT_MAX_EDGES, MEMBERS
 from neptuneml_plugin.processing.trainingdata import read_training_data
 from tests.processing.columns import column, fitted
 from tests.processing.exports import library
@@ -29,6 +32,14 @@ def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_entries_are_read_without_a_word(entry: str, tmp_path: Path) -> None:
     members = json.loads(entry)
+    if "similar" in members:
+        blurb = {"feature": ["blurb", "blurb", "text_tfidf"], "min_df": 1}
+        books = "~id,blurb\n" + "".join(f"{i},word\n" for i in range(1, 5))
+        folder = library(tmp_path, book_features=[blurb], files={"nodes/Book.csv": books})
+        path = folder / "training-data-configuration.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | members))
+        assert read_training_data(folder, path.name).warnings == ()
+        return
     features, labels = ([members], None) if "feature" in members else ((), [members])
     folder = library(tmp_path, review_features=features, review_labels=labels)
     data = read_training_data(folder, "training-data-configuration.json")
@@ -82,3 +93,16 @@ def as_shown(value: object) -> str:
 def test_every_policy_is_described() -> None:
     policies = {RAISE, IMPUTE, COERCE, DROP_ROW}
     assert {policy.strip("`") for policy, *_ in rows("`on_error`")} == policies | {"not given"}
+
+
+def test_members_of_edges_to_build() -> None:
+    assert {member.strip("`") for member, *_ in rows("member")} == MEMBERS
+    assert f"so many ({DEFAULT_MAX_EDGES})" in PAGE
+    assert f"at most {MOST_NODES:,} vertices" in PAGE
+
+
+def test_limits_of_drift() -> None:
+    assert (
+        f"`limit` is {LIMIT} where\nevery vertex label has features and {LIMIT_WITHOUT_FEATURES} otherwise" in PAGE
+    )
+    assert f"at most {SAMPLE_ROWS:,} rows" in PAGE

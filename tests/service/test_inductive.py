@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from neptuneml_plugin.artifacts import FeatureSchema, Task
+from neptuneml_plugin.artifacts import EdgeSchema, EdgeType, FeatureSchema, Task
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.service.endpoints import NO_OPTIONS, EndpointOptions
 from neptuneml_plugin.service.inductive import Inductive, inductive, per_hop
@@ -92,3 +92,12 @@ def test_other_models_cannot_be_asked(tmp_path: Path) -> None:
 )
 def test_fan_outs_by_the_rule(fanouts: tuple[int, ...], hops: int, expected: tuple[int, ...]) -> None:
     assert per_hop(fanouts, hops) == expected
+
+
+def test_edges_that_processing_built_are_not_asked_for(tmp_path: Path) -> None:
+    manifest = make_artifact(tmp_path, Made(hyperparameters={"num-layer": 2}))
+    alike = EdgeSchema(EdgeType("movie", "similarTo", "movie"), 3, built=True)
+    schema = replace(manifest.schema, edges=(*manifest.schema.edges, alike))
+    gathered = inductive(replace(manifest, schema=schema), NO_OPTIONS, CONFIG)
+    assert gathered is not None
+    assert [kind for kind, _ in gathered.edges] == [RATED]
