@@ -8,6 +8,7 @@ from neptuneml_plugin.artifacts import (
     DATA_REPORT,
     DATA_REPORT_PAGE,
     PARTS,
+    Drift,
     EdgeType,
     ProcessedGraph,
     SplitReport,
@@ -51,6 +52,8 @@ class DataReport:
     edges: tuple[TypeReport, ...]
     splits: tuple[SplitReport, ...]
     warnings: tuple[str, ...]
+    #: None but for a snapshot that comes after another.
+    drift: Drift | None = None
 
 
 def data_report(record: ProcessedGraph, facts: Sequence[FeatureFacts]) -> DataReport:
@@ -69,6 +72,7 @@ def data_report(record: ProcessedGraph, facts: Sequence[FeatureFacts]) -> DataRe
         tuple(_type_report(kind, count, facts) for kind, count in edges),
         record.splits,
         record.warnings,
+        record.drift,
     )
 
 
@@ -91,12 +95,14 @@ def write_data_report(folder: Path, report: DataReport) -> None:
 def page(report: DataReport) -> Page:
     """Return the page of a report."""
     sections = [
+        Section("Warnings", (Notes(report.warnings or ("none",)),)),
         Section("Vertices and edges", (_types(report),)),
         Section("Features", _features(report)),
         Section("Target", tuple(part for split in report.splits for part in _split(split, report.target))),
     ]
-    warnings = Notes(report.warnings or ("none",))
-    return Page("Data report", _headline(report), (*sections, Section("Warnings", (warnings,))))
+    if report.drift:
+        sections.append(Section("Since the previous snapshot", tuple(_drift(report.drift))))
+    return Page("Data report", _headline(report), tuple(sections))
 
 
 def _headline(report: DataReport) -> tuple[tuple[str, Cell], ...]:
@@ -170,3 +176,19 @@ def _classes(split: SplitReport, target: Target) -> list[Part]:
     )
     bars = Bars(most_frequent(counts, MOST_CLASSES), "classes of the training rows")
     return [bars, Table(("class", *(_PARTS[part] for part in PARTS)), rows, "rows of each class")]
+
+
+def _drift(drift: Drift) -> list[Part]:
+    rows: list[tuple[Cell, ...]] = []
+    features: list[tuple[str, float]] = []
+    for kind in drift.types:
+        name = kind.edge.name if kind.edge else kind.node or ""
+        rows.append((name, kind.previous, kind.added, kind.removed))
+        features += [(f"{name}.{feature.name}, {feature.measure}", feature.distance) for feature in kind.features]
+    shares = ("vertices", drift.vertices), ("edges", drift.edges), ("train again beyond", drift.limit)
+    caption = "how far the features have moved since their encoders were fitted (0 is alike, 1 is apart)"
+    return [
+        Table(("label or type", "before", "added", "removed"), tuple(rows)),
+        Bars(shares, "share added or removed since the encoders were fitted"),
+        Bars(tuple(features), caption),
+    ]

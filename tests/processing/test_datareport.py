@@ -1,20 +1,24 @@
 """The data report says what the graph is made of, as JSON and as a page."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from neptuneml_plugin.artifacts import (
     PARTS,
+    Drift,
     EdgeSchema,
     EdgeType,
+    FeatureDrift,
     GraphSchema,
     NodeType,
     ProcessedGraph,
     SplitReport,
     Target,
     Task,
+    TypeDrift,
 )
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.processing import process
@@ -70,7 +74,7 @@ def test_classes_are_counted_for_every_part() -> None:
         classes={"train": (5, 1), "valid": (2, 0), "test": (1, 1)},
     )  # fmt: skip
     target = Target(node="Book", property_name="shelf", classes=("crime", "poetry"))
-    parts = page(data_report(record(Task.NODE_CLASS, target, split), [])).sections[2].parts
+    parts = page(data_report(record(Task.NODE_CLASS, target, split), [])).sections[3].parts
     assert parts[1] == Bars((("crime", 5.0), ("poetry", 1.0)), "classes of the training rows")
     assert isinstance(parts[2], Table)
     assert parts[2].rows == (("crime", 5, 2, 1), ("poetry", 1, 0, 1))
@@ -81,7 +85,7 @@ def test_a_split_by_time_shows_its_periods() -> None:
     rows = {"train": 8, "valid": 2, "test": 0}
     split = SplitReport("time", rows, 0, node="Book", rates=(0.8, 0.2, 0.0), periods=periods)
     target = Target(node="Book", property_name="pages")
-    (table,) = page(data_report(record(Task.NODE_REGRESSION, target, split), [])).sections[2].parts
+    (table,) = page(data_report(record(Task.NODE_REGRESSION, target, split), [])).sections[3].parts
     assert isinstance(table, Table)
     assert table.columns[-2:] == ("first", "last")
     assert [row[-2:] for row in table.rows] == [("1999", "2010"), ("2011", "2020"), (None, None)]
@@ -91,7 +95,7 @@ def test_features_left_out_say_why() -> None:
     fact = FeatureFacts("Book", "isbn", "isbn", "auto", None, "like an id", 0, 10, 0, 0, 10, "like an id")
     split = SplitReport("random", dict.fromkeys(PARTS, 1), 7, node="Book")
     report = data_report(record(Task.NODE_REGRESSION, Target(node="Book", property_name="pages"), split), [fact])
-    (table,) = page(report).sections[1].parts
+    (table,) = page(report).sections[2].parts
     assert isinstance(table, Table)
     assert table.rows == (("isbn", "auto", "left out", 0, 0, 10, "like an id"),)
     assert dict(page(report).facts)["features"] == 0
@@ -110,3 +114,23 @@ def test_features_stand_with_their_own_type() -> None:
         ("(Author)-rated-(Book)", (), 0),
     ]
     assert report.nodes[0].features == ()
+
+
+def test_drift_is_shown_for_a_later_snapshot_alone() -> None:
+    moved = FeatureDrift("pages", "Kolmogorov-Smirnov", 0.25)
+    kinds = (TypeDrift(10, 9, 3, 1, 10, 4, node="Book", features=(moved,)),)
+    graph = record(Task.NODE_REGRESSION, Target(node="Book", property_name="pages"), SplitReport("random", {}, 0))
+    titles = [section.title for section in page(data_report(graph, [])).sections]
+    assert titles == ["Warnings", "Vertices and edges", "Features", "Target"]
+    later = replace(graph, drift=Drift(kinds, 0.4, 0.0, 0.2))
+    (section,) = [s for s in page(data_report(later, [])).sections if s.title == "Since the previous snapshot"]
+    rows, shares, features = section.parts
+    assert isinstance(rows, Table)
+    assert rows.rows == (("Book", 10, 3, 1),)
+    assert isinstance(shares, Bars)
+    assert dict(shares.bars) == {"vertices": 0.4, "edges": 0.0, "train again beyond": 0.2}
+    assert isinstance(features, Bars)
+    assert features.bars == (("Book.pages, Kolmogorov-Smirnov", 0.25),)
+    assert "Since the previous snapshot" not in [
+        section.title for section in page(data_report(graph, [])).sections
+    ]
