@@ -15,7 +15,7 @@ from neptuneml_plugin.processing.previous import ANEW, Previous
 from neptuneml_plugin.processing.similar import Ints, similar_pairs
 from neptuneml_plugin.processing.similarspec import SimilarSpec
 
-#: Their cosines are n^2: 10^10 take about a minute on two cores.
+#: All cosines are computed: 10^10 of vectors of 100 numbers take half a minute on two cores.
 MOST_NODES = 100_000
 
 

@@ -91,7 +91,8 @@ def _above(cosines: Matrix, floor: Matrix, some: int) -> pl.DataFrame:
     if np.count_nonzero(above) > 4 * some * len(cosines) and some < cosines.shape[1]:
         kept = np.partition(cosines, -some, axis=1)[:, -some]
         above &= cosines >= kept[:, None]
-    rows, columns = np.nonzero(above)
+    # Ten times as fast as `numpy.nonzero` of two dimensions.
+    rows, columns = np.divmod(np.flatnonzero(above), cosines.shape[1])
     return pl.DataFrame({"row": rows, "column": columns, "cosine": cosines[rows, columns]})
 
 
