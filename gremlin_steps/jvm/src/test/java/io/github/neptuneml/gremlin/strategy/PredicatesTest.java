@@ -9,6 +9,7 @@ import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import java.lang.reflect.Field;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -19,7 +20,7 @@ class PredicatesTest {
     /** All constants that are predicates. */
     static List<String> predicates() {
         return Arrays.stream(NeptuneML.class.getFields()).map(PredicatesTest::value).filter(NeptuneML::isPredicate)
-                .filter(value -> !value.equals(NeptuneML.PREFIX)).map(String.class::cast).collect(Collectors.toList());
+                .filter(value -> !Set.of(NeptuneML.PREFIX, NeptuneML.OWN_PREFIX).contains(value)).map(String.class::cast).collect(Collectors.toList());
     }
 
     private static Object value(final Field field) {
