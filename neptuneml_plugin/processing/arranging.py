@@ -12,11 +12,15 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.artifacts import EdgeSchema, EdgeType
+from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing.elements import EdgeTable, Elements, Ints, NodeTable
 from neptuneml_plugin.processing.featurespec import FeatureSpec
 from neptuneml_plugin.processing.previous import ANEW, Kind, Previous
 from neptuneml_plugin.processing.tables import CsvFile, NoRows
 from neptuneml_plugin.processing.trainingdata import EdgeSource, NodeSource
+
+#: Ids that are looked up at a time.
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def arrange(elements: Elements, previous: Previous) -> Arranged:
     orders: dict[str, _Order] = {}
     for position, kind in enumerate(schema.nodes):
         table = given.get(kind.label) or _no_vertices(kind.label, previous)
-        known = previous.opened.ids(position).rows(table.ids.to_list())
+        known = _rows_of(previous.opened.ids(position), table.ids)
         orders[kind.label] = order = _Order.of(known)
         nodes[kind.label] = _moved_vertices(table, order)
     rows: dict[Kind, Ints] = {label: order.before for label, order in orders.items()}
@@ -85,29 +89,49 @@ def arrange(elements: Elements, previous: Previous) -> Arranged:
     return Arranged(previous, arranged, rows, tuple(_changes(elements, previous)))
 
 
+def _rows_of(known: IdColumn, ids: pl.Series) -> Ints:
+    """Return the row of each id, -1 for an unknown one."""
+    blocks = (ids.slice(start, _BLOCK).to_list() for start in range(0, len(ids), _BLOCK))
+    return np.concatenate([np.zeros(0, dtype=np.int64), *(known.rows(block) for block in blocks)])
+
+
 def _edges(
     table: EdgeTable, kind: EdgeSchema, previous: Previous, orders: Mapping[str, _Order]
 ) -> tuple[EdgeTable, Ints]:
     """Return the edges in their order, their ends as new rows, and the row of each before."""
     start, end = orders[kind.type.source], orders[kind.type.target]
     sources, targets = start.new_rows()[table.sources], end.new_rows()[table.targets]
-    were = previous.opened.ends(previous.record.schema.edge(kind.type))
-    labels = previous.record.schema.node(kind.type.source), previous.record.schema.node(kind.type.target)
-    counts = [previous.record.schema.nodes[label].count for label in labels]
-    known = _turns(start.rows_of_previous(counts[0])[were[0]], end.rows_of_previous(counts[1])[were[1]], "before")
-    found = _turns(sources, targets, "row").join(
-        known, on=["source", "target", "turn"], how="left", maintain_order="left"
-    )
-    order = _Order.of(found["before"].fill_null(-1).cast(pl.Int64).to_numpy())
+    schema = previous.record.schema
+    counts = [schema.nodes[schema.node(label)].count for label in (kind.type.source, kind.type.target)]
+    were = previous.opened.ends(schema.edge(kind.type))
+    old_ends = start.rows_of_previous(counts[0])[were[0]], end.rows_of_previous(counts[1])[were[1]]
+    width = len(end.positions)
+    old = np.where((old_ends[0] < 0) | (old_ends[1] < 0), -1, old_ends[0] * width + old_ends[1])
+    order = _Order.of(rows_before(old, sources * width + targets))
     file = _moved(table.file, order)
     return EdgeTable(table.source, file, sources[order.positions], targets[order.positions]), order.before
 
 
-def _turns(sources: Ints, targets: Ints, name: str) -> pl.DataFrame:
-    """Return the ends of edges that still are, their turn among those of the same ends, and their row: `name`."""
-    frame = pl.DataFrame({"source": sources, "target": targets}).with_row_index(name)
-    frame = frame.filter((pl.col("source") >= 0) & (pl.col("target") >= 0))
-    return frame.with_columns(turn=pl.int_range(pl.len()).over("source", "target"))
+def rows_before(old: Ints, new: Ints) -> Ints:
+    """Return the row among old keys of each new key, -1 where there is none: (new rows,).
+
+    Of equal keys the first is the first, and so on. An old key below 0 is no new one's.
+    """
+    if not len(old) or not len(new):
+        return np.full(len(new), -1, dtype=np.int64)
+    by_old, by_new = np.argsort(old, kind="stable"), np.argsort(new, kind="stable")
+    old, new = old[by_old], new[by_new]
+    starts = np.flatnonzero(np.append(True, new[1:] != new[:-1]))
+    at = np.arange(len(new))
+    at -= np.repeat(starts, np.diff(np.append(starts, len(new))))  # its turn among equal ones
+    at += np.searchsorted(old, new)
+    there = at < len(old)
+    there[there] = old[at[there]] == new[there]
+    found = np.full(len(new), -1, dtype=np.int64)
+    found[there] = by_old[at[there]]
+    before = np.empty_like(found)
+    before[by_new] = found
+    return before
 
 
 def _moved_vertices(table: NodeTable, order: _Order) -> NodeTable:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.arranging import arrange
+from neptuneml_plugin.processing.arranging import arrange, rows_before
 from neptuneml_plugin.processing.elements import read_elements
 from neptuneml_plugin.processing.previous import open_previous
 from neptuneml_plugin.processing.trainingdata import read_training_data
@@ -150,3 +150,15 @@ def test_types_that_are_gone_stay_without_rows(tmp_path: Path) -> None:
     assert [text.split(" of the")[0] for text in told] == ["vertex label 'Y'", "edge type (X)-s-(Y)"]
     third = processed(cities(tmp_path / "e3", WITH_Y, X, Y, R, S), tmp_path / "p3", previous=tmp_path / "p2")
     assert third.node(1).features["colour"].tolist() == first.node(1).features["colour"].tolist()
+
+
+@given(st.lists(st.integers(-1, 5)), st.lists(st.integers(0, 5)))
+def test_equal_keys_are_matched_in_turn(old: list[int], new: list[int]) -> None:
+    left = [(key, row) for row, key in enumerate(old)]
+    expected = []
+    for key in new:
+        match = next((pair for pair in left if pair[0] == key), (key, -1))
+        expected.append(match[1])
+        left = [pair for pair in left if pair != match]
+    found = rows_before(np.array(old, dtype=np.int64), np.array(new, dtype=np.int64))
+    assert found.tolist() == expected
