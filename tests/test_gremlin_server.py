@@ -180,7 +180,10 @@ def process_file(data_root: Path, port: int, content: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize("content", [json.dumps({"pid": os.getpid()}), '{"pid": 4194304}', "{}", "[]", "not JSON"])
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param(json.dumps({"pid": os.getpid()}), id="ours"), '{"pid": 4194304}', "{}", "[]", "not JSON"],
+)
 def test_stop_signals_no_process_but_its_own(tmp_path: Path, content: str) -> None:
     file = process_file(tmp_path, 8182, content)
     with pytest.raises(PreconditionsFailed, match="no Gremlin Server that was started from"):
