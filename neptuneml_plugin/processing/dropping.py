@@ -27,7 +27,8 @@ def drop_rows(elements: Elements) -> tuple[Elements, tuple[str, ...]]:
     nodes = tuple(_stay(table, kept[table.label]) for table in elements.nodes)
     edges = tuple(_stay_connected(table, kept) for table in elements.edges)
     if not any(len(table) for table in edges):
-        raise InvalidData("on_error 'drop-row' leaves no edge; choose 'coerce' or 'impute' for that feature")
+        left_out = "; ".join(_notes(before, [*nodes, *edges]))
+        raise InvalidData(f"no edge is left: {left_out}; choose on_error 'coerce' or 'impute' for these features")
     return Elements(nodes, edges), tuple(_notes(before, [*nodes, *edges]))
 
 

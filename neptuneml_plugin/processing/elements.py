@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.tables import Column, CsvFile, Recent, check_columns, first_null
+from neptuneml_plugin.processing.tables import Column, CsvFile, Recent, check_columns, check_rows, first_null
 from neptuneml_plugin.processing.trainingdata import EdgeSource, NodeSource, Source, TrainingData
 
 Ints = npt.NDArray[np.int64]
@@ -79,6 +79,7 @@ def _open(folder: Path, source: Source, recent: Recent) -> CsvFile:
     wanted += source.target.columns if source.target else ()
     wanted += [source.relation_column] if isinstance(source, EdgeSource) and source.relation_column else []
     check_columns(folder / source.file_name, source.delimiter, [*_keys(source), *wanted])
+    check_rows(folder / source.file_name, source.delimiter)
     return CsvFile(folder, source.file_name, source.delimiter, tuple(dict.fromkeys(wanted)), recent=recent)
 
 

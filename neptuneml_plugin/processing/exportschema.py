@@ -3,7 +3,6 @@
 Optional: without it ids are `String` and the types of properties are inferred. `idType` is our own addition.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from neptuneml_plugin.artifacts import EXPORT_SCHEMA, EdgeType, join_labels
 from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.processing.problems import load_json
 
 _NO_LABEL = "_"
 
@@ -39,7 +39,7 @@ def read_schema(folder: Path) -> ExportSchema:
     if not path.is_file():
         return ExportSchema()
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = load_json(path)
         nodes = [(_label(entry["label"]), entry) for entry in raw.get("nodes", [])]
         edges = [(_edge_type(entry["label"]), entry) for entry in raw.get("edges", [])]
         id_types = {label: str(entry["idType"]) for label, entry in nodes if "idType" in entry}

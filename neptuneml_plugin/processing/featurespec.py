@@ -4,6 +4,7 @@ Names and defaults are those of Neptune ML's guide (spec/neptune-ml.md 2.5); `ha
 and the member `on_error` are additions. `docs/processing.md` describes each.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ WORD2VEC_MODEL = "en_core_web_lg"
 #: Tokens of a text that each type reads.
 SENTENCE_TOKENS: Mapping[str, int] = {"text_sbert": 128, "text_sbert128": 128, "text_sbert512": 512}
 SMALLEST_HASH = 4
+#: Columns of one feature, and words of one term, at most; larger ones are slips of the hand.
+WIDEST, LONGEST_TERM = 1 << 16, 100
 
 RAISE, IMPUTE, COERCE, DROP_ROW = "raise", "impute", "coerce", "drop-row"
 _NUMBERS = frozenset({"numerical", "vector", "bucket_numerical"})
@@ -177,8 +180,8 @@ def _separator(members: Mapping[str, Any], key: str, path: str, found: Problems)
 
 def _range(members: Mapping[str, Any], key: str, path: str, found: Problems) -> tuple[float, ...]:
     low, high = sorted(found.numbers(members, key, path, 2))
-    if low == high:
-        found.problems.append(f"{path}.{key}: needs two different numbers")
+    if low == high or not math.isfinite(high - low):
+        found.problems.append(f"{path}.{key}: needs two different numbers, not further apart than numbers go")
     return low, high
 
 
@@ -186,15 +189,22 @@ def _count(members: Mapping[str, Any], key: str, path: str, found: Problems) -> 
     return found.count(members, key, path)
 
 
+def _width(members: Mapping[str, Any], key: str, path: str, found: Problems) -> int:
+    return found.count(members, key, path, WIDEST)
+
+
 def _hash_width(members: Mapping[str, Any], key: str, path: str, found: Problems) -> int:
-    width = found.count(members, key, path)
+    width = _width(members, key, path, found)
     if width < SMALLEST_HASH:
         found.problems.append(f"{path}.{key}: must be at least {SMALLEST_HASH}, not {width}")
     return width
 
 
-def _number(members: Mapping[str, Any], key: str, path: str, found: Problems) -> float:
-    return found.number(members[key], f"{path}.{key}")
+def _not_negative(members: Mapping[str, Any], key: str, path: str, found: Problems) -> float:
+    value = found.number(members[key], f"{path}.{key}")
+    if value < 0:
+        found.problems.append(f"{path}.{key}: must be 0 or more, not {value:g}")
+    return value
 
 
 def _parts(members: Mapping[str, Any], key: str, path: str, found: Problems) -> tuple[str, ...]:
@@ -209,8 +219,10 @@ def _parts(members: Mapping[str, Any], key: str, path: str, found: Problems) -> 
 
 def _ngrams(members: Mapping[str, Any], key: str, path: str, found: Problems) -> tuple[int, int]:
     low, high = found.numbers(members, key, path, 2)
-    if not (low == int(low) and high == int(high) and 1 <= low <= high):
-        found.problems.append(f"{path}.{key}: must be two whole numbers, 1 or more, the first not the larger")
+    if not (low == int(low) and high == int(high) and 1 <= low <= high <= LONGEST_TERM):
+        found.problems.append(
+            f"{path}.{key}: must be two whole numbers, 1 or more, {LONGEST_TERM} or less, in order"
+        )
         return 1, 1
     return int(low), int(high)
 
@@ -231,8 +243,8 @@ _READERS: Mapping[str, tuple[str, _Read]] = {
     "separator": ("separator", _separator),
     "on_error": ("on_error", _as_text),  # checked once the type is known
     "range": ("range", _range),
-    "bucket_cnt": ("bucket_count", _count),
-    "slide_window_size": ("window", _number),
+    "bucket_cnt": ("bucket_count", _width),
+    "slide_window_size": ("window", _not_negative),
     "datetime_parts": ("datetime_parts", _parts),
     "ngram_range": ("ngram_range", _ngrams),
     "min_df": ("min_df", _count),

@@ -17,6 +17,7 @@ ClassValue = str | int | float | bool
 
 _INTEGERS = ("Byte", "Short", "Integer", "Long")
 _INTEGER_LIMIT = 2**31
+_LARGEST = float(np.finfo(np.float32).max)
 _TRUTH = {"true": True, "false": False}
 
 
@@ -83,6 +84,10 @@ def read_labels(
 
 def _numbers(column: Column, data_type: str | None) -> Labels:
     values = numbers(column).fill_null(math.nan).to_numpy()
+    large = np.abs(values) > _LARGEST
+    if large.any():
+        row = int(np.argmax(large))
+        raise column.fail(row, f"{column.values[row]} is larger than a 32-bit float can be; scale the target")
     return Labels(values.astype(np.float32), ~np.isnan(values), data_type or "Double")
 
 

@@ -2,13 +2,49 @@
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from neptuneml_plugin.errors import nearest
 
 Item = TypeVar("Item")
+
+
+#: Larger counts than this are slips of the hand: nothing that is counted here is of any use beyond.
+LARGEST_COUNT = 2**31 - 1
+
+
+def load_json(path: Path) -> Any:
+    """Return a document; a byte-order mark before it is no part of it.
+
+    Raises:
+        ValueError: it is no JSON, is nested too deeply, or holds a text that is no Unicode.
+        OSError: it cannot be read.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        broken = next(_unpaired(document, ""), None)
+    except RecursionError:
+        raise ValueError("arrays or objects are nested too deeply") from None
+    if broken is not None:
+        raise ValueError(f"{broken} holds half of a surrogate pair, which is no character")
+    return document
+
+
+def _unpaired(value: Any, path: str) -> Iterator[str]:
+    """Yield the places of texts that cannot be written as UTF-8."""
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        yield path
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            yield from _unpaired(key, f"a member's name in {path or 'the document'}")
+            yield from _unpaired(below, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for i, below in enumerate(value):
+            yield from _unpaired(below, f"{path}[{i}]")
 
 
 class Problems:
@@ -64,6 +100,13 @@ class Problems:
         self.problems.append(f"{path}.{key}: must be an array of {count} texts, not {shown(value)}")
         return ("",) * count
 
+    def labelled(self, members: Mapping[str, Any], key: str, path: str) -> tuple[str, str]:
+        """Return a column and the label of the vertices whose ids it holds."""
+        column, label = self.texts(members, key, path, 2)
+        if column and not label:
+            self.problems.append(f"{path}.{key}[1]: names no label")
+        return column, label
+
     def separator(self, members: Mapping[str, Any], path: str) -> str | None:
         """Return the optional member `separator`."""
         value = members.get("separator") or None
@@ -86,10 +129,10 @@ class Problems:
         return False
 
     def number(self, value: Any, path: str) -> float:
-        """Return a number."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        """Return a finite number."""
+        if isinstance(value, int | float) and not isinstance(value, bool) and _finite(value):
             return float(value)
-        self.problems.append(f"{path}: must be a number, not {shown(value)}")
+        self.problems.append(f"{path}: must be a finite number, not {shown(value)}")
         return 0.0
 
     def numbers(self, members: Mapping[str, Any], key: str, path: str, count: int) -> tuple[float, ...]:
@@ -100,13 +143,37 @@ class Problems:
         self.problems.append(f"{path}.{key}: must be an array of {count} numbers, not {shown(value)}")
         return tuple(float(i) for i in range(count))
 
-    def count(self, members: Mapping[str, Any], key: str, path: str) -> int:
-        """Return a positive integer."""
+    def count(self, members: Mapping[str, Any], key: str, path: str, most: int = LARGEST_COUNT) -> int:
+        """Return a positive integer, `most` at most."""
         value = members.get(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most:
             return value
-        self.problems.append(f"{path}.{key}: must be a positive integer, not {shown(value)}")
+        wanted = f"at most {most}" if isinstance(value, int) and value > most else "a positive integer"
+        self.problems.append(f"{path}.{key}: must be {wanted}, not {shown(value)}")
         return 1
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def leads_outside(folder: Path, name: str) -> bool:
+    """Whether a name within a folder is that of something outside, links followed."""
+    parts = PurePosixPath(name)
+    if parts.is_absolute() or ".." in parts.parts:
+        return True
+    return holds(folder, name) and not (folder / name).resolve().is_relative_to(folder.resolve())
+
+
+def holds(folder: Path, name: str) -> bool:
+    """Whether a folder has a file of the name."""
+    try:
+        return (folder / name).is_file()
+    except OSError:  # such as a name that is too long for the file system
+        return False
 
 
 def shown(value: Any) -> str:

@@ -14,7 +14,7 @@ from neptuneml_plugin.artifacts import SPLITS, EdgeType, GraphSchema
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.splits import Split
-from neptuneml_plugin.processing.tables import Column, CsvFile, first_null, header, read_columns
+from neptuneml_plugin.processing.tables import Column, CsvFile, check_rows, first_null, header, read_columns
 from neptuneml_plugin.processing.trainingdata import EdgeSource, LabelSpec, NodeSource
 
 _EXAMPLES = 3
@@ -81,6 +81,7 @@ def read_split(
 def _split_file(folder: Path, file_name: str, delimiter: str, keys: list[str], target: str) -> pl.DataFrame:
     """Return the keys that a file lists, with `listed` and, where it has the target's column, `answer`."""
     path = folder / file_name
+    check_rows(path, delimiter)
     has_answer = bool(target) and target in header(path, delimiter)
     frame = read_columns(path, delimiter, [*keys, target] if has_answer else keys)
     for key in keys:

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData, nearest
+from neptuneml_plugin.processing.widths import refuse_uneven
 
 # Instants as the export writes them, then what people write by hand; without an offset: UTC.
 _DATE_FORMATS = (
@@ -182,6 +183,16 @@ def check_columns(path: Path, delimiter: str, wanted: Sequence[str]) -> None:
             raise InvalidData(f"{path} has no column '{name}'{nearest(name, names)}")
 
 
+def check_rows(path: Path, delimiter: str) -> None:
+    """Refuse a CSV file that has a row of another width than its header.
+
+    Raises:
+        InvalidData: with the row.
+    """
+    if path.suffix != PARQUET:
+        refuse_uneven(path, delimiter, len(header(path, delimiter)))
+
+
 def scan_columns(
     path: Path, delimiter: str, wanted: Mapping[str, pl.Expr], rows: int | None = None
 ) -> pl.DataFrame:
@@ -198,9 +209,9 @@ def scan_columns(
     """
     columns = sorted({column for expression in wanted.values() for column in expression.meta.root_names()})
     scan = _scan_parquet if path.suffix == PARQUET else _scan_csv
-    cells = scan(path, delimiter, columns, rows)
-    texts = cells.select(pl.when(pl.col(column) != "").then(pl.col(column)) for column in columns)
     try:
+        cells = scan(path, delimiter, columns, rows)
+        texts = cells.select(pl.when(pl.col(column) != "").then(pl.col(column)) for column in columns)
         return texts.select(**wanted).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         raise _unreadable(path, error) from None

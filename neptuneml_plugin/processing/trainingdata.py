@@ -5,17 +5,16 @@ in a warning; a member that looks like a misspelt one is a problem. Both publish
 object, and an array of objects with `warnings` inside (spec/neptune-ml.md, appendix B).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType, Task, join_labels
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
 from neptuneml_plugin.processing.featurespec import FeatureSpec, read_feature
-from neptuneml_plugin.processing.problems import Problems
+from neptuneml_plugin.processing.problems import Problems, holds, leads_outside, load_json
 from neptuneml_plugin.processing.similarspec import SimilarSpec, check_similar, read_similar
 from neptuneml_plugin.processing.version1 import is_version1, translate
 
@@ -31,6 +30,8 @@ RANDOM, STRATIFIED, INDUCTIVE, TIME = SPLIT_KINDS = ("random", "stratified", "in
 #: Which ends of an edge an inductive split may hold out.
 ENDS = ("source", "target", "both")
 
+#: What CSV has another meaning for.
+_NO_DELIMITERS = frozenset('"\r\n\0')
 _LABEL_MEMBERS = frozenset({"label", "split", "split_rate", "separator", "custom_split_filenames"})
 
 
@@ -132,6 +133,8 @@ def read_training_data(folder: Path, name: str) -> TrainingData:
         UnsupportedOperation: it is right, but asks for what this release does not do.
     """
     path = folder / name
+    if leads_outside(folder, name):
+        raise InvalidSettings(str(path), ["lies outside the folder of the export; name a file in it"])
     reader = _Reader(folder)
     data = reader.document(_load(path))
     if reader.problems:
@@ -143,7 +146,7 @@ def read_training_data(folder: Path, name: str) -> TrainingData:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except FileNotFoundError:
         others = sorted(other.name for other in path.parent.glob("*.json"))
         found = f"; {path.parent} has {', '.join(others)}" if others else ""
@@ -223,7 +226,7 @@ class _Reader(Problems):
 
     def _node(self, raw: Any, path: str) -> NodeSource:
         members = self.members(raw, path, {"file_name", "separator", "node", "features", "labels"})
-        column, label = self.texts(members, "node", path, 2)
+        column, label = self.labelled(members, "node", path)
         label = _joined(label)
         file_name, delimiter = self._file(members, path)
         features = tuple(self.each(members, "features", path, partial(read_feature, found=self)))
@@ -234,8 +237,8 @@ class _Reader(Problems):
     def _edge(self, raw: Any, path: str) -> EdgeSource:
         known = {"file_name", "separator", "source", "relation", "dest", "features", "labels"}
         members = self.members(raw, path, known)
-        source, source_label = self.texts(members, "source", path, 2)
-        dest, dest_label = self.texts(members, "dest", path, 2)
+        source, source_label = self.labelled(members, "source", path)
+        dest, dest_label = self.labelled(members, "dest", path)
         column, relation = self.texts(members, "relation", path, 2)
         file_name, delimiter = self._file(members, path)
         edge_type = EdgeType(_joined(source_label), relation, _joined(dest_label))
@@ -252,18 +255,19 @@ class _Reader(Problems):
         name = self.text(members, "file_name", path)
         self._inside(name, f"{path}.file_name")
         delimiter = members.get("separator", ",")
-        if not isinstance(delimiter, str) or len(delimiter.encode()) != 1:
-            self.problems.append(f"{path}.separator: must be one ASCII character, not {delimiter!r}")
+        if not isinstance(delimiter, str) or len(delimiter.encode()) != 1 or delimiter in _NO_DELIMITERS:
+            self.problems.append(
+                f"{path}.separator: must be one ASCII character, no quote and no line break, not {delimiter!r}"
+            )
             delimiter = ","
         return name, delimiter
 
     def _inside(self, name: str, path: str) -> None:
         if not name:
             return
-        parts = PurePosixPath(name)
-        if parts.is_absolute() or ".." in parts.parts:
+        if leads_outside(self._folder, name):
             self.problems.append(f"{path}: {name} lies outside the folder of the export")
-        elif not (self._folder / name).is_file():
+        elif not holds(self._folder, name):
             self.problems.append(f"{path}: {name} is not in {self._folder}")
 
     # labels
