@@ -13,8 +13,8 @@ TORCH ?=
 # One of tests/benchmarks, for `make bench`; all where there is none.
 BENCHMARK ?=
 
-# Tests mostly wait for one process that starts: two at a time. Modules go out whole, in the order that conftest.py gives.
-WORKERS := -n 2 --dist loadgroup --no-loadscope-reorder
+# Tests mostly wait for one process that starts: two at a time. Modules go out whole (tests/workers.py).
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
 MAVEN_FLAGS := -B -q -ntp -Dstyle.color=never
 

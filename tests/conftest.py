@@ -17,21 +17,22 @@ from tests import platforms
 from tests.platforms import Platform
 from tests.quickstart_stack import UP, QuickstartStack, quickstart_process
 from tests.servers import Connect, make_data_root
+from tests.workers import QUICKSTART, Scheduling
 
 # An example's time is the machine's: pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
-#: Tests that share the quickstart's servers, or want the ports that it prefers.
-QUICKSTART = "quickstart"
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several workers: what shares servers or a module's fixtures stays on one, the longest group first."""
-    for item in items:
-        group = QUICKSTART if item.get_closest_marker(QUICKSTART) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not item.get_closest_marker(QUICKSTART))
+    """The longest group first."""
+    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in QUICKSTART)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which `make test` asks for
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Say which tests stay together."""
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """Encoders: what they learn, what they give, and that the saved ones give the same, row by row."""
 
+import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing.encoders.categorical import Category
-from neptuneml_plugin.processing.encoders.columns import Dropped
+from neptuneml_plugin.processing.encoders.columns import Dropped, impute
 from neptuneml_plugin.processing.encoders.datetimes import Datetime
 from neptuneml_plugin.processing.encoders.fitted import FittedEncoders, read_encoders, write_encoders
 from neptuneml_plugin.processing.encoders.numerical import Buckets
@@ -360,3 +362,10 @@ def test_hashes_of_a_list_add_up() -> None:
 def test_hashes_are_the_same_in_every_release() -> None:
     row = fitted(spec("hash", hash_width=16), ["a"]).encode(column(["graph"]))[0]
     assert {int(i): float(row[i]) for i in np.flatnonzero(row)} == {1: -0.5, 5: 0.5, 10: 0.5, 13: 0.5}
+
+
+@pytest.mark.parametrize("imputer", ["mean", "median"])
+@pytest.mark.parametrize("last", [sys.float_info.max, math.nextafter(sys.float_info.max, 0)])
+def test_the_largest_numbers_have_a_mean(imputer: str, last: float) -> None:
+    known = np.array([sys.float_info.max, sys.float_info.max, last])
+    assert known.min() <= impute(imputer, known) <= known.max()

@@ -133,5 +133,8 @@ def impute(imputer: str, known: Floats) -> float:
     average = np.mean if imputer == "mean" else np.median
     with np.errstate(over="ignore"):
         value = float(average(known))
-    # Numbers near the largest of float64 overflow in the sum.
-    return value if math.isfinite(value) else float(average(known / len(known))) * len(known)
+    if math.isfinite(value):
+        return value
+    # Numbers near the largest of float64 overflow in the sum, and when they are rounded on the way back.
+    parts = 2 * len(known)
+    return float(np.clip(float(average(known / parts)) * parts, known.min(), known.max()))

@@ -1,0 +1,25 @@
+"""Which tests stay together where several workers run them.
+
+Modules stay whole, for the fixtures of theirs. pytest-xdist 3.8 has groups of its own, but puts them where pytest
+9.2 does not look, so that they hold nothing together.
+"""
+
+from typing import Any
+
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+#: They share the quickstart's servers, or want the ports that it prefers; they take longest, and go first.
+QUICKSTART = (
+    "tests/test_quickstart.py",
+    "tests/contract/test_real_answers.py",
+    "tests/test_examples.py",
+    "tests/test_readme.py",
+)
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Hands out modules whole, and those of the quickstart to one worker."""
+
+    def _split_scope(self, nodeid: str) -> Any:
+        module = nodeid.partition("::")[0]
+        return "quickstart" if module in QUICKSTART else module
