@@ -112,7 +112,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 def deploy(service: RunningService, folder: Path, endpoint: str, task: Task) -> LiveGraph:
     """Train a model and make its endpoints: `<name>` draws every edge, `<name>-drawn` few."""
-    source = processed(folder, task, nodes=150, signal="neighbours")
+    # With fewer items, pairs of them say too little of what makes an edge near.
+    source = processed(folder, task, nodes=300 if task is Task.EDGE_CLASS else 150, signal="neighbours")
     trained(source, folder / "training")
     artifact = str(folder / "training" / "artifact")
     service.client.create_endpoint(endpoint, artifact, {"fanouts": EVERY_EDGE})
@@ -204,7 +205,7 @@ def test_new_edges_are_predicted_from_their_ends(live: Live, within: Callable[[s
         expected.append("near" if live.block("strength", other) == block else "far")
     assert len(predicted) == len(expected)
     assert set(predicted) == {"near", "far"}
-    assert sum(a == b for a, b in zip(predicted, expected, strict=True)) >= 9
+    assert sum(a == b for a, b in zip(predicted, expected, strict=True)) >= 11
 
 
 def test_links_from_a_new_vertex_stay_in_its_block(live: Live, within: Callable[[str], Any]) -> None:
