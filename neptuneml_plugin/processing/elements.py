@@ -142,8 +142,10 @@ def _relations(source: EdgeSource, file: CsvFile) -> Iterator[tuple[EdgeSource, 
     row = first_null(relations.values)
     if row is not None:
         raise relations.fail(row, "the relation is missing; every edge needs one")
-    for value in relations.values.unique().sort():
-        yield _of_relation(source, value), file.at((relations.values == value).arg_true())
+    rows = relations.values.alias("value").to_frame().with_row_index("row")
+    by_value = rows.group_by("value").agg("row").sort("value")
+    for value, positions in zip(by_value["value"], by_value["row"], strict=True):
+        yield _of_relation(source, value), file.at(positions)
 
 
 def _of_relation(source: EdgeSource, value: str) -> EdgeSource:
