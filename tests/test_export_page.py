@@ -12,13 +12,13 @@ from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import NeptuneMLError
 from neptuneml_plugin.export.elements import Row
 from neptuneml_plugin.export.export import export_graph
-from neptuneml_plugin.export.feature_types import LANGUAGES, V1_FEATURES, V2_FEATURES, FeatureRules
-from neptuneml_plugin.export.gremlin_text import REFUSED_STEPS
-from neptuneml_plugin.export.layout import Format
-from neptuneml_plugin.export.parameters import PARAMETERS, SYNONYMS, Use
-from neptuneml_plugin.export.request import MEMBERS, RECORDED, read_request
-from neptuneml_plugin.export.subgraph import MEMBERS as SUBGRAPH_MEMBERS
-from neptuneml_plugin.export.targets import JOB_MEMBERS
+from neptuneml_plugin.export.request.feature_types import LANGUAGES, V1_FEATURES, V2_FEATURES, FeatureRules
+from neptuneml_plugin.export.request.gremlin_text import REFUSED_STEPS
+from neptuneml_plugin.export.request.layout import Format
+from neptuneml_plugin.export.request.parameters import PARAMETERS, SYNONYMS, Use
+from neptuneml_plugin.export.request.request import MEMBERS, RECORDED, read_request
+from neptuneml_plugin.export.request.subgraph import MEMBERS as SUBGRAPH_MEMBERS
+from neptuneml_plugin.export.request.targets import JOB_MEMBERS
 from tests.export.graphs import BOOKS
 from tests.readme import ROOT, blocks, languages
 

@@ -9,8 +9,8 @@ import pytest
 from neptuneml_plugin.config import ExportConfig, ProcessConfig
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.export.export import export_graph
-from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.source import MemoryGraph
+from neptuneml_plugin.export.readers.source import MemoryGraph
+from neptuneml_plugin.export.request.request import read_request
 from neptuneml_plugin.export.values import Instant
 from neptuneml_plugin.processing import process
 

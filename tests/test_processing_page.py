@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neptuneml_plugin.processing.building import MOST_NODES
-from neptuneml_plugin.processing.drift import LIMIT, LIMIT_WITHOUT_FEATURES, SAMPLE_ROWS
-from neptuneml_plugin.processing.featurespec import COERCE, DROP_ROW, FEATURE_TYPES, IMPUTE, RAISE, read_feature
-from neptuneml_plugin.processing.problems import Problems
-from neptuneml_plugin.processing.similarspec import DEFAULT_MAX_EDGES, MEMBERS
-from neptuneml_plugin.processing.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.featurespec import (
+    COERCE,
+    DROP_ROW,
+    FEATURE_TYPES,
+    IMPUTE,
+    RAISE,
+    read_feature,
+)
+from neptuneml_plugin.processing.configuration.problems import Problems
+from neptuneml_plugin.processing.configuration.similarspec import DEFAULT_MAX_EDGES, MEMBERS
+from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.graph.similar_edges import MOST_NODES
+from neptuneml_plugin.processing.snapshots.drift import LIMIT, LIMIT_WITHOUT_FEATURES, SAMPLE_ROWS
 from tests.processing.columns import column, fitted
 from tests.processing.exports import library
 from tests.readme import ROOT, blocks, languages

@@ -9,18 +9,18 @@ from typing import Any
 
 from neptuneml_plugin.artifacts import EXPORT_SCHEMA, EXPORT_STATS, EdgeType
 from neptuneml_plugin.config import ExportConfig
-from neptuneml_plugin.export.bulk_source import open_source
-from neptuneml_plugin.export.configuration import write_configuration
 from neptuneml_plugin.export.consistency import Reading, consistency
 from neptuneml_plugin.export.elements import Element
-from neptuneml_plugin.export.layout import Layout
-from neptuneml_plugin.export.query_reading import QueryReader
-from neptuneml_plugin.export.reading import Reader
-from neptuneml_plugin.export.request import ExportRequest, read_request
+from neptuneml_plugin.export.files.configuration import write_configuration
+from neptuneml_plugin.export.files.spool import Spool
+from neptuneml_plugin.export.files.writer import write_files
+from neptuneml_plugin.export.readers.bulk_source import open_source
+from neptuneml_plugin.export.readers.queried import QueryReader
+from neptuneml_plugin.export.readers.selected import Reader
+from neptuneml_plugin.export.readers.source import GraphSource
+from neptuneml_plugin.export.request.layout import Layout
+from neptuneml_plugin.export.request.request import ExportRequest, read_request
 from neptuneml_plugin.export.schema import Tables, TypeTable, describe, statistics
-from neptuneml_plugin.export.source import GraphSource
-from neptuneml_plugin.export.spool import Spool
-from neptuneml_plugin.export.writer import write_files
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
 
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.tables import Column, numbers, parse_numbers, split_lists
-from neptuneml_plugin.processing.trainingdata import LabelSpec
+from neptuneml_plugin.processing.configuration.trainingdata import LabelSpec
+from neptuneml_plugin.processing.reading.tables import Column, numbers, parse_numbers, split_lists
 
 ClassValue = str | int | float | bool
 

@@ -15,22 +15,22 @@ from neptuneml_plugin.artifacts import (
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.filerecords import describe_files
-from neptuneml_plugin.processing import drift
-from neptuneml_plugin.processing.arranging import arrange
-from neptuneml_plugin.processing.build import RawValues, write_graph
-from neptuneml_plugin.processing.building import write_similar
-from neptuneml_plugin.processing.datareport import data_report, write_data_report
-from neptuneml_plugin.processing.drift import write_summaries
-from neptuneml_plugin.processing.dropping import drop_rows
-from neptuneml_plugin.processing.elements import read_elements
+from neptuneml_plugin.processing.configuration.trainingdata import TrainingData, read_training_data
 from neptuneml_plugin.processing.encoders.fitted import write_encoders
-from neptuneml_plugin.processing.exportschema import read_schema
-from neptuneml_plugin.processing.hpo import hpo_configuration
-from neptuneml_plugin.processing.instances import instance_recommendation
-from neptuneml_plugin.processing.previous import open_previous, require_same_target, same_ids
-from neptuneml_plugin.processing.splitfiles import write_splits
+from neptuneml_plugin.processing.graph.native import RawValues, write_graph
+from neptuneml_plugin.processing.graph.similar_edges import write_similar
+from neptuneml_plugin.processing.reading.dropping import drop_rows
+from neptuneml_plugin.processing.reading.elements import read_elements
+from neptuneml_plugin.processing.reading.exportschema import read_schema
+from neptuneml_plugin.processing.reports.datareport import data_report, write_data_report
+from neptuneml_plugin.processing.reports.hpo import hpo_configuration
+from neptuneml_plugin.processing.reports.instances import instance_recommendation
+from neptuneml_plugin.processing.snapshots import drift
+from neptuneml_plugin.processing.snapshots.arranging import arrange
+from neptuneml_plugin.processing.snapshots.drift import write_summaries
+from neptuneml_plugin.processing.snapshots.previous import open_previous, require_same_target, same_ids
+from neptuneml_plugin.processing.splits.splitfiles import write_splits
 from neptuneml_plugin.processing.target import Answers, read_answers
-from neptuneml_plugin.processing.trainingdata import TrainingData, read_training_data
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
 
 
@@ -107,7 +107,7 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
 
 def _write_for_custom_models(folder: Path, record: ProcessedGraph, raw: RawValues) -> None:
     # Torch and DGL take seconds to import, and serve this alone.
-    from neptuneml_plugin.processing.custom_models import write_for_custom_models  # noqa: PLC0415
+    from neptuneml_plugin.processing.graph.custom_models import write_for_custom_models  # noqa: PLC0415
 
     write_for_custom_models(folder, record, raw)
 

@@ -10,17 +10,7 @@ import polars as pl
 
 from neptuneml_plugin.artifacts import EdgeType, SplitReport, Target, Task
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing import splitreport
-from neptuneml_plugin.processing.arranging import Arranged
-from neptuneml_plugin.processing.dealing import Dealt, deal_edges, deal_nodes
-from neptuneml_plugin.processing.elements import EdgeTable, Elements, NodeTable
-from neptuneml_plugin.processing.exportschema import ExportSchema
-from neptuneml_plugin.processing.labels import Labels, read_labels
-from neptuneml_plugin.processing.redealing import deal_edges_again, deal_nodes_again
-from neptuneml_plugin.processing.splitfiles import read_split
-from neptuneml_plugin.processing.splits import Bools, Split
-from neptuneml_plugin.processing.tables import Column
-from neptuneml_plugin.processing.trainingdata import (
+from neptuneml_plugin.processing.configuration.trainingdata import (
     DEFAULT_SPLIT,
     INDUCTIVE,
     LINK_PREDICTION,
@@ -30,6 +20,16 @@ from neptuneml_plugin.processing.trainingdata import (
     Rates,
     TrainingData,
 )
+from neptuneml_plugin.processing.labels import Labels, read_labels
+from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
+from neptuneml_plugin.processing.reading.exportschema import ExportSchema
+from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.processing.snapshots.arranging import Arranged
+from neptuneml_plugin.processing.splits import splitreport
+from neptuneml_plugin.processing.splits.dealing import Dealt, deal_edges, deal_nodes
+from neptuneml_plugin.processing.splits.redealing import deal_edges_again, deal_nodes_again
+from neptuneml_plugin.processing.splits.split import Bools, Split
+from neptuneml_plugin.processing.splits.splitfiles import read_split
 
 _ALL_LINKS = LabelSpec("", LINK_PREDICTION, DEFAULT_SPLIT)
 

@@ -17,7 +17,7 @@ import polars as pl
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.processing.encoders.columns import Matrix
 from neptuneml_plugin.processing.encoders.fitted import Encoder
-from neptuneml_plugin.processing.tables import Column
+from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.serving.subgraph import Cell
 
 #: Kept per property: 2 MiB of float32.

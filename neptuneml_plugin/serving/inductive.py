@@ -31,7 +31,9 @@ from neptuneml_plugin.serving.hops import Channel, Part, parts
 from neptuneml_plugin.serving.subgraph import Ints, NodeColumns, Subgraph
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.message_passing import EdgeMessages
-from neptuneml_plugin.training.models import EdgeDecoder, Hop, LinkDecoder, Model
+from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
+from neptuneml_plugin.training.models.encoder import Hop
+from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, answer_of, columns_of
 
 Floats = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 import torch
@@ -13,12 +13,14 @@ from torch import Tensor
 
 from neptuneml_plugin.stage import Progress
 from neptuneml_plugin.training.data import TrainingData
-from neptuneml_plugin.training.evaluation import SLOW_METRICS, Evaluator, training_edges
+from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator, training_edges
+from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import BLOCK_CELLS, directions, sampled_loss, softmax_loss
-from neptuneml_plugin.training.metrics import HIGHER_IS_BETTER
-from neptuneml_plugin.training.models import LinkDecoder, Model
+from neptuneml_plugin.training.models.decoders import LinkDecoder
+from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.seen import Seen
+from neptuneml_plugin.training.stopping import EarlyStopping, Goal
 from neptuneml_plugin.training.tasks import KINDS, answer_of, class_weights, label_scale
 
 #: Decay of the exponential average of the weights; what is evaluated and kept is the average.
@@ -30,58 +32,12 @@ _MAX_GRADIENT_NORM = 5.0
 
 
 @dataclass(frozen=True)
-class Goal:
-    """What chooses the best epoch."""
-
-    metric: str
-    topk: int = 5
-    #: Evaluate after so many batches; at least one evaluation per epoch's end where None.
-    every_batches: int | None = None
-    every_epochs: int = 1
-    #: Evaluate after this part of an epoch.
-    every_part: float | None = None
-
-    def better(self, a: float, b: float) -> bool:
-        """Return whether `a` is better than `b`."""
-        return a > b if HIGHER_IS_BETTER[self.metric] else a < b
-
-    def batches_between(self, batches_per_epoch: int) -> int:
-        """Return the number of batches between two evaluations."""
-        if self.every_batches is not None:
-            return self.every_batches
-        if self.every_part is not None:
-            return max(1, round(self.every_part * batches_per_epoch))
-        return self.every_epochs * batches_per_epoch
-
-
-@dataclass(frozen=True)
 class Fit:
     """The best averaged weights of a training."""
 
     model: Model
     best_epoch: int
     epochs: int
-
-
-@dataclass
-class EarlyStopping:
-    """Stop the first time the mean of the newest `window` evaluations is worse than that of the `window` before.
-
-    Neptune compares the newest evaluation alone with the mean of a window, which ends at the first noisy one;
-    `window` 1 compares neighbours.
-    """
-
-    goal: Goal
-    window: int
-    history: list[float] = field(default_factory=list)
-
-    def says_stop(self, value: float) -> bool:
-        """Take the newest evaluation and return whether to stop."""
-        self.history.append(value)
-        if len(self.history) < 2 * self.window:
-            return False
-        newest, before = self.history[-self.window :], self.history[-2 * self.window : -self.window]
-        return self.goal.better(sum(before) / self.window, sum(newest) / self.window)
 
 
 class Trainer:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neptuneml_plugin.artifacts import GraphSchema
 from neptuneml_plugin.training.data import Relation, Samples, TrainingData
-from neptuneml_plugin.training.models import Model, aligned
+from neptuneml_plugin.training.models.model import Model, aligned
 
 
 class Seen:

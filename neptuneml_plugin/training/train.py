@@ -19,14 +19,15 @@ from neptuneml_plugin.config import TrainConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
 from neptuneml_plugin.training import hyperparameters
-from neptuneml_plugin.training.baselines import run_baselines
 from neptuneml_plugin.training.data import TrainingData, load_data
-from neptuneml_plugin.training.evaluation import Evaluator
-from neptuneml_plugin.training.hpo import SearchSpace, check_model, read_configuration
-from neptuneml_plugin.training.loop import Goal
+from neptuneml_plugin.training.evaluation.baselines import run_baselines
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.search.configuration import check_model, read_configuration
+from neptuneml_plugin.training.search.space import SearchSpace
+from neptuneml_plugin.training.search.trials import Plan, judged_by, run_trials, threads_per_trial
+from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.transform import write_artifact
-from neptuneml_plugin.training.trials import Plan, judged_by, run_trials, threads_per_trial
 
 #: Names of Neptune ML's metric files where they are not ours.
 METRIC_FILE_NAMES: Mapping[str, str] = {

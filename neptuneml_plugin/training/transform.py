@@ -40,10 +40,12 @@ from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, 
 from neptuneml_plugin.table import write_class_table, write_id_table, write_value_table
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
-from neptuneml_plugin.training.evaluation import Evaluator, predict, training_edges
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator, predict, training_edges
 from neptuneml_plugin.training.links import EdgeIndex
 from neptuneml_plugin.training.message_passing import MessageGraph
-from neptuneml_plugin.training.models import EdgeDecoder, LinkDecoder, Model, Vectors, aligned, save_weights
+from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
+from neptuneml_plugin.training.models.encoder import Vectors
+from neptuneml_plugin.training.models.model import Model, aligned, save_weights
 
 _PACKAGES = ("neptuneml-plugin", "torch", "dgl", "numpy", "scikit-learn", "safetensors")
 

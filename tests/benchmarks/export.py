@@ -19,10 +19,10 @@ from gremlin_python.process.traversal import T
 
 from neptuneml_plugin.config import ExportConfig, data_root
 from neptuneml_plugin.export.block import Block
-from neptuneml_plugin.export.bulk_source import BulkSource
 from neptuneml_plugin.export.elements import Element
-from neptuneml_plugin.export.gremlin_source import GremlinSource
-from neptuneml_plugin.export.lookup import elements
+from neptuneml_plugin.export.readers.bulk_source import BulkSource
+from neptuneml_plugin.export.readers.gremlin_source import GremlinSource
+from neptuneml_plugin.export.readers.lookup import elements
 from neptuneml_plugin.gremlin_server import GremlinServer, running_server
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 

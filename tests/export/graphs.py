@@ -5,7 +5,7 @@ from typing import Any
 
 from gremlin_python import statics
 
-from neptuneml_plugin.export.source import MemoryGraph
+from neptuneml_plugin.export.readers.source import MemoryGraph
 from neptuneml_plugin.export.values import Float, Instant
 
 DAY = Instant("2020-01-01T00:00:00Z")

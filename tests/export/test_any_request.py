@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from neptuneml_plugin.config import ExportConfig, load_document
 from neptuneml_plugin.errors import BadRequest, InvalidParameter, InvalidSettings, UnsupportedOperation
 from neptuneml_plugin.export.export import export_graph
-from neptuneml_plugin.export.feature_types import V1_FEATURES, V2_FEATURES
-from neptuneml_plugin.export.filterconfig import read_selections
-from neptuneml_plugin.export.parameters import PARAMETERS, SYNONYMS
-from neptuneml_plugin.export.problems import Problems, as_json, is_text
-from neptuneml_plugin.export.request import MEMBERS, read_request
-from neptuneml_plugin.export.targets import JOB_MEMBERS, SPLIT_TOLERANCE, read_jobs
+from neptuneml_plugin.export.request.feature_types import V1_FEATURES, V2_FEATURES
+from neptuneml_plugin.export.request.filterconfig import read_selections
+from neptuneml_plugin.export.request.parameters import PARAMETERS, SYNONYMS
+from neptuneml_plugin.export.request.problems import Problems, as_json, is_text
+from neptuneml_plugin.export.request.request import MEMBERS, read_request
+from neptuneml_plugin.export.request.targets import JOB_MEMBERS, SPLIT_TOLERANCE, read_jobs
 from tests.export.graphs import BOOKS, TYPES
 
 #: What the project says of bad input.

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import FailureByQuery
 from neptuneml_plugin.export.block import Block, BlockBuilder
-from neptuneml_plugin.export.columns import is_block, read_block
 from neptuneml_plugin.export.elements import Row
+from neptuneml_plugin.export.readers.columns import is_block, read_block
 
 #: What a row may hold: absent, one value, or several.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)

@@ -8,9 +8,9 @@ import pytest
 
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidParameter, InvalidSettings, UnsupportedOperation
-from neptuneml_plugin.export.completion import Completion
 from neptuneml_plugin.export.export import export_graph
-from neptuneml_plugin.export.request import read_request
+from neptuneml_plugin.export.files.completion import Completion
+from neptuneml_plugin.export.request.request import read_request
 from tests.export.graphs import BOOKS
 
 

@@ -15,7 +15,7 @@ import pytest
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidSettings
 from neptuneml_plugin.export.export import export_graph
-from neptuneml_plugin.export.request import read_request
+from neptuneml_plugin.export.request.request import read_request
 from tests.export.graphs import graph
 from tests.export.rows import ROWS
 

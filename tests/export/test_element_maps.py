@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from neptuneml_plugin.artifacts import EdgeType
-from neptuneml_plugin.export.element_maps import element_row
 from neptuneml_plugin.export.elements import Row
-from neptuneml_plugin.export.graphbinary import ID, IN, LABEL, OUT, Token
+from neptuneml_plugin.export.readers.element_maps import element_row
+from neptuneml_plugin.export.readers.graphbinary import ID, IN, LABEL, OUT, Token
 
 END = {ID: 1, LABEL: "Person::Admin"}
 

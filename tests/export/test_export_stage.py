@@ -22,8 +22,8 @@ from neptuneml_plugin.errors import (
 from neptuneml_plugin.export.block import Block
 from neptuneml_plugin.export.elements import Element, Keys
 from neptuneml_plugin.export.export import export_graph, run
-from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.source import MemoryGraph
+from neptuneml_plugin.export.readers.source import MemoryGraph
+from neptuneml_plugin.export.request.request import read_request
 from neptuneml_plugin.stage import Summary
 from tests.export.graphs import BOOKS, PEOPLE
 

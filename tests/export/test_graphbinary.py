@@ -11,7 +11,7 @@ from gremlin_python.process.traversal import Direction, T, Traverser
 from gremlin_python.structure.io.graphbinaryV1 import GraphBinaryWriter
 
 from neptuneml_plugin.errors import UnsupportedOperation
-from neptuneml_plugin.export.graphbinary import ID, IN, Bulked, TypedReader
+from neptuneml_plugin.export.readers.graphbinary import ID, IN, Bulked, TypedReader
 from neptuneml_plugin.export.values import java_class, java_text
 
 NOT_NULL = b"\x00"

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidSettings
-from neptuneml_plugin.export.gremlin_text import (
+from neptuneml_plugin.export.request.gremlin_text import (
     REFUSED_STEPS,
     GremlinFilters,
     NamedQueries,
     read_filter,
     read_queries,
 )
-from neptuneml_plugin.export.problems import Problems
+from neptuneml_plugin.export.request.problems import Problems
 
 
 def filter_of(value: Any) -> str | None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.export.block import Block
-from neptuneml_plugin.export.intake import Intake
-from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.selection import Selection
+from neptuneml_plugin.export.readers.intake import Intake
+from neptuneml_plugin.export.request.request import read_request
+from neptuneml_plugin.export.request.selection import Selection
 
 KEYS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=3), max_size=20, unique=True)
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from neptuneml_plugin.export.layout import Format, Layout
+from neptuneml_plugin.export.request.layout import Format, Layout
 from neptuneml_plugin.export.schema import TypeTable
 
 

@@ -11,8 +11,8 @@ from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.export import export_graph
-from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.source import MemoryGraph
+from neptuneml_plugin.export.readers.source import MemoryGraph
+from neptuneml_plugin.export.request.request import read_request
 from tests.export.graphs import BOOKS
 
 LONG, LIKED, NOTHING = "has('pages', gt(95))", "has('stars', gt(4))", "has('absent')"

@@ -11,10 +11,10 @@ from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.export.block import Block
 from neptuneml_plugin.export.consistency import Reading
 from neptuneml_plugin.export.elements import Element, ElementType
-from neptuneml_plugin.export.intake import loose
-from neptuneml_plugin.export.reading import Reader
-from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.source import MemoryGraph
+from neptuneml_plugin.export.readers.intake import loose
+from neptuneml_plugin.export.readers.selected import Reader
+from neptuneml_plugin.export.readers.source import MemoryGraph
+from neptuneml_plugin.export.request.request import read_request
 from neptuneml_plugin.stage import silent
 from tests.export.graphs import BOOKS
 

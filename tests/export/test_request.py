@@ -10,9 +10,9 @@ import pytest
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
-from neptuneml_plugin.export.layout import Format, Layout
-from neptuneml_plugin.export.request import ExportRequest, read_request
-from neptuneml_plugin.export.selection import Selected, Selection, Window
+from neptuneml_plugin.export.request.layout import Format, Layout
+from neptuneml_plugin.export.request.request import ExportRequest, read_request
+from neptuneml_plugin.export.request.selection import Selected, Selection, Window
 
 
 def read(request: dict[str, Any], **flags: Any) -> ExportRequest:

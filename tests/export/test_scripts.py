@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.export.elements import Element
-from neptuneml_plugin.export.scripts import filter_script, query_script
+from neptuneml_plugin.export.readers.scripts import filter_script, query_script
 
 PREFIX = "g.withStrategies(ReadOnlyStrategy)"
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.export.elements import ElementType
-from neptuneml_plugin.export.selection import Selected, Selection, Window
+from neptuneml_plugin.export.request.selection import Selected, Selection, Window
 
 RATED = EdgeType("user", "rated", "movie")
 OTHER_RATED = EdgeType("bot", "rated", "movie")

@@ -6,9 +6,9 @@ import pytest
 
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidSettings
-from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.selection import Selected, Selection
-from neptuneml_plugin.export.subgraph import Direction, NamedSeeds, Subgraph
+from neptuneml_plugin.export.request.request import read_request
+from neptuneml_plugin.export.request.selection import Selected, Selection
+from neptuneml_plugin.export.request.subgraph import Direction, NamedSeeds, Subgraph
 
 SEEDS = "has('code', 'ATL')"
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.export.elements import Element
-from neptuneml_plugin.export.selection import Selected, Selection
-from neptuneml_plugin.export.source import MemoryGraph
-from neptuneml_plugin.export.subgraph import Direction, NamedSeeds, Subgraph
-from neptuneml_plugin.export.walk import Hop, Walk, walk
+from neptuneml_plugin.export.readers.source import MemoryGraph
+from neptuneml_plugin.export.readers.walk import Hop, Walk, walk
+from neptuneml_plugin.export.request.selection import Selected, Selection
+from neptuneml_plugin.export.request.subgraph import Direction, NamedSeeds, Subgraph
 from neptuneml_plugin.stage import silent
 
 #: a0 -x-> a1 -x-> a2 -x-> a3, and a1 -y-> b0 -y-> a3.

@@ -16,10 +16,10 @@ from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import UnsupportedOperation
 from neptuneml_plugin.export.block import BlockBuilder, in_blocks
 from neptuneml_plugin.export.elements import Row
-from neptuneml_plugin.export.layout import Format, Layout
-from neptuneml_plugin.export.spool import Spool
+from neptuneml_plugin.export.files.spool import Spool
+from neptuneml_plugin.export.files.writer import write_files
+from neptuneml_plugin.export.request.layout import Format, Layout
 from neptuneml_plugin.export.values import Instant
-from neptuneml_plugin.export.writer import write_files
 
 CSV = Layout()
 DAY = Instant("2020-01-01T00:00:00Z")

@@ -19,9 +19,9 @@ from neptuneml_plugin.errors import FailureByQuery, TimeLimitExceeded, Unsupport
 from neptuneml_plugin.export.block import Block
 from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.export import export_graph, run
-from neptuneml_plugin.export.gremlin_source import GremlinSource
-from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.source import MemoryGraph
+from neptuneml_plugin.export.readers.gremlin_source import GremlinSource
+from neptuneml_plugin.export.readers.source import MemoryGraph
+from neptuneml_plugin.export.request.request import read_request
 from neptuneml_plugin.gremlin_server import GremlinServer, running_server
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from tests.export.graphs import PEOPLE

@@ -12,9 +12,9 @@ from neptuneml_plugin.config import ExportConfig, Reader
 from neptuneml_plugin.errors import InvalidParameter, TimeLimitExceeded
 from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.export import export_graph, run
-from neptuneml_plugin.export.gremlin_source import GremlinSource
-from neptuneml_plugin.export.request import read_request
-from neptuneml_plugin.export.source import MemoryGraph
+from neptuneml_plugin.export.readers.gremlin_source import GremlinSource
+from neptuneml_plugin.export.readers.source import MemoryGraph
+from neptuneml_plugin.export.request.request import read_request
 from neptuneml_plugin.gremlin_server import GremlinServer, running_server
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from tests.platforms import NEWEST, OLDEST, PLATFORMS

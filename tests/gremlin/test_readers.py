@@ -16,10 +16,10 @@ import pytest
 
 from neptuneml_plugin.config import ExportConfig, Reader, data_root
 from neptuneml_plugin.errors import FailureByQuery, PreconditionsFailed, UnsupportedOperation
-from neptuneml_plugin.export.bulk_source import BulkSource, open_source
 from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.export import run
-from neptuneml_plugin.export.gremlin_source import GremlinSource
+from neptuneml_plugin.export.readers.bulk_source import BulkSource, open_source
+from neptuneml_plugin.export.readers.gremlin_source import GremlinSource
 from neptuneml_plugin.gremlin_server import GremlinServer, running_server
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from tests.gremlin.test_export import Relay, script

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Dropped
 from neptuneml_plugin.processing.encoders.fitted import Encoder
-from neptuneml_plugin.processing.featurespec import FeatureSpec
-from neptuneml_plugin.processing.fitting import Texts, fit
-from neptuneml_plugin.processing.inference import infer
-from neptuneml_plugin.processing.tables import Column
+from neptuneml_plugin.processing.encoders.fitting import Texts, fit
+from neptuneml_plugin.processing.encoders.inference import infer
+from neptuneml_plugin.processing.reading.tables import Column
 
 Cells = Sequence[str | None]
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.arranging import arrange, rows_before
-from neptuneml_plugin.processing.elements import read_elements
-from neptuneml_plugin.processing.previous import open_previous
-from neptuneml_plugin.processing.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.reading.elements import read_elements
+from neptuneml_plugin.processing.snapshots.arranging import arrange, rows_before
+from neptuneml_plugin.processing.snapshots.previous import open_previous
 from tests.planted import planted_export
 from tests.processing.exports import configuration, edge, feature, node, write_export
 from tests.processing.snapshots import CONFIGURATION, edges, ids, later, processed

@@ -22,8 +22,8 @@ from neptuneml_plugin.artifacts import (
 )
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.processing import process
-from neptuneml_plugin.processing.datareport import data_report, page
-from neptuneml_plugin.processing.facts import FeatureFacts
+from neptuneml_plugin.processing.graph.facts import FeatureFacts
+from neptuneml_plugin.processing.reports.datareport import data_report, page
 from neptuneml_plugin.report import Bars, Table
 from tests.processing.exports import feature, library
 

@@ -12,8 +12,9 @@ from hypothesis.extra.numpy import arrays
 from neptuneml_plugin.artifacts import Drift, EdgeType, FeatureDrift, Task, TypeDrift
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing import drift, process
-from neptuneml_plugin.processing.drift import POINTS, SAMPLE_ROWS, distance, summary
+from neptuneml_plugin.processing import process
+from neptuneml_plugin.processing.snapshots import drift
+from neptuneml_plugin.processing.snapshots.drift import POINTS, SAMPLE_ROWS, distance, summary
 from tests.planted import planted_export
 from tests.processing.exports import library
 from tests.processing.snapshots import ITEMS, later, processed, read, write

@@ -10,15 +10,15 @@ from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing import process
-from neptuneml_plugin.processing.build import write_graph
-from neptuneml_plugin.processing.dropping import drop_rows
-from neptuneml_plugin.processing.elements import read_elements
+from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
 from neptuneml_plugin.processing.encoders.fitted import read_encoders
 from neptuneml_plugin.processing.encoders.tfidf import TfIdf
-from neptuneml_plugin.processing.exportschema import read_schema
-from neptuneml_plugin.processing.facts import FeatureFacts
+from neptuneml_plugin.processing.graph.facts import FeatureFacts
+from neptuneml_plugin.processing.graph.native import write_graph
+from neptuneml_plugin.processing.reading.dropping import drop_rows
+from neptuneml_plugin.processing.reading.elements import read_elements
+from neptuneml_plugin.processing.reading.exportschema import read_schema
 from neptuneml_plugin.processing.target import read_answers
-from neptuneml_plugin.processing.trainingdata import read_training_data
 from tests.processing.exports import configuration, edge, feature, node, write_export
 
 CONFIGURATION = "training-data-configuration.json"

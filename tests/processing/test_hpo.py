@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from neptuneml_plugin.artifacts import Target, Task
-from neptuneml_plugin.processing.hpo import hpo_configuration
 from neptuneml_plugin.processing.labels import Labels
-from neptuneml_plugin.processing.splits import Split
+from neptuneml_plugin.processing.reports.hpo import hpo_configuration
+from neptuneml_plugin.processing.splits.split import Split
 from neptuneml_plugin.processing.target import Answers
 
 TIERS = ("1-tier-param", "2-tier-param", "3-tier-param", "fixed-param")

@@ -12,9 +12,9 @@ import pytest
 from neptuneml_plugin.artifacts import ENCODERS, PARTS, Task
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processed import ProcessedFolder
-from neptuneml_plugin.processing.elements import read_elements
+from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
 from neptuneml_plugin.processing.encoders.fitted import read_encoders
-from neptuneml_plugin.processing.trainingdata import read_training_data
+from neptuneml_plugin.processing.reading.elements import read_elements
 from tests.planted import planted_export
 from tests.processing.exports import BOOKS, change_labels, feature, library, twins
 from tests.processing.snapshots import CONFIGURATION, ITEMS, edges, ids, later, processed, read, write

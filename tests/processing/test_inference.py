@@ -6,8 +6,8 @@ import pytest
 
 from neptuneml_plugin.processing.encoders.categorical import Category
 from neptuneml_plugin.processing.encoders.columns import Dropped
+from neptuneml_plugin.processing.encoders.inference import Inferred, infer
 from neptuneml_plugin.processing.encoders.numerical import Numerical
-from neptuneml_plugin.processing.inference import Inferred, infer
 from tests.processing.columns import column, fitted, learn, spec
 from tests.processing.text_models import write_vectors
 

@@ -4,7 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import EdgeSchema, EdgeType, FeatureSchema, GraphSchema, NodeType
-from neptuneml_plugin.processing.instances import BASE_BYTES, INSTANCES, instance_recommendation, training_bytes
+from neptuneml_plugin.processing.reports.instances import (
+    BASE_BYTES,
+    INSTANCES,
+    instance_recommendation,
+    training_bytes,
+)
 
 RATED = EdgeType("user", "rated", "movie")
 

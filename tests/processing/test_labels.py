@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.processing.configuration.trainingdata import DEFAULT_SPLIT, LabelSpec
 from neptuneml_plugin.processing.labels import Labels, read_labels
-from neptuneml_plugin.processing.tables import Column
-from neptuneml_plugin.processing.trainingdata import DEFAULT_SPLIT, LabelSpec
+from neptuneml_plugin.processing.reading.tables import Column
 
 
 def read(

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from neptuneml_plugin.processing.language import detect_language
+from neptuneml_plugin.processing.encoders.language import detect_language
 
 TEXTS = {
     "en": ["A thriller about the end of the world", "The story of two friends and their dog"],

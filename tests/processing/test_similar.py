@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from neptuneml_plugin.artifacts import EdgeType, Task
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidData, InvalidSettings, UnsupportedOperation
-from neptuneml_plugin.processing import building, process, similar
-from neptuneml_plugin.processing.similar import Pairs, similar_pairs
-from neptuneml_plugin.processing.trainingdata import read_training_data
+from neptuneml_plugin.processing import process
+from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.graph import similar
+from neptuneml_plugin.processing.graph import similar_edges as building
+from neptuneml_plugin.processing.graph.similar import Pairs, similar_pairs
 from tests.planted import planted_export
 from tests.processing.exports import feature, library
 from tests.processing.snapshots import CONFIGURATION, edges, ids, later, processed

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptuneml_plugin.processing.splits import (
+from neptuneml_plugin.processing.configuration.trainingdata import Rates
+from neptuneml_plugin.processing.splits.split import (
     Floats,
     Split,
     cut,
@@ -16,7 +17,6 @@ from neptuneml_plugin.processing.splits import (
     random_places,
     vertex_places,
 )
-from neptuneml_plugin.processing.trainingdata import Rates
 
 RATES = st.sampled_from([(0.9, 0.1, 0.0), (0.9, 0.05, 0.05), (1.0, 0.0, 0.0), (0.5, 0.0, 0.5), (0.2, 0.4, 0.4)])
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing import tables
-from neptuneml_plugin.processing.tables import (
+from neptuneml_plugin.processing.reading import tables
+from neptuneml_plugin.processing.reading.tables import (
     Column,
     CsvFile,
     header,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from neptuneml_plugin.errors import PreconditionsFailed
+from neptuneml_plugin.processing.encoders.textmodels import find_model, require_model
 from neptuneml_plugin.processing.encoders.vectors import WordMeans
-from neptuneml_plugin.processing.textmodels import find_model, require_model
 from tests.processing.columns import column, fitted, spec
 from tests.processing.text_models import write_vectors
 

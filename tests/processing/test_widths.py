@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing import widths
-from neptuneml_plugin.processing.widths import refuse_uneven
+from neptuneml_plugin.processing.reading import widths
+from neptuneml_plugin.processing.reading.widths import refuse_uneven
 
 Quoting = Literal[0, 1, 2, 3]
 CELL = st.text(st.sampled_from('a",;\t\n é'), max_size=4)

@@ -7,7 +7,7 @@ import pytest
 import spacy
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.wordvectors import CACHE, convert, open_word_vectors
+from neptuneml_plugin.processing.encoders.wordvectors import CACHE, convert, open_word_vectors
 from tests.processing.text_models import WORDS, write_vectors
 
 
@@ -40,7 +40,7 @@ def test_what_real_files_hold(tmp_path: Path) -> None:
 
 
 def test_blocks_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neptuneml_plugin.processing.wordvectors._BLOCK_BYTES", 7)
+    monkeypatch.setattr("neptuneml_plugin.processing.encoders.wordvectors._BLOCK_BYTES", 7)
     assert read(write_vectors(tmp_path / "a.vec")) == WORDS
 
 

@@ -12,7 +12,7 @@ from neptuneml_plugin.processing.encoders.datetimes import Datetime
 from neptuneml_plugin.processing.encoders.fitted import Encoder
 from neptuneml_plugin.processing.encoders.numerical import Buckets, Numerical
 from neptuneml_plugin.processing.encoders.tfidf import TfIdf, Vocabulary
-from neptuneml_plugin.processing.tables import Column
+from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.serving import features
 from neptuneml_plugin.serving.features import LiveEncoder
 

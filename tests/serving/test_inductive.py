@@ -21,7 +21,7 @@ from neptuneml_plugin.serving.inductive import InductiveModel
 from neptuneml_plugin.serving.subgraph import parse_subgraph
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import load_data
-from neptuneml_plugin.training.evaluation import Evaluator
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from tests.live_graph import HAS, LINKED, Edge, LiveGraph, planted_graph
 from tests.planted import planted_export
 from tests.training.graphs import QUICK, set_hyperparameters, trained

@@ -18,7 +18,7 @@ from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import TrainingData, load_data
-from neptuneml_plugin.training.evaluation import Evaluator, link_scorers, predict
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator, link_scorers, predict
 from tests.listed_answers import listed
 from tests.read_table import read_table
 from tests.training.graphs import processed, trained

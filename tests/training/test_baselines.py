@@ -8,10 +8,10 @@ import torch
 from scipy import sparse
 
 from neptuneml_plugin.artifacts import Task
-from neptuneml_plugin.training import collaborative
-from neptuneml_plugin.training.baselines import Problem, bias, neighbours, run_baselines
 from neptuneml_plugin.training.data import load_data
-from neptuneml_plugin.training.evaluation import Evaluator
+from neptuneml_plugin.training.evaluation import collaborative
+from neptuneml_plugin.training.evaluation.baselines import Problem, bias, neighbours, run_baselines
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.tasks import TASKS
 from tests.planted import Signal

@@ -11,9 +11,11 @@ from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.training import loop
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
-from neptuneml_plugin.training.loop import Goal, Trainer
+from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.message_passing import Adjacency, MessageGraph, channel_ends
-from neptuneml_plugin.training.models import InputLayer, Model
+from neptuneml_plugin.training.models.encoder import InputLayer
+from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import label_columns, label_scale
 from tests.training.graphs import processed, trained
 

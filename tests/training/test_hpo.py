@@ -10,7 +10,8 @@ import pytest
 from neptuneml_plugin.artifacts import HPO_CONFIGURATION, ProcessedGraph, Target, Task, read_record
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, InvalidSettings, UnsupportedOperation
 from neptuneml_plugin.training import hyperparameters
-from neptuneml_plugin.training.hpo import Search, SearchSpace, check_model, read_configuration
+from neptuneml_plugin.training.search.configuration import check_model, read_configuration
+from neptuneml_plugin.training.search.space import Search, SearchSpace
 from tests.training.graphs import processed
 
 #: The published sample's form with our own numbers (specification 4.2).

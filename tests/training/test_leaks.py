@@ -12,10 +12,11 @@ from torch import Tensor
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.stage import silent
 from neptuneml_plugin.training.data import SPLITS, Samples, TrainingData, load_data
-from neptuneml_plugin.training.evaluation import Evaluator
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
-from neptuneml_plugin.training.loop import Goal, Trainer, _shuffled
+from neptuneml_plugin.training.loop import Trainer, _shuffled
 from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import KINDS, answer_of
 from tests.processing.exports import twins
 from tests.training.graphs import processed, processed_export

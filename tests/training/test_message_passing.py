@@ -6,7 +6,7 @@ from torch.autograd import gradcheck
 
 from neptuneml_plugin.dgl_graph import dgl
 from neptuneml_plugin.training.message_passing import Adjacency
-from neptuneml_plugin.training.models import Hop, RelationalLayer
+from neptuneml_plugin.training.models.encoder import Hop, RelationalLayer
 
 NODES, WIDTH, RELATIONS = 30, 8, 3
 

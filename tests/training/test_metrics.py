@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from neptuneml_plugin.training import metrics
-from neptuneml_plugin.training.metrics import measure
+from neptuneml_plugin.training.evaluation import metrics
+from neptuneml_plugin.training.evaluation.metrics import measure
 from neptuneml_plugin.training.tasks import KINDS, Answer
 
 RANDOM = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import torch
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
-from neptuneml_plugin.training.models import Model
+from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.seen import Seen
 from tests.training.graphs import processed
 

@@ -15,8 +15,8 @@ from neptuneml_plugin.artifacts import ProcessedGraph, Task, TrainingRecord, Tri
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation
 from neptuneml_plugin.filerecords import describe_files
 from neptuneml_plugin.training.data import load_data
-from neptuneml_plugin.training.loop import EarlyStopping, Goal
 from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.stopping import EarlyStopping, Goal
 from tests.training.graphs import processed, set_hyperparameters, trained
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import (
     NO_TRAINING_VALUES,
     Bools,
@@ -19,8 +20,7 @@ from neptuneml_plugin.processing.encoders.columns import (
     missing_value,
     number_matrix,
 )
-from neptuneml_plugin.processing.featurespec import FeatureSpec
-from neptuneml_plugin.processing.tables import Column
+from neptuneml_plugin.processing.reading.tables import Column
 
 _LARGEST = float(np.finfo(np.float32).max)
 

@@ -16,11 +16,16 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData, PreconditionsFailed
+from neptuneml_plugin.processing.configuration.featurespec import SENTENCE_TOKENS, FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Matrix, require_present
+from neptuneml_plugin.processing.encoders.textmodels import (
+    ModelReference,
+    folder_fingerprint,
+    open_model,
+    reference_to,
+)
 from neptuneml_plugin.processing.encoders.words import encode_distinct
-from neptuneml_plugin.processing.featurespec import SENTENCE_TOKENS, FeatureSpec
-from neptuneml_plugin.processing.tables import Column
-from neptuneml_plugin.processing.textmodels import ModelReference, folder_fingerprint, open_model, reference_to
+from neptuneml_plugin.processing.reading.tables import Column
 
 
 @dataclass(frozen=True)

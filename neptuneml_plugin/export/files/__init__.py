@@ -1,0 +1,1 @@
+"""What an export writes: its tables, and the training-data configuration of either version."""

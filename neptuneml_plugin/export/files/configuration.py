@@ -1,0 +1,74 @@
+"""Training-data configurations: a job's names checked against the schema, then the writer of its version.
+
+One thing is other than in Neptune's exporter, which drops or ignores it: a target or a feature that names what the
+graph does not have is an error with the nearest name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from neptuneml_plugin.artifacts import EdgeType
+from neptuneml_plugin.errors import InvalidSettings, nearest
+from neptuneml_plugin.export.elements import Element, ElementType, node_type, qualified_name
+from neptuneml_plugin.export.files import configuration_v1, configuration_v2
+from neptuneml_plugin.export.request.feature_types import FeatureRequest
+from neptuneml_plugin.export.request.layout import Layout
+from neptuneml_plugin.export.request.targets import LearningJob, TargetRequest, Version
+from neptuneml_plugin.export.schema import TypeTable
+
+_SOURCE = "export request"
+_WRITERS = {Version.V1: configuration_v1.document, Version.V2: configuration_v2.document}
+
+
+def write_configuration(tables: Sequence[TypeTable], job: LearningJob, layout: Layout) -> dict[str, Any]:
+    """Return the configuration of one job.
+
+    Raises:
+        InvalidSettings: targets and features that name what the export does not hold, all of them.
+    """
+    _check_names({table.type: table for table in tables}, job)
+    return _WRITERS[job.version](tables, job, layout)
+
+
+def check_labels(jobs: Iterable[LearningJob], labels: Mapping[Element, Iterable[str]]) -> None:
+    """Check that targets and features name exported labels, which can be done before any element is read.
+
+    Raises:
+        InvalidSettings: all those that do not.
+    """
+    known = {element: {node_type(label) for label in names} for element, names in labels.items()}
+    problems: list[str] = []
+    for item in (item for job in jobs for item in _asked(job)):
+        is_edge = isinstance(item.element, EdgeType)
+        label = item.element.label if isinstance(item.element, EdgeType) else item.element
+        names = known[Element.EDGE if is_edge else Element.NODE]
+        if label not in names:
+            what = "edge" if is_edge else "node"
+            problems.append(f"{item.path}: the export has no {what} label '{label}'{nearest(label, names)}")
+    if problems:
+        raise InvalidSettings(_SOURCE, problems)
+
+
+def _check_names(tables: Mapping[ElementType, TypeTable], job: LearningJob) -> None:
+    problems: list[str] = []
+    for item in _asked(job):
+        table = tables.get(item.element)
+        if table is None:
+            problems.append(f"{item.path}: {_unknown_type(item.element, tables)}")
+        elif isinstance(item, TargetRequest) and item.property_name and item.property_name not in table.columns:
+            hint = nearest(item.property_name, table.columns)
+            problems.append(f"{item.path}.property: {table.name} has no property '{item.property_name}'{hint}")
+    if problems:
+        raise InvalidSettings(_SOURCE, problems)
+
+
+def _asked(job: LearningJob) -> list[TargetRequest | FeatureRequest]:
+    return [*job.targets, *job.features]
+
+
+def _unknown_type(kind: ElementType, tables: Iterable[ElementType]) -> str:
+    is_edge = isinstance(kind, EdgeType)
+    names = [qualified_name(known) for known in tables if isinstance(known, EdgeType) == is_edge]
+    what = "edge type" if is_edge else "node label"
+    name = qualified_name(kind)
+    return f"the export has no {what} '{name}'{nearest(name, names)}"

@@ -1,0 +1,1 @@
+"""What is asked for: the request document, read strictly, all errors at once."""

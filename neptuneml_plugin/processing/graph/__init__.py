@@ -1,0 +1,1 @@
+"""The training graph: encoded features, ids, ends, similar edges, and DGL's files."""

@@ -1,0 +1,1 @@
+"""Exported tables as columns, vertices and edges as rows."""

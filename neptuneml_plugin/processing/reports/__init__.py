@@ -1,0 +1,1 @@
+"""What processing says of a graph: the data report, the search configuration, the memory it takes."""

@@ -1,0 +1,1 @@
+"""An earlier snapshot of the graph: its order goes on, and how far the graph has moved since."""

@@ -1,0 +1,1 @@
+"""How good a model is: metrics, predictions per split, and the trivial competitors."""

@@ -1,0 +1,197 @@
+"""From a model's vectors to predictions and metrics, per split."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from neptuneml_plugin.training.data import SPLITS, Samples, TrainingData
+from neptuneml_plugin.training.evaluation import metrics
+from neptuneml_plugin.training.links import Direction, EdgeIndex, LinkScorer, Scorer, directions, filtered_ranks
+from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.models.decoders import LinkDecoder
+from neptuneml_plugin.training.models.encoder import Vectors
+from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
+
+#: Rows of the training split that are measured; all of the other splits are.
+MAX_TRAINING_ROWS = 2000
+#: Rows of the validation split that are measured for every epoch of link prediction.
+MAX_QUICK_EDGES = 1000
+SLOW_METRICS = ("roc_auc", "average_precision", "recall@10", "ndcg@10")
+_ROWS_AT_ONCE = 65536
+
+#: Scorers of targets and of sources, per target type.
+Scorers = Sequence[tuple[Scorer, Scorer]]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Measures models, or anything that predicts, on the splits of one graph."""
+
+    data: TrainingData
+    graph: MessageGraph
+    #: The k of `acc_topk`.
+    topk: int = 5
+    #: Rank at most `MAX_QUICK_EDGES` edges, and leave out `SLOW_METRICS`: for every epoch.
+    quick: bool = False
+    _indices: dict[tuple[int, int, tuple[str, ...]], EdgeIndex] = field(default_factory=dict, repr=False)
+
+    @property
+    def answer(self) -> Answer:
+        """The shape of the task's answers."""
+        return answer_of(self.data.task, self.data.processed.target)
+
+    def embed(self, model: Model) -> Vectors:
+        """Return the embeddings of all nodes."""
+        model.eval()
+        with torch.no_grad():
+            vectors: Vectors = model.encoder(self.data.features, self.graph.messages())
+        return vectors
+
+    def measure(self, model: Model, splits: Iterable[str]) -> dict[str, dict[str, float]]:
+        """Return the metrics of each split that has rows."""
+        vectors = self.embed(model)
+        if self.answer is Answer.RANKING:
+            scorers = link_scorers(model, vectors, self.data)
+            return self._each(splits, lambda split: self.rank(scorers, split))
+        return self._each(
+            splits, lambda split: self.judge(predict(model, vectors, self.data, self.rows(split)), split)
+        )
+
+    def judge(self, predictions: metrics.Floats, split: str) -> dict[str, float]:
+        """Return the metrics of predictions for `rows(split)`."""
+        labels = self.labels(split)
+        return metrics.measure(self.answer, predictions, labels, topk=self.topk, slow=not self.quick)
+
+    def labels(self, split: str) -> metrics.Floats:
+        """Return the labels of `rows(split)`."""
+        labels = self.data.samples[0].labels
+        if labels is None:
+            raise ValueError("link prediction has no labels")
+        return np.asarray(labels[self.rows(split)].cpu().numpy())
+
+    def rows(self, split: str, position: int = 0) -> Tensor:
+        """Return the positions of the samples that a split is measured on."""
+        rows = self.data.samples[position].splits[split]
+        limit = MAX_TRAINING_ROWS if split == "train" else len(rows)
+        if self.quick and self.answer is Answer.RANKING:
+            limit = MAX_QUICK_EDGES
+        if len(rows) <= limit:
+            return rows
+        chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:limit]
+        return rows[chosen.to(rows.device)]
+
+    def rank(self, scorers: Scorers, split: str) -> dict[str, float]:
+        """Return filtered ranking metrics, the mean of both directions; lists per query ask for targets."""
+        ranks, lists, offset = [], [], 0
+        for position, samples in enumerate(self.data.samples):
+            edges = self.rows(split, position)
+            if not len(edges):
+                continue
+            both = directions(samples.ends, _end_counts(self.data, samples))
+            for way, (score, direction) in enumerate(zip(scorers[position], both, strict=True)):
+                known = self._known(position, way, direction, SPLITS)
+                ranks.append(filtered_ranks(score, direction, edges, known).numpy())
+            if not self.quick:
+                earlier = self._known(position, 0, both[0], SPLITS[: SPLITS.index(split)])
+                ranked = filtered_ranks(scorers[position][0], both[0], edges, earlier, itself=True)
+                lists.append((ranked.numpy(), both[0].queries[edges].cpu().numpy() + offset))
+                offset += both[0].query_count
+        values = metrics.ranking(np.concatenate(ranks))
+        if self.quick:
+            return values
+        wanted, queries = (np.concatenate(part) for part in zip(*lists, strict=True))
+        return values | metrics.per_query(wanted, queries)
+
+    def _known(self, position: int, way: int, direction: Direction, splits: tuple[str, ...]) -> EdgeIndex:
+        key = (position, way, splits)
+        if key not in self._indices:
+            self._indices[key] = direction.index(_edges_of(self.data.samples[position], splits))
+        return self._indices[key]
+
+    def _each(
+        self, splits: Iterable[str], judge: Callable[[str], dict[str, float]]
+    ) -> dict[str, dict[str, float]]:
+        filled = [split for split in splits if any(len(samples.splits[split]) for samples in self.data.samples)]
+        with torch.no_grad():
+            return {split: judge(split) for split in filled}
+
+
+def predict(model: Model, vectors: Vectors, data: TrainingData, rows: Tensor) -> metrics.Floats:
+    """Return the predictions of node and edge tasks: (rows, classes) or (rows, 1), float64."""
+    kind = KINDS[answer_of(data.task, data.processed.target)]
+    parts = [
+        kind.predict(model.outputs(vectors, data, part), model.scale) for part in torch.split(rows, _ROWS_AT_ONCE)
+    ]
+    return np.asarray(torch.cat(parts).cpu().numpy())
+
+
+def link_scorers(model: Model, vectors: Vectors, data: TrainingData) -> list[tuple[LinkScorer, LinkScorer]]:
+    """Return the scorers of both directions for each target edge type."""
+    decoder = model.decoder
+    if not isinstance(decoder, LinkDecoder):
+        raise TypeError("only link prediction has scorers")
+    ends = [data.ends_of(samples.position) for samples in data.samples]
+    return [decoder.scorers(vectors[s], vectors[t], position) for position, (s, t) in enumerate(ends)]
+
+
+def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
+    """Return the threshold tuned on validation, of binary and multi-label classification (decision 15)."""
+    data = evaluator.data
+    rows = data.samples[0].splits["valid"]
+    binary = evaluator.answer is Answer.CLASS and len(data.processed.target.classes) == 2
+    if not len(rows) or not (binary or evaluator.answer is Answer.CLASSES):
+        return None
+    with torch.no_grad():
+        probabilities = predict(model, evaluator.embed(model), data, rows)
+    labels = evaluator.labels("valid")
+    return metrics.tuned_threshold(probabilities[:, 1] if binary else probabilities, labels)
+
+
+def calibrate(evaluator: Evaluator, model: Model) -> tuple[float, float]:
+    """Return scale and offset of link scores: logistic regression of edges against random pairs (decision 16).
+
+    The edges are those of validation, else of training.
+    """
+    data = evaluator.data
+    scorers = link_scorers(model, evaluator.embed(model), data)
+    split = "valid" if any(len(samples.splits["valid"]) for samples in data.samples) else "train"
+    positives, negatives = [], []
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for position, samples in enumerate(data.samples):
+            edges = evaluator.rows(split, position)
+            score = scorers[position][0]
+            counts = _end_counts(data, samples)
+            drawn = torch.randint(counts[1], (len(edges), 1), generator=generator).to(edges.device)
+            rows = samples.ends[0][edges]
+            positives.append(score.some(rows, samples.ends[1][edges][:, None]))
+            negatives.append(score.some(rows, drawn))
+    scores = torch.cat([*positives, *negatives]).double().cpu().numpy()
+    truth = np.repeat([1, 0], len(scores) // 2)
+    spread = float(scores.std()) or 1.0
+    fitted = LogisticRegression().fit(scores / spread, truth)
+    scale = float(fitted.coef_[0, 0]) / spread
+    if scale <= 0:  # a model that learned nothing; the order of its answers stays
+        return 1 / spread, -float(scores.mean()) / spread
+    return scale, float(fitted.intercept_[0])
+
+
+def training_edges(data: TrainingData, samples: Samples) -> tuple[EdgeIndex, EdgeIndex]:
+    """Return the training edges of a target type, by source and by target."""
+    tails, heads = directions(samples.ends, _end_counts(data, samples))
+    return tails.index(samples.splits["train"]), heads.index(samples.splits["train"])
+
+
+def _edges_of(samples: Samples, splits: Sequence[str]) -> Tensor:
+    chosen = [samples.splits[split] for split in splits]
+    return torch.cat(chosen) if chosen else samples.splits["train"][:0]
+
+
+def _end_counts(data: TrainingData, samples: Samples) -> tuple[int, int]:
+    source, target = data.ends_of(samples.position)
+    return data.counts[source], data.counts[target]

@@ -1,0 +1,174 @@
+"""The R-GCN encoder (Schlichtkrull et al., 2018).
+
+Vectors are lists of (rows, d), one per node type in the schema's order; messages are lists of `Messages`, one per
+relation in `TrainingData.relations`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neptuneml_plugin.artifacts import GraphSchema, Target, Task
+from neptuneml_plugin.training.hyperparameters import Hyperparameters
+from neptuneml_plugin.training.message_passing import Aggregation, channel_ends
+
+Vectors = list[Tensor]
+
+
+class Described(Protocol):
+    """What a model is built for: a processed graph, or an artifact."""
+
+    @property
+    def task(self) -> Task:
+        """What it predicts."""
+
+    @property
+    def target(self) -> Target:
+        """Of which elements."""
+
+    @property
+    def schema(self) -> GraphSchema:
+        """Node and edge types; a table of the model has a row for each node that they count."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """What one layer computes: every row, or some that later layers go on from."""
+
+    #: One per relation, from rows of the layer before to rows of this one.
+    messages: Sequence[Aggregation]
+    #: Per node type, the row in the layer before of each row of this one; None: all rows as they are.
+    kept: Sequence[Tensor] | None = None
+
+    def own(self, vectors: Vectors) -> Vectors:
+        """Return what the rows of this layer were in the layer before."""
+        if self.kept is None:
+            return vectors
+        return [h.index_select(0, rows) for h, rows in zip(vectors, self.kept, strict=True)]
+
+
+class RelationalLayer(nn.Module):
+    """One layer: h_v' = W_0 h_v + sum over relations r of W_r (weighted sum of h_u over v's neighbours by r) + b.
+
+    Args:
+        ends: source and target node type of each relation.
+        types: number of node types.
+        bases: 0, or the number of matrices of which each W_r is a combination.
+    """
+
+    def __init__(
+        self, ends: Sequence[tuple[int, int]], types: int, width: int, *, bases: int = 0, self_loop: bool = True
+    ) -> None:
+        super().__init__()
+        self._ends = tuple(ends)
+        self.weights = nn.Parameter(_glorot(min(bases, len(ends)) or len(ends), width, width))
+        uses_bases = 0 < bases < len(ends)
+        self.coefficients = nn.Parameter(_glorot(len(ends), bases)) if uses_bases else None
+        self.self_weights = nn.Parameter(_glorot(types, width, width)) if self_loop else None
+        self.bias = nn.Parameter(torch.zeros(types, width))
+
+    def forward(self, vectors: Vectors, hop: Hop, themselves: Vectors | None = None) -> Vectors:
+        """Return the new vector of each row; `themselves` stand in the self term where they differ."""
+        weights: Tensor = self.weights
+        if self.coefficients is not None:
+            weights = torch.einsum("rb,bio->rio", self.coefficients, weights)
+        own = self.self_weights
+        out = [
+            (h @ own[kind] if own is not None else torch.zeros_like(h)) + self.bias[kind]
+            for kind, h in enumerate(hop.own(themselves or vectors))
+        ]
+        for relation, (source, target) in enumerate(self._ends):
+            out[target] = out[target] + hop.messages[relation].aggregate(vectors[source]) @ weights[relation]
+        return out
+
+
+class InputLayer(nn.Module):
+    """The first vector of every node: its features projected, a learnable vector, or both, projected."""
+
+    def __init__(self, widths: Mapping[str, int], count: int, hyperparameters: Hyperparameters) -> None:
+        super().__init__()
+        hidden = hyperparameters.num_hidden
+        self._names = tuple(widths)
+        learns = not widths or hyperparameters.concat_node_embed
+        self.embedding = nn.Parameter(torch.randn(count, hidden) * 0.1) if learns else None
+        self.parts: nn.ModuleList | None = None
+        total = sum(widths.values())
+        if hyperparameters.per_feat_name_embed and widths:
+            self.parts = nn.ModuleList(nn.Linear(width, hidden) for width in widths.values())
+            total = hidden * len(widths)
+        self.project = nn.Linear(total + (hidden if learns else 0), hidden) if widths else None
+
+    def forward(
+        self, features: Mapping[str, Tensor], learned: Tensor | None = None, *, embedded: bool = True
+    ) -> Tensor:
+        """Return (rows, hidden); unless `embedded`, of the features alone (zeros where there are none).
+
+        `learned` stands in for the layer's own vectors, (rows, hidden).
+        """
+        table = self.embedding if learned is None else learned
+        columns = [features[name] for name in self._names]
+        if self.parts is not None:
+            columns = [part(column) for part, column in zip(self.parts, columns, strict=True)]
+        if self.embedding is not None and table is not None:
+            columns.append(table if embedded else torch.zeros_like(table))
+        joined = torch.cat(columns, 1) if len(columns) > 1 else columns[0]
+        return joined if self.project is None else self.project(joined)
+
+
+class Encoder(nn.Module):
+    """R-GCN over the whole graph, with the learnable vectors of its nodes, or over another with given ones."""
+
+    def __init__(self, described: Described, hyperparameters: Hyperparameters, labels: int) -> None:
+        super().__init__()
+        hp = hyperparameters
+        self.inputs = nn.ModuleList(
+            InputLayer({f.name: f.width for f in node.features}, node.count, hp) for node in described.schema.nodes
+        )
+        ends = channel_ends(described.schema, labels, described.target.edges[0] if labels else None)
+        self.layers = nn.ModuleList(
+            RelationalLayer(ends, len(self.inputs), hp.num_hidden, bases=hp.num_bases, self_loop=hp.use_self_loop)
+            for _ in range(hp.num_layer)
+        )
+        norms = (nn.LayerNorm(hp.num_hidden) if hp.layer_norm else nn.Identity() for _ in self.layers)
+        self.norms = nn.ModuleList(norms)
+        self._dropout, self._feature_self_loop = hp.dropout, hp.feature_self_loop
+
+    def forward(self, features: Sequence[Mapping[str, Tensor]], messages: Sequence[Aggregation]) -> Vectors:
+        """Return the embedding of every node, (rows, d) per node type."""
+        return self.along([Hop(messages)] * len(self.layers), features)
+
+    def along(
+        self,
+        hops: Sequence[Hop],
+        features: Sequence[Mapping[str, Tensor]],
+        learned: Sequence[Tensor | None] | None = None,
+    ) -> Vectors:
+        """Return the embeddings of the last hop's rows, (rows, d) per node type.
+
+        `learned` stands in for the encoder's own vectors, per node type; None where its nodes have none.
+        """
+        given = list(zip(self.inputs, features, learned or [None] * len(self.inputs), strict=True))
+        vectors = [self._drop(layer(columns, own)) for layer, columns, own in given]
+        themselves: Vectors | None = None
+        if self._feature_self_loop:
+            themselves = [layer(columns, own, embedded=False) for layer, columns, own in given]
+        last = len(self.layers) - 1
+        for position, (layer, norm, hop) in enumerate(zip(self.layers, self.norms, hops, strict=True)):
+            vectors = layer(vectors, hop, None if position else themselves)
+            if position < last:
+                vectors = [self._drop(functional.relu(norm(h))) for h in vectors]
+        return [self.norms[last](h) for h in vectors]
+
+    def _drop(self, vectors: Tensor) -> Tensor:
+        return functional.dropout(vectors, self._dropout, self.training)
+
+
+def _glorot(*shape: int) -> Tensor:
+    weight = torch.empty(*shape)
+    bound = math.sqrt(6 / (shape[-2] + shape[-1]))
+    return nn.init.uniform_(weight, -bound, bound)

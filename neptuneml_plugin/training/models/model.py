@@ -1,0 +1,118 @@
+"""A model: the encoder, and the decoder of a task."""
+
+import errno
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.training.hyperparameters import Hyperparameters
+from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder, NodeDecoder
+from neptuneml_plugin.training.models.encoder import Described, Encoder, Vectors
+from neptuneml_plugin.training.tasks import label_columns, output_count
+
+if TYPE_CHECKING:
+    from neptuneml_plugin.training.data import TrainingData
+
+
+class Model(nn.Module):
+    """The encoder and the decoder of a task."""
+
+    scale: Tensor
+
+    def __init__(self, described: Described, hyperparameters: Hyperparameters) -> None:
+        super().__init__()
+        hp = self.hyperparameters = hyperparameters
+        outputs = output_count(described.task, described.target)
+        #: Whether messages carry their edges' labels.
+        self.says_labels = hp.use_edge_labels and described.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
+        #: Whether messages are weighed by both ends' degrees.
+        self.symmetric = hp.symmetric_norm
+        #: Of an embedding.
+        self.width = hp.num_hidden
+        self.encoder = Encoder(described, hp, outputs if self.says_labels else 0)
+        self.decoder = _decoder(described, hp, outputs)
+        #: Mean and standard deviation of the training labels: regressions learn standardised values.
+        self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
+        #: Name of each parameter with a row per node -> position of the node type.
+        self.node_tables = self._node_tables(described)
+
+    def graph(self, data: "TrainingData") -> MessageGraph:
+        """Return the graph whose messages the encoder takes."""
+        labels = label_columns(data, self.scale) if self.says_labels else None
+        return MessageGraph(data, symmetric=self.symmetric, labels=labels)
+
+    def outputs(self, vectors: Vectors, data: "TrainingData", chosen: Tensor) -> Tensor:
+        """Return the outputs of node and edge tasks for the chosen samples: (chosen, outputs)."""
+        samples = data.samples[0]
+        if isinstance(self.decoder, NodeDecoder):
+            output: Tensor = self.decoder(functional.embedding(samples.ends[0][chosen], vectors[samples.position]))
+            return output
+        if not isinstance(self.decoder, EdgeDecoder):
+            raise TypeError("link prediction has scorers, not outputs")
+        rows = (samples.ends[0][chosen], samples.ends[1][chosen])
+        source_type, target_type = data.ends_of(samples.position)
+        # An embedding look-up, as its gradient is deterministic on CPU; that of indexing is not.
+        sources = functional.embedding(rows[0], vectors[source_type])
+        targets = functional.embedding(rows[1], vectors[target_type])
+        edges: Tensor = self.decoder(sources, targets, self.decoder.biases(*rows))
+        return edges
+
+    def _node_tables(self, described: Described) -> dict[str, int]:
+        tables = {
+            f"encoder.inputs.{kind}.embedding": kind
+            for kind, layer in enumerate(self.encoder.inputs)
+            if layer.embedding is not None
+        }
+        for position, (source, target) in enumerate(_target_ends(described)):
+            if isinstance(self.decoder, EdgeDecoder):
+                tables |= {"decoder.source_bias": source, "decoder.target_bias": target}
+            else:
+                tables |= {
+                    f"decoder.source_biases.{position}": source,
+                    f"decoder.target_biases.{position}": target,
+                }
+        return tables
+
+
+def _target_ends(described: Described) -> list[tuple[int, int]]:
+    """Return the positions of the source's and the target's node types, per target edge type."""
+    schema = described.schema
+    return [(schema.node(edge.source), schema.node(edge.target)) for edge in described.target.edges]
+
+
+def _decoder(described: Described, hp: Hyperparameters, outputs: int) -> NodeDecoder | EdgeDecoder | LinkDecoder:
+    if described.task.on_nodes:
+        return NodeDecoder(hp.num_hidden, outputs, hp.dropout)
+    nodes = described.schema.nodes
+    counts = [(nodes[source].count, nodes[target].count) for source, target in _target_ends(described)]
+    if described.task is Task.LINK_PREDICTION:
+        return LinkDecoder(hp.num_hidden, counts)
+    return EdgeDecoder(hp.num_hidden, outputs, counts[0])
+
+
+def aligned(table: Tensor, rows: Tensor) -> Tensor:
+    """Return the rows of a node table in another order; the average stands where there is none (-1)."""
+    if not len(table):
+        return table.new_zeros(len(rows), *table.shape[1:])
+    found = table[rows.clamp(min=0)]
+    found[rows < 0] = table.mean(0)
+    return found
+
+
+def save_weights(model: Model, path: Path) -> None:
+    """Write a model's weights as safetensors.
+
+    Raises:
+        OSError: the file cannot be written; safetensors reports that as an error of its own.
+    """
+    try:
+        save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, path)
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error)) from None

@@ -1,0 +1,1 @@
+"""Trials: which hyperparameters they take, and how they run."""

@@ -1,0 +1,51 @@
+"""When to evaluate, what is better, and when to stop."""
+
+from dataclasses import dataclass, field
+
+from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What chooses the best epoch."""
+
+    metric: str
+    topk: int = 5
+    #: Evaluate after so many batches; at least one evaluation per epoch's end where None.
+    every_batches: int | None = None
+    every_epochs: int = 1
+    #: Evaluate after this part of an epoch.
+    every_part: float | None = None
+
+    def better(self, a: float, b: float) -> bool:
+        """Return whether `a` is better than `b`."""
+        return a > b if HIGHER_IS_BETTER[self.metric] else a < b
+
+    def batches_between(self, batches_per_epoch: int) -> int:
+        """Return the number of batches between two evaluations."""
+        if self.every_batches is not None:
+            return self.every_batches
+        if self.every_part is not None:
+            return max(1, round(self.every_part * batches_per_epoch))
+        return self.every_epochs * batches_per_epoch
+
+
+@dataclass
+class EarlyStopping:
+    """Stop the first time the mean of the newest `window` evaluations is worse than that of the `window` before.
+
+    Neptune compares the newest evaluation alone with the mean of a window, which ends at the first noisy one;
+    `window` 1 compares neighbours.
+    """
+
+    goal: Goal
+    window: int
+    history: list[float] = field(default_factory=list)
+
+    def says_stop(self, value: float) -> bool:
+        """Take the newest evaluation and return whether to stop."""
+        self.history.append(value)
+        if len(self.history) < 2 * self.window:
+            return False
+        newest, before = self.history[-self.window :], self.history[-2 * self.window : -self.window]
+        return self.goal.better(sum(before) / self.window, sum(newest) / self.window)
