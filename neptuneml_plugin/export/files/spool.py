@@ -16,8 +16,8 @@ from neptuneml_plugin.export.schema import PropertyColumn, Tables, TypeTable
 
 #: Names of the columns of ids in a frame; properties stand under `column_name`.
 ID, SOURCE, TARGET = "id", "source", "target"
-#: Blocks held in memory, all types together.
-_CHUNK_BYTES = 32 << 20
+#: Blocks held in memory, all types together. Writing a chunk takes ten times its size for a moment.
+_CHUNK_BYTES = 4 << 20
 _TEXTS = pl.List(pl.String)
 
 
