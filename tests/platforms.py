@@ -18,6 +18,7 @@ from tests.contract.queries import QUERIES, Steps, bound
 
 OLDEST = "3.7.5"
 NEWEST = jars.TINKERPOP_VERSION
+JANUSGRAPH = "JanusGraph 1.1.0"
 #: The driver is named since JanusGraph depends on that of its own TinkerPop, 3.7.3, and the server on none.
 JANUSGRAPH_JARS = jars.server_jars(
     OLDEST, "org.janusgraph:janusgraph-inmemory:1.1.0", f"org.apache.tinkerpop:gremlin-driver:{OLDEST}"
@@ -34,7 +35,7 @@ PLATFORMS: dict[str, dict[str, Any]] = {
     f"TinkerGraph {OLDEST}": {"jar_set": jars.server_jars(OLDEST), "id_manager": "LONG"},
     f"TinkerGraph {NEWEST}": {"id_manager": "LONG"},
     f"TinkerTransactionGraph {NEWEST}": {"graph_settings": _TRANSACTIONS},
-    "JanusGraph 1.1.0": {"jar_set": JANUSGRAPH_JARS, "graph_settings": _JANUSGRAPH},
+    JANUSGRAPH: {"jar_set": JANUSGRAPH_JARS, "graph_settings": _JANUSGRAPH},
 }
 TRANSACTIONAL = [name for name in PLATFORMS if not name.startswith("TinkerGraph")]
 

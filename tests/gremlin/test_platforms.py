@@ -1,9 +1,11 @@
 """One table of queries on every platform: bytecode and scripts, in every format, sessions and transactions."""
 
+import csv
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +16,14 @@ from gremlin_python.process.graph_traversal import __
 from gremlin_python.structure.io.graphsonV3d0 import GraphSONReader
 
 from neptuneml_plugin import jars
+from neptuneml_plugin.config import ExportConfig, Reader
+from neptuneml_plugin.errors import FailureByQuery
+from neptuneml_plugin.export.export import run
 from neptuneml_plugin.testing import node_endpoint
+from tests.contract import graph
 from tests.contract.clients import ask_python
 from tests.contract.queries import LABEL_AS_ARGUMENT, QUERIES, to_text
-from tests.platforms import JANUSGRAPH_JARS, NEWEST, OLDEST, PLATFORMS, TRANSACTIONAL, Platform
+from tests.platforms import JANUSGRAPH, JANUSGRAPH_JARS, NEWEST, OLDEST, PLATFORMS, TRANSACTIONAL, Platform
 from tests.servers import Connect
 
 EXPECTED = {name: answers for name, (_, answers) in QUERIES.items()}
@@ -103,6 +109,26 @@ def post(platform: Platform, script: str, mime_type: str) -> Any:
         assert answer.headers["Content-Type"] == mime_type
         data = json.load(answer)["result"]["data"]
     return data if mime_type == UNTYPED else GraphSONReader().to_object(data)
+
+
+@pytest.mark.parametrize("reader", [Reader.BULK, Reader.GREMLIN])
+def test_export(platform: Platform, tmp_path: Path, reader: Reader) -> None:
+    if (platform.name, reader) == (JANUSGRAPH, Reader.GREMLIN):
+        with pytest.raises(FailureByQuery, match=r"RelationIdentifier not found.*'bulk' reads"):
+            run(ExportConfig(platform.server.url, reader=reader), tmp_path / "export")
+        return
+    run(ExportConfig(platform.server.url, reader=reader), tmp_path / "export")
+    (ratings,) = (tmp_path / "export/edges").glob("*.csv")
+    names = {row["~id"]: row["name"] for file in (tmp_path / "export/nodes").glob("*.csv") for row in rows(file)}
+    stars = {f"{names[row['~from']]}->{names[row['~to']]}": int(row["stars"]) for row in rows(ratings)}
+    assert sorted(names.values()) == sorted((*graph.PEOPLE, *graph.MOVIES))
+    assert stars == graph.RATINGS
+    assert len({row["~id"] for row in rows(ratings)}) == len(stars)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_a_session_keeps_what_was_predicted(platform: Platform, submit: Submit) -> None:

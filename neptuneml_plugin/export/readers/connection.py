@@ -25,6 +25,9 @@ from neptuneml_plugin.export.readers.graphbinary import TypedReader
 _MAX_CONTENT_BYTES = 1 << 30
 #: How much longer than the server itself we wait for its answer.
 _GRACE_SECONDS = 15.0
+#: What a server says of values of its graph's own classes, such as JanusGraph's ids of edges.
+_UNREADABLE = "Serializer for type"
+_UNREADABLE_HINT = "; the reader 'bulk' reads such values, where the server has the plugin (`neptuneml plugin`)"
 _OK, _NO_CONTENT, _PARTIAL, _SERVER_TIMEOUT = 200, 204, 206, 598
 
 
@@ -117,7 +120,8 @@ class Connection:
             return InvalidParameter(
                 f"the Gremlin Server at {self._config.gremlin} does not run {self._script}: {message}"
             )
-        return FailureByQuery(f"the Gremlin Server at {self._config.gremlin} failed: {message}")
+        hint = _UNREADABLE_HINT if _UNREADABLE in message else ""
+        return FailureByQuery(f"the Gremlin Server at {self._config.gremlin} failed: {message}{hint}")
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
