@@ -101,7 +101,7 @@ def test_a_filter_chooses_elements(server: GremlinServer, steps: str, people: st
 @pytest.mark.parametrize("steps", ["sample(3)", "coin(0.5)", "order().by(shuffle).limit(4)"])
 def test_what_a_filter_draws_it_draws_again(server: GremlinServer, steps: str) -> None:
     with GremlinSource(config(server, {})) as source:
-        drawn = [source.filtered(Element.NODE, "person", steps) for _ in range(5)]
+        drawn = [list(source.filtered(Element.NODE, "person", steps)) for _ in range(5)]
     assert drawn == [drawn[0]] * 5
     assert 0 < len(drawn[0]) < 10
 

@@ -14,14 +14,16 @@ from typing import Any
 
 import pytest
 
+from neptuneml_plugin import jars
 from neptuneml_plugin.config import ExportConfig, Reader, data_root
 from neptuneml_plugin.errors import FailureByQuery, PreconditionsFailed, UnsupportedOperation
 from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.export import run
 from neptuneml_plugin.export.readers.bulk_source import BulkSource, open_source
 from neptuneml_plugin.export.readers.gremlin_source import GremlinSource
-from neptuneml_plugin.gremlin_server import GremlinServer, running_server
+from neptuneml_plugin.gremlin_server import GremlinServer, free_port, running_server
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
+from tests import stock_server
 from tests.gremlin.test_export import Relay, script
 
 READERS = [Reader.GREMLIN, Reader.BULK]
@@ -159,6 +161,26 @@ def test_bulk_is_refused_where_nothing_answers_in_blocks(tmp_path: Path) -> None
         with pytest.raises(PreconditionsFailed, match="has no plugin that sends blocks, or no vertices"):
             run(ExportConfig(empty.url, reader=Reader.BULK), tmp_path / "out")
         assert run(ExportConfig(empty.url), tmp_path / "out").counts == {"nodes": 0, "edges": 0}
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory, server_data_root: Path) -> Iterator[str]:
+    """The URL of a server as TinkerPop distributes it, without the plugin."""
+    folder = tmp_path_factory.mktemp("stock")
+    stock_server.unpack(folder, jars.resolve(jars.SERVER_JARS, server_data_root))
+    port = free_port()
+    stock_server.add_settings(folder, {"port": port})
+    with stock_server.running(folder):
+        yield f"ws://127.0.0.1:{port}/gremlin"
+
+
+def test_a_server_without_the_plugin_is_read_by_plain_gremlin(stock: str, tmp_path: Path) -> None:
+    with open_source(ExportConfig(stock), 1) as source:
+        assert not isinstance(source, BulkSource)
+    assert run(ExportConfig(stock), tmp_path / "out").counts == {"nodes": 6, "edges": 6}
+    assert "marko" in (tmp_path / "out/nodes/person.consolidated.csv").read_text()
+    with pytest.raises(PreconditionsFailed, match="has no plugin that sends blocks"):
+        run(ExportConfig(stock, reader=Reader.BULK), tmp_path / "bulk")
 
 
 def test_ids_of_two_classes_are_refused_in_bulk(server: GremlinServer, tmp_path: Path) -> None:

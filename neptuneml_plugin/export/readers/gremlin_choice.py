@@ -12,6 +12,7 @@ from neptuneml_plugin.export.block import in_blocks
 from neptuneml_plugin.export.elements import NEPTUNE_LABEL_SEPARATOR, Element, Row
 from neptuneml_plugin.export.readers.element_maps import edge_row, element_row
 from neptuneml_plugin.export.readers.lookup import elements
+from neptuneml_plugin.export.readers.packed_ids import PackedIds
 from neptuneml_plugin.export.readers.scripts import filter_script, query_script
 from neptuneml_plugin.export.readers.source import OutEdge
 from neptuneml_plugin.export.request.subgraph import Direction
@@ -39,9 +40,10 @@ class GremlinChoice(ABC):
     def _results(self, asked: GraphTraversal | str) -> Iterator[Any]:
         """Return the same as they come; all of them are taken before anything else is asked."""
 
-    def filtered(self, element: Element, label: str, steps: str) -> list[Any]:
+    def filtered(self, element: Element, label: str, steps: str) -> Sequence[Any]:
         """Return the ids of those elements of a label from which Gremlin `steps` lead anywhere."""
-        return self._ask(filter_script(element, label, steps, is_exact=self._has_joined_labels(element)))
+        script = filter_script(element, label, steps, is_exact=self._has_joined_labels(element))
+        return PackedIds(self._results(script))
 
     def elements(self, query: str) -> Iterator[Row]:
         """Return what a Gremlin query gives."""

@@ -22,6 +22,7 @@ from neptuneml_plugin.export.elements import Element, Keys
 from neptuneml_plugin.export.readers.connection import Connection
 from neptuneml_plugin.export.readers.gremlin_choice import GremlinChoice
 from neptuneml_plugin.export.readers.lookup import BATCH_SIZE, ask_for, elements, read_answer
+from neptuneml_plugin.export.readers.packed_ids import PackedIds
 from neptuneml_plugin.export.readers.parallel import BlockReaders
 
 #: Fewer blocks of a label are read before another process has started.
@@ -72,16 +73,18 @@ class GremlinSource(GremlinChoice):
         """Return how many elements are of exactly this label now."""
         return int(self._ask(self._of(element, label).count())[0])
 
-    def ids(self, element: Element, label: str) -> list[Any]:
+    def ids(self, element: Element, label: str) -> Sequence[Any]:
         """Return the ids of the elements of exactly this label."""
-        return self._ask(self._of(element, label).id_())
+        return PackedIds(self._results(self._of(element, label).id_()))
 
     def blocks(
         self, element: Element, label: str, keys: Keys, ids: Sequence[Any] | None = None
     ) -> Iterator[Block]:
         """Read elements by id, several blocks at a time."""
-        parts = list(in_blocks(self.ids(element, label) if ids is None else ids, self._config.block_size))
-        if self._processes > 1 and len(parts) >= _BLOCKS_WORTH_A_PROCESS:
+        if ids is None:
+            ids = self.ids(element, label)
+        parts = in_blocks(ids, self._config.block_size)
+        if self._processes > 1 and len(ids) > _BLOCKS_WORTH_A_PROCESS * self._config.block_size:
             return self._parallel().blocks(element, keys, parts)
         return self._in_turn(element, keys, parts)
 

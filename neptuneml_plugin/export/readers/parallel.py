@@ -3,7 +3,7 @@
 import atexit
 import multiprocessing
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -39,7 +39,7 @@ class BlockReaders:
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def blocks(self, element: Element, keys: Keys, parts: Sequence[Sequence[Any]]) -> Iterator[Block]:
+    def blocks(self, element: Element, keys: Keys, parts: Iterable[Sequence[Any]]) -> Iterator[Block]:
         """Read each part, and return the blocks in the order of the parts."""
         waiting: deque[Future[list[Block]]] = deque()
         try:
