@@ -6,6 +6,7 @@ per relation. The edges' weights are values of the matrix: leaving edges out cha
 """
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -153,7 +154,8 @@ class MessageGraph:
     """
 
     def __init__(self, data: "TrainingData", *, symmetric: bool = False, labels: Tensor | None = None) -> None:
-        self._data, self._symmetric, self._labels = data, symmetric, labels
+        self._data, self._labels = data, labels
+        self.symmetric = symmetric
         self._adjacencies = [
             Adjacency(r.sources, r.targets, data.counts[r.source_type], data.counts[r.target_type])
             for r in data.relations
@@ -163,14 +165,22 @@ class MessageGraph:
 
     def messages(self, edge_type: int | None = None, left_out: Tensor | None = None) -> list[Messages]:
         """Return the messages of each channel, without the `left_out` edges of one type in both directions."""
-        channels = self._all
+        own = self._all
         if edge_type is not None and left_out is not None:
             kept = self._kept[edge_type].index_fill(0, left_out, 0)
-            channels = [
+            own = [
                 self._channels(at, kept) if relation.edge_type == edge_type else self._all[at]
                 for at, relation in enumerate(self._data.relations)
             ]
-        return [first for first, *_ in channels] + [m for _, *others in channels for m in others]
+        return in_order(own)
+
+    def carriers(self, edge_type: int) -> Tensor | None:
+        """Return 1 for each edge of a type that carries messages and 0 for others, (edges,); None: all carry."""
+        return self._kept.get(edge_type)
+
+    def labels(self, edge_type: int) -> Tensor | None:
+        """Return what the edges of a type say beside their presence, (edges, k), if anything."""
+        return self._labels if self._labels is not None and edge_type == self._data.samples[0].position else None
 
     def degrees(self, edge_type: int) -> tuple[Tensor, Tensor]:
         """Return how many edges of a type carry messages at each source and at each target."""
@@ -179,11 +189,20 @@ class MessageGraph:
 
     def _channels(self, at: int, kept: Tensor | None) -> list[Messages]:
         """Return the messages of a relation: all alike first, then one per column of labels."""
-        adjacency, columns = self._adjacencies[at], []
-        weights = adjacency.norm(kept, symmetric=self._symmetric)
-        if self._labels is not None and self._data.relations[at].edge_type == self._data.samples[0].position:
-            columns = [weights * column for column in self._labels.T]
-        return [adjacency.weighted(each) for each in (weights, *columns)]
+        adjacency = self._adjacencies[at]
+        weights = adjacency.norm(kept, symmetric=self.symmetric)
+        return channels(adjacency, weights, self.labels(self._data.relations[at].edge_type))
+
+
+def channels(adjacency: Adjacency, weights: Tensor, labels: Tensor | None) -> list[Messages]:
+    """Return messages with one weight per edge, then those weighed by each column of the edges' labels too."""
+    columns = () if labels is None else labels.T
+    return [adjacency.weighted(each) for each in (weights, *(weights * column for column in columns))]
+
+
+def in_order(channels: Sequence[Sequence[Messages]]) -> list[Messages]:
+    """Return the channels of each relation as `channel_ends` orders them."""
+    return [first for first, *_ in channels] + [m for _, *others in channels for m in others]
 
 
 def _carriers(samples: "Samples") -> Tensor:

@@ -1,0 +1,106 @@
+"""Sampled neighbourhoods: all edges are the whole graph, few are right on average, left-out ones never travel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.training import hyperparameters
+from neptuneml_plugin.training.data import TrainingData, load_data
+from neptuneml_plugin.training.models.encoder import Vectors
+from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.sampling import NeighbourSampler
+from tests.training.graphs import processed
+
+#: More than any node of the planted graph has.
+ALL = 1000
+CASES: Mapping[str, tuple[Task, Mapping[str, Any]]] = {
+    "nodes": (Task.NODE_CLASS, {}),
+    "bases, one layer": (Task.NODE_REGRESSION, {"num-bases": 2, "num-layer": 1}),
+    "links": (Task.LINK_PREDICTION, {}),
+    "symmetric": (Task.LINK_PREDICTION, {"symmetric-norm": True}),
+    "labels": (Task.EDGE_REGRESSION, {"use-edge-labels": True, "symmetric-norm": True, "feature-self-loop": True}),
+    "class labels": (Task.EDGE_CLASS, {"use-edge-labels": True}),
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Task, Path]:
+    return {
+        task: processed(tmp_path_factory.mktemp(task.value), task) for task in {case[0] for case in CASES.values()}
+    }
+
+
+def model_of(folder: Path, values: Mapping[str, Any]) -> tuple[Model, TrainingData]:
+    torch.manual_seed(0)
+    data = load_data(folder)
+    return Model(data.processed, hyperparameters.build({"num-hidden": 8} | dict(values))).eval(), data
+
+
+def embedded(
+    model: Model, data: TrainingData, nodes: dict[int, Tensor], fanout: int, left_out: Tensor | None
+) -> Vectors:
+    sampler = NeighbourSampler(model.graph(data), data, [fanout] * len(model.encoder.layers))
+    edge_type = None if left_out is None else data.samples[0].position
+    around = sampler.around(nodes, edge_type, left_out)
+    tables = dict(model.named_parameters())
+    learned: list[Tensor | None] = [None] * len(around.rows)
+    for kind, rows in enumerate(around.rows):
+        table = tables.get(f"encoder.inputs.{kind}.embedding")
+        learned[kind] = None if table is None else table[rows]
+    return model.encoder.along(around.hops, around.features(data), learned)
+
+
+@pytest.mark.parametrize("every", [None, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_all_neighbours_drawn_give_the_embeddings_of_the_whole_graph(
+    case: str, every: int | None, folders: Mapping[Task, Path]
+) -> None:
+    task, values = CASES[case]
+    model, data = model_of(folders[task], values)
+    left_out = None if every is None or task.on_nodes else data.samples[0].splits["train"][::every]
+    position = None if left_out is None else data.samples[0].position
+    whole = model.encoder(data.features, model.graph(data).messages(position, left_out))
+    nodes = {kind: torch.randperm(count)[:7] for kind, count in enumerate(data.counts)}
+    found = embedded(model, data, nodes, ALL, left_out)
+    for kind, rows in nodes.items():
+        torch.testing.assert_close(found[kind], whole[kind][rows], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("values", [{"num-layer": 1}, {"num-layer": 1, "symmetric-norm": True}])
+def test_a_few_neighbours_are_right_on_average(values: dict[str, Any], folders: Mapping[Task, Path]) -> None:
+    model, data = model_of(folders[Task.LINK_PREDICTION], {"layer-norm": False} | values)
+    nodes = {0: torch.arange(20)}
+    expected = embedded(model, data, nodes, ALL, None)[0]
+    drawn = torch.stack([embedded(model, data, nodes, 2, None)[0] for _ in range(400)])
+    error = drawn.mean(0) - expected
+    spread = drawn.std(0) / 400**0.5
+    assert bool((drawn.std(0) > 0).any())
+    assert bool((error.abs() <= 5 * spread + 1e-4).all())
+
+
+def test_no_node_is_computed_that_nobody_needs(folders: Mapping[Task, Path]) -> None:
+    model, data = model_of(folders[Task.NODE_CLASS], {})
+    sampler = NeighbourSampler(model.graph(data), data, [1, 1])
+    around = sampler.around({0: torch.tensor([5])})
+    relations = len(data.relations)
+    assert sum(map(len, around.rows)) <= (1 + relations) ** 2
+    assert [len(kept) for kept in around.hops[-1].kept or ()] == [1, 0]
+
+
+def test_edges_under_prediction_and_of_other_parts_are_never_drawn(folders: Mapping[Task, Path]) -> None:
+    model, data = model_of(folders[Task.LINK_PREDICTION], {"num-layer": 1})
+    samples = data.samples[0]
+    unseen = torch.cat([samples.splits[part] for part in ("valid", "test", "train")])[::2]
+    left_out = unseen[torch.isin(unseen, samples.splits["train"])]
+    sampler = NeighbourSampler(model.graph(data), data, [ALL])
+    nodes = {0: torch.arange(data.counts[0])}
+    around = sampler.around(nodes, samples.position, left_out)
+    carried = [int(messages._forward._nnz()) for messages in around.hops[0].messages]  # type: ignore[attr-defined]
+    training = len(samples.splits["train"]) - len(left_out)
+    at = [at for at, relation in enumerate(data.relations) if relation.edge_type == samples.position]
+    assert [carried[position] for position in at] == [training, training]
