@@ -75,3 +75,31 @@ def test_version_1_is_exported_and_processed(tmp_path: Path) -> None:
     assert described["target"]["property_name"] == "kind"
     features = {feature["name"]: feature["type"] for feature in described["schema"]["nodes"][0]["features"]}
     assert features == {"tags": "category", "size": "numerical", "mark": "numerical"}
+
+
+def test_what_neptune_does_not_know_needs_no_hand(tmp_path: Path) -> None:
+    learned = {
+        "targets": {
+            "node": "item", "property": "kind", "type": "classification", "split_rate": [0.6, 0.2, 0.2],
+            "split": {"kind": "time", "property": "made"},
+        },
+        "features": [
+            {"node": "item", "property": "tags", "type": "hash", "hash_width": 16},
+            {"node": "item", "property": "size", "type": "numerical", "norm": "z-score", "on_error": "raise"},
+            {"edge": ["item", "next", "item"], "property": "weight", "type": "vector"},
+        ],
+        "similar": {"node": "item", "features": ["tags"], "edge": "like", "top_k": 2},
+    }  # fmt: skip
+    request = read_request(
+        ExportConfig(gremlin="ws://unused", request={"additionalParams": {"neptune_ml": learned}})
+    )
+    export_graph(GRAPH, request, tmp_path / "export")
+    process.run(ProcessConfig(dgl_graph=False), tmp_path / "export", tmp_path / "processed")
+    described = json.loads((tmp_path / "processed" / "processed.json").read_text())
+    (split,) = described["splits"]
+    assert (split["kind"], split["periods"]["train"][0]) == ("time", "2010-01-02T03:04:05Z")
+    (node,), edges = described["schema"]["nodes"], described["schema"]["edges"]
+    types = {feature["name"]: feature["type"] for feature in node["features"]}
+    assert (types["tags"], types["size"]) == ("hash", "numerical")
+    assert [edge["type"]["label"] for edge in edges] == ["next", "like"]
+    assert [feature["type"] for feature in edges[0]["features"]] == ["vector"]

@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 #: Lowest first; a module imports from layers below its own, or from its own folder.
 LAYERS = (
     ("errors",),
-    ("config", "stage", "arrays", "filerecords"),
+    ("config", "problems", "stage", "arrays", "filerecords"),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "learn"),
-    ("table", "processed"),
+    ("table", "processed", "trainingdata"),
     ("export", "processing", "training", "serving", "service"),
     ("jars", "testing"),
     ("gremlin_server_config",),

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neptuneml_plugin.processing.configuration.featurespec import (
+from neptuneml_plugin.problems import Problems
+from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.graph.similar_edges import MOST_NODES
+from neptuneml_plugin.processing.snapshots.drift import LIMIT, LIMIT_WITHOUT_FEATURES, SAMPLE_ROWS
+from neptuneml_plugin.trainingdata.features import (
     COERCE,
     DROP_ROW,
     FEATURE_TYPES,
@@ -16,11 +20,7 @@ from neptuneml_plugin.processing.configuration.featurespec import (
     RAISE,
     read_feature,
 )
-from neptuneml_plugin.processing.configuration.problems import Problems
-from neptuneml_plugin.processing.configuration.similarspec import DEFAULT_MAX_EDGES, MEMBERS
-from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
-from neptuneml_plugin.processing.graph.similar_edges import MOST_NODES
-from neptuneml_plugin.processing.snapshots.drift import LIMIT, LIMIT_WITHOUT_FEATURES, SAMPLE_ROWS
+from neptuneml_plugin.trainingdata.similar import DEFAULT_MAX_EDGES, MEMBERS
 from tests.processing.columns import column, fitted
 from tests.processing.exports import library
 from tests.readme import ROOT, blocks, languages

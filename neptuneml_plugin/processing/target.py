@@ -12,8 +12,6 @@ from neptuneml_plugin.artifacts import EdgeType, SplitReport, Target, Task
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing.configuration.trainingdata import (
     DEFAULT_SPLIT,
-    INDUCTIVE,
-    LINK_PREDICTION,
     EdgeSource,
     LabelSpec,
     NodeSource,
@@ -30,6 +28,7 @@ from neptuneml_plugin.processing.splits.dealing import Dealt, deal_edges, deal_n
 from neptuneml_plugin.processing.splits.redealing import deal_edges_again, deal_nodes_again
 from neptuneml_plugin.processing.splits.split import Bools, Split
 from neptuneml_plugin.processing.splits.splitfiles import read_split
+from neptuneml_plugin.trainingdata.splits import INDUCTIVE, LINK_PREDICTION
 
 _ALL_LINKS = LabelSpec("", LINK_PREDICTION, DEFAULT_SPLIT)
 

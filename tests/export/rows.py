@@ -67,6 +67,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         "imputer_on_category", "separator_on_bucket_numerical",
         "duplicate_names",
     ),
+    # What Neptune does not know.
+    "additions": (
+        "hash", "hash_of_several_values", "vector", "vector_of_several_values", "vector_on_edge", "z_score",
+        "datetime_imputer", "on_error", "split_stratified", "split_inductive", "split_time", "similar",
+        "refused_on_error", "refused_hash_width", "refused_split", "refused_split_property",
+        "refused_similar", "refused_similar_entry", "refused_in_v1",
+    ),
     # What Neptune's exporter warns of. The first two are refused here.
     "warnings": (
         "target_property_absent", "feature_label_absent",

@@ -16,9 +16,11 @@ from neptuneml_plugin.export.export import export_graph
 from neptuneml_plugin.export.request.feature_types import V1_FEATURES, V2_FEATURES
 from neptuneml_plugin.export.request.filterconfig import read_selections
 from neptuneml_plugin.export.request.parameters import PARAMETERS, SYNONYMS
-from neptuneml_plugin.export.request.problems import Problems, as_json, is_text
 from neptuneml_plugin.export.request.request import MEMBERS, read_request
 from neptuneml_plugin.export.request.targets import JOB_MEMBERS, SPLIT_TOLERANCE, read_jobs
+from neptuneml_plugin.problems import Problems, as_json, is_text
+from neptuneml_plugin.trainingdata.similar import MEMBERS as SIMILAR_MEMBERS
+from neptuneml_plugin.trainingdata.splits import MEMBERS as SPLIT_MEMBERS
 from tests.export.graphs import BOOKS, TYPES
 
 #: What the project says of bad input.
@@ -73,7 +75,9 @@ GOOD = st.sampled_from([[0, 9], [1, 2], 3, "en", "mean", "min-max", "|", ["year"
 TARGETS = document(
     node=NODES, edge=EDGES, property=PROPERTIES, separator=TEXTS, split_rate=VALUES,
     type=st.sampled_from(["classification", "regression", "link_prediction"]),
+    split=VALUES | some(SPLIT_MEMBERS, st.sampled_from(["time", "inductive", "stars", "source", True]) | VALUES),
 )  # fmt: skip
+SIMILAR = VALUES | some(SIMILAR_MEMBERS, st.sampled_from(["Book", ["title"], "like", 0.5, 3]) | VALUES)
 FEATURES = st.builds(
     lambda selector, members: {**members, **selector},
     document(node=NODES, edge=EDGES, property=PROPERTIES, type=TYPES_OF_FEATURES),
@@ -84,7 +88,7 @@ JOBS = st.builds(
     some(JOB_MEMBERS, VALUES, most=1),
     document(
         version=st.sampled_from(["v1.0", "v2.0"]), targets=TARGETS | st.lists(TARGETS, max_size=2),
-        features=FEATURES | st.lists(FEATURES, max_size=3),
+        features=FEATURES | st.lists(FEATURES, max_size=3), similar=SIMILAR,
     ),
 )  # fmt: skip
 LEARNING = JOBS | st.lists(JOBS, max_size=3) | st.builds(lambda jobs: {"jobs": jobs}, st.lists(JOBS, max_size=2))
@@ -136,7 +140,7 @@ def test_what_is_read_is_exported_as_json_or_refused(learning: Any, params: dict
 
 @given(VALUES)
 def test_any_filter(value: Any) -> None:
-    problems = Problems("request")
+    problems = Problems("request", strict=True)
     for selection in read_selections(value, "filter", problems):
         assert all(is_text(entry.label) for entry in selection.entries)
 
@@ -155,7 +159,7 @@ def test_each_problem_has_the_path_of_its_member(params: dict[str, Any]) -> None
 
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3))
 def test_shares_are_taken_if_they_add_up(shares: list[float]) -> None:
-    problems = Problems("request")
+    problems = Problems("request", strict=True)
     (job,) = read_jobs({"split_rate": shares}, "neptune_ml", problems)
     if abs(sum(shares) - 1) <= SPLIT_TOLERANCE:
         assert list(job.split_rate) == shares
@@ -167,7 +171,7 @@ def test_shares_are_taken_if_they_add_up(shares: list[float]) -> None:
 
 @given(st.lists(st.none() | st.text("ab/.\0\n", min_size=1, max_size=5), max_size=4))
 def test_names_of_configurations_are_files_of_the_folder(names: list[str | None]) -> None:
-    problems = Problems("request")
+    problems = Problems("request", strict=True)
     jobs = read_jobs([{} if name is None else {"name": name} for name in names], "neptune_ml", problems)
     for job in jobs:
         assert Path("folder", f"{job.name}.json").resolve().parent == Path("folder").resolve()

@@ -79,6 +79,7 @@ def test_row(path: Path, tmp_path: Path) -> None:
     (configuration,) = written.values()
     assert in_order(entries(configuration)) == in_order(case["entries"])
     assert configuration["warnings"] == case["warnings"]
+    assert configuration.get("similar") == case.get("similar")
 
 
 def test_every_row_has_its_case() -> None:

@@ -15,18 +15,18 @@ from neptuneml_plugin.export.request.gremlin_text import (
     read_filter,
     read_queries,
 )
-from neptuneml_plugin.export.request.problems import Problems
+from neptuneml_plugin.problems import Problems
 
 
 def filter_of(value: Any) -> str | None:
-    problems = Problems("request")
+    problems = Problems("request", strict=True)
     text = read_filter(value, "f", problems)
     problems.raise_if_any()
     return text
 
 
 def queries_of(value: Any) -> tuple[NamedQueries, ...]:
-    problems = Problems("request")
+    problems = Problems("request", strict=True)
     found = read_queries(value, "q", problems)
     problems.raise_if_any()
     return found

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Dropped
 from neptuneml_plugin.processing.encoders.fitted import Encoder
 from neptuneml_plugin.processing.encoders.fitting import Texts, fit
 from neptuneml_plugin.processing.encoders.inference import infer
 from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 Cells = Sequence[str | None]
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.featurespec import FEATURE_TYPES, FeatureSpec
 from neptuneml_plugin.processing.encoders.categorical import Category
 from neptuneml_plugin.processing.encoders.columns import Dropped, impute
 from neptuneml_plugin.processing.encoders.datetimes import Datetime
 from neptuneml_plugin.processing.encoders.fitted import FittedEncoders, read_encoders, write_encoders
 from neptuneml_plugin.processing.encoders.numerical import Buckets
+from neptuneml_plugin.trainingdata.features import FEATURE_TYPES, FeatureSpec
 from tests.processing.columns import column, encode, fitted, learn, spec
 from tests.processing.text_models import write_vectors
 

@@ -9,7 +9,8 @@ import pytest
 
 from neptuneml_plugin.artifacts import EdgeType, Task
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
-from neptuneml_plugin.processing.configuration.trainingdata import SplitSpec, TrainingData, read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import TrainingData, read_training_data
+from neptuneml_plugin.trainingdata.splits import SplitSpec
 from tests.processing.exports import BOOKS, READERS, REVIEWS, configuration, edge, feature, node, write_export
 
 FILES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.export.request.filterconfig import local_path
-from neptuneml_plugin.export.request.problems import Problems, as_json
+from neptuneml_plugin.problems import Problems, as_json
 from neptuneml_plugin.stage import write_json
 
 #: Stands in the path for the name of the export's folder.

@@ -15,6 +15,8 @@ from neptuneml_plugin.export.request.feature_types import FeatureRequest
 from neptuneml_plugin.export.request.layout import Layout
 from neptuneml_plugin.export.request.targets import LearningJob, TargetRequest, Version
 from neptuneml_plugin.export.schema import TypeTable
+from neptuneml_plugin.problems import Problems
+from neptuneml_plugin.trainingdata.similar import check_similar, read_similar
 
 _SOURCE = "export request"
 _WRITERS = {Version.V1: configuration_v1.document, Version.V2: configuration_v2.document}
@@ -58,8 +60,33 @@ def _check_names(tables: Mapping[ElementType, TypeTable], job: LearningJob) -> N
         elif isinstance(item, TargetRequest) and item.property_name and item.property_name not in table.columns:
             hint = nearest(item.property_name, table.columns)
             problems.append(f"{item.path}.property: {table.name} has no property '{item.property_name}'{hint}")
+        else:
+            problems += _unknown_moment(item, table)
+    problems += _unknown_similar(tables, job)
     if problems:
         raise InvalidSettings(_SOURCE, problems)
+
+
+def _unknown_moment(item: TargetRequest | FeatureRequest, table: TypeTable) -> list[str]:
+    """Say that no element has the property that a split by time asks for."""
+    name = (item.split or {}).get("property") if isinstance(item, TargetRequest) else None
+    if name is None or name in table.columns:
+        return []
+    return [f"{item.path}.split.property: {table.name} has no property '{name}'{nearest(name, table.columns)}"]
+
+
+def _unknown_similar(tables: Mapping[ElementType, TypeTable], job: LearningJob) -> list[str]:
+    """Say which edges to build name a label or a feature that is not there, or a type that is."""
+    found = Problems()
+    specs = [read_similar(entry, "", found) for entry in job.similar]
+    taken = {(target.element, target.property_name) for target in job.targets}
+    features = {
+        kind: [name for name in table.columns if (kind, name) not in taken]
+        for kind, table in tables.items()
+        if isinstance(kind, str)
+    }
+    check_similar(specs, features, [kind for kind in tables if isinstance(kind, EdgeType)], found)
+    return found.problems
 
 
 def _asked(job: LearningJob) -> list[TargetRequest | FeatureRequest]:

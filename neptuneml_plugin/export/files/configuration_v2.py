@@ -30,7 +30,14 @@ def document(tables: Sequence[TypeTable], job: LearningJob, layout: Layout) -> d
     graph: dict[str, list[Members]] = {"nodes": [], "edges": []}
     for table in tables:
         graph[table.element].append(_Entry(table, job, layout, warnings).members())
-    return {"version": job.version.value, "query_engine": "gremlin", "graph": graph, "warnings": warnings}
+    similar = {"similar": list(job.similar)} if job.similar else {}
+    return {
+        "version": job.version.value,
+        "query_engine": "gremlin",
+        "graph": graph,
+        **similar,
+        "warnings": warnings,
+    }
 
 
 class _Entry(Entry):
@@ -55,6 +62,7 @@ class _Entry(Entry):
         label: Members = {
             "label": [target.property_name, target.type],
             "split_rate": list(target.split_rate or self.job.split_rate),
+            **({} if target.split is None else {"split": target.split}),
         }
         if target.separator:
             return {**label, "separator": target.separator}

@@ -1,7 +1,8 @@
 """The feature types of Neptune ML: a table of their members per version, and the reader of a feature entry.
 
 Names, defaults and rejections: AWS's guide, "Specifying ML features", and neptune-export's own checks. `min_df`,
-`max_features` and `ngram_range` are required, as the exporter has it.
+`max_features` and `ngram_range` are required, as the exporter has it. `hash`, `vector`, the norm `z-score` and
+`on_error` are additions, of version 2; what they may say is checked by the reader of the written entry.
 """
 
 import sys
@@ -11,16 +12,18 @@ from enum import Enum, auto
 from typing import Any
 
 from neptuneml_plugin.export.elements import ElementType
-from neptuneml_plugin.export.request.problems import Problems, is_text
+from neptuneml_plugin.problems import Problems, is_text
+from neptuneml_plugin.trainingdata.features import NORMS
+from neptuneml_plugin.trainingdata.features import read_feature as read_entry
 
 DATETIME_PARTS = ("hour", "weekday", "month", "year")
 WORD2VEC_LANGUAGE = "en_core_web_lg"
 LANGUAGES = {"text_word2vec": (WORD2VEC_LANGUAGE,), "text_fasttext": ("en", "zh", "hi", "es", "fr")}
 #: Written after the features of the columns, in the order given.
-OVERRIDES = frozenset({"numerical", "category", "auto"})
+OVERRIDES = frozenset({"numerical", "category", "auto", "hash", "vector"})
 _IMPUTERS = ("mean", "median", "most-frequent")
 _LARGEST = sys.float_info.max
-_NORMS = ("none", "min-max", "standard")
+_V1_NORMS = ("none", "min-max", "standard")
 
 
 class _Presence(Enum):
@@ -124,6 +127,12 @@ class FeatureRules:
     spans: bool = False
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+#: An addition to every type that encodes.
+_ON_ERROR: _Members = {"on_error": (_as_it_is, OPTIONAL)}
 _BUCKETS: _Members = {
     "range": (_range, REQUIRED),
     "bucket_cnt": (_integer(1), REQUIRED),
@@ -131,26 +140,34 @@ _BUCKETS: _Members = {
 }
 V2_FEATURES = FeatureRules(
     types={
-        "auto": {"separator": (_text, OPTIONAL), "imputer": (_imputer, OPTIONAL)},
+        "auto": {"separator": (_text, OPTIONAL), "imputer": (_imputer, OPTIONAL), **_ON_ERROR},
         "numerical": {
             "separator": (_text, OPTIONAL),
-            "norm": (_one_of(*_NORMS), "min-max"),
+            "norm": (_one_of(*NORMS), "min-max"),
             "imputer": (_imputer, OPTIONAL),
+            **_ON_ERROR,
         },
-        "category": {"separator": (_text, OPTIONAL)},
+        "category": {"separator": (_text, OPTIONAL), **_ON_ERROR},
         "none": {},
-        "bucket_numerical": {**_BUCKETS, "imputer": (_imputer, OPTIONAL)},
-        "datetime": {"datetime_parts": (_parts, list(DATETIME_PARTS))},
+        "bucket_numerical": {**_BUCKETS, "imputer": (_imputer, OPTIONAL), **_ON_ERROR},
+        "datetime": {
+            "datetime_parts": (_parts, list(DATETIME_PARTS)),
+            "imputer": (_imputer, OPTIONAL),
+            **_ON_ERROR,
+        },
         "text_tfidf": {
             "ngram_range": (_pair, REQUIRED),
             "min_df": (_integer(1), REQUIRED),
             "max_features": (_integer(1), REQUIRED),
+            **_ON_ERROR,
         },
-        "text_word2vec": {"language": (_texts, [WORD2VEC_LANGUAGE])},
-        "text_fasttext": {"language": (_text, REQUIRED), "max_length": (_integer(1), OPTIONAL)},
-        "text_sbert": {},
-        "text_sbert128": {},
-        "text_sbert512": {},
+        "text_word2vec": {"language": (_texts, [WORD2VEC_LANGUAGE]), **_ON_ERROR},
+        "text_fasttext": {"language": (_text, REQUIRED), "max_length": (_integer(1), OPTIONAL), **_ON_ERROR},
+        "text_sbert": _ON_ERROR,
+        "text_sbert128": _ON_ERROR,
+        "text_sbert512": _ON_ERROR,
+        "hash": {"separator": (_text, OPTIONAL), "hash_width": (_as_it_is, OPTIONAL), **_ON_ERROR},
+        "vector": {"separator": (_text, OPTIONAL), "imputer": (_imputer, OPTIONAL), **_ON_ERROR},
     },
     members={"num_buckets": "bucket_cnt", "imputation": "imputer"},
     aliases={"word2vec": "text_word2vec"},
@@ -158,7 +175,7 @@ V2_FEATURES = FeatureRules(
 V1_FEATURES = FeatureRules(
     types={
         "category": {"separator": (_text, OPTIONAL)},
-        "numerical": {"norm": (_one_of(*_NORMS), "min-max")},
+        "numerical": {"norm": (_one_of(*_V1_NORMS), "min-max")},
         "word2vec": {"language": (_texts, [WORD2VEC_LANGUAGE])},
         "bucket_numerical": _BUCKETS,
     },
@@ -167,6 +184,7 @@ V1_FEATURES = FeatureRules(
     nodes_only=frozenset({"word2vec", "bucket_numerical"}),
     spans=True,
 )
+_ADDED = frozenset({"on_error", "hash_width"})
 _COMMON = ("node", "edge", "property", "properties", "type")
 
 
@@ -182,7 +200,10 @@ def read_feature(
         return
     if kind in rules.nodes_only and "edge" in value:
         problems.invalid(f"{path}.type", f"'{kind}' is for nodes only in this version")
+    before = len(problems.problems)
     parameters = _read_parameters(value, kind, path, problems, rules)
+    if not rules.spans and len(problems.problems) == before:
+        _check_additions(kind, parameters, path, problems)
     names = _property_names(value, kind, path, problems)
     if element is None or not names:
         return
@@ -212,6 +233,13 @@ def _read_parameters(
         except ValueError as error:
             problems.invalid(f"{path}.{name}", str(error))
     return parameters
+
+
+def _check_additions(kind: str, parameters: Mapping[str, Any], path: str, problems: Problems) -> None:
+    """Note what processing would refuse in what only this project knows."""
+    written = {"feature": ["", "", kind], **parameters}
+    if not _ADDED.isdisjoint(parameters):
+        read_entry(written, path, problems)
 
 
 def _property_names(value: Mapping[str, Any], kind: str, path: str, problems: Problems) -> list[str]:

@@ -13,8 +13,8 @@ from neptuneml_plugin.artifacts import EdgeType, join_labels
 from neptuneml_plugin.config import load_value
 from neptuneml_plugin.errors import InvalidSettings
 from neptuneml_plugin.export.elements import Element, ElementType, node_type
-from neptuneml_plugin.export.request.problems import Problems, is_text
 from neptuneml_plugin.export.request.selection import Selected, Selection
+from neptuneml_plugin.problems import Problems, is_text
 
 #: Beside label and properties, what `config.json` holds and so may be given back.
 _ENTRY_MEMBERS = ("label", "properties", "idType", "files")
@@ -41,7 +41,7 @@ def local_path(value: Any, path: str, problems: Problems) -> Path | None:
         return None
     if "://" in value and not value.startswith("file://"):
         scheme = value.partition("://")[0]
-        problems.unsupported(path, f"'{value}': the export opens no {scheme}:// location; give a local path")
+        problems.refuse(path, f"'{value}': the export opens no {scheme}:// location; give a local path")
         return None
     return Path(value.removeprefix("file://"))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neptuneml_plugin.export.request.problems import Problems, is_text
+from neptuneml_plugin.problems import Problems, is_text
 
 #: Steps that write, or that do more than read the graph.
 REFUSED_STEPS = ("addV", "addE", "write", "drop", "sideEffect", "property", "mergeV", "mergeE", "call", "io")

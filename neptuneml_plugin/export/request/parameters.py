@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from neptuneml_plugin.export.request.problems import Problems
+from neptuneml_plugin.problems import Problems
 
 _MAX_DIGITS = 18
 
@@ -109,7 +109,7 @@ def given_parameters(params: Mapping[str, Any], problems: Problems) -> dict[str,
         if parameter is None or _is_in(value, parameter.unused):
             continue
         if parameter.use is Use.REFUSED:
-            problems.unsupported(f"params.{key}", f"is not offered: {parameter.reason}")
+            problems.refuse(f"params.{key}", f"is not offered: {parameter.reason}")
         elif parameter.use is Use.EFFECT and name in given:
             problems.invalid(f"params.{key}", f"stands beside '{name}'; give one of them")
         elif parameter.use is Use.EFFECT:

@@ -23,10 +23,10 @@ from neptuneml_plugin.export.request.parameters import (
     read_flag,
     recorded_parameters,
 )
-from neptuneml_plugin.export.request.problems import Problems, as_json, is_text
 from neptuneml_plugin.export.request.selection import Selection, Selections, Window
 from neptuneml_plugin.export.request.subgraph import Subgraph, read_subgraph
 from neptuneml_plugin.export.request.targets import LearningJob, read_jobs
+from neptuneml_plugin.problems import Problems, as_json, is_text
 
 _SOURCE = "export request"
 EXPORT, FROM_CONFIG, FROM_QUERIES = "export-pg", "export-pg-from-config", "export-pg-from-queries"
@@ -106,7 +106,7 @@ def read_request(config: ExportConfig) -> ExportRequest:
         InvalidSettings: with every problem, each with its path.
         UnsupportedOperation: valid, but not offered.
     """
-    problems = Problems(_SOURCE)
+    problems = Problems(_SOURCE, strict=True)
     request = config.request
     problems.check_members(request, MEMBERS, "")
     command = _read_command(request.get("command"), problems)
@@ -145,9 +145,9 @@ def _read_command(command: Any, problems: Problems) -> str:
     if command is None or command in _COMMANDS:
         return command or EXPORT
     if isinstance(command, str) and command in _REFUSED_COMMANDS:
-        problems.unsupported("command", f"'{command}' is not offered: {_REFUSED_COMMANDS[command]}")
+        problems.refuse("command", f"'{command}' is not offered: {_REFUSED_COMMANDS[command]}")
     elif isinstance(command, str) and " " in command.strip():
-        problems.unsupported("command", f"'{command}' is a command line; give export-pg and its options in params")
+        problems.refuse("command", f"'{command}' is a command line; give export-pg and its options in params")
     else:
         problems.invalid("command", f"{command!r} is unknown{nearest(str(command), _COMMANDS)}")
     return EXPORT
@@ -185,7 +185,7 @@ def _add_files(given: dict[str, Any], request: Mapping[str, Any], problems: Prob
 
 def _read_selections(given: Mapping[str, Any], problems: Problems) -> Selections:
     if given.get("profile", _PROFILE) != _PROFILE:
-        problems.unsupported("params.profile", f"{given['profile']!r}: only '{_PROFILE}' is offered")
+        problems.refuse("params.profile", f"{given['profile']!r}: only '{_PROFILE}' is offered")
     scope = read_choice(given, "scope", ("all", *Element), problems)
     chosen = _read_filter(given, problems)
     nodes, edges = (
@@ -221,7 +221,7 @@ def _labelled(selection: Selection, labels: Any, name: str, element: Element, pr
 def _read_layout(given: Mapping[str, Any], problems: Problems) -> Layout:
     name = given.get("format", Format.CSV)
     if name in _REFUSED_FORMATS:
-        problems.unsupported("params.format", f"'{name}' is not offered: it is read by Neptune's streams only")
+        problems.refuse("params.format", f"'{name}' is not offered: it is read by Neptune's streams only")
         name = Format.CSV
     elif name not in list(Format):
         problems.invalid("params.format", f"{name!r} is unknown{nearest(str(name), Format)}")

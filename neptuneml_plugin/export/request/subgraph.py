@@ -10,8 +10,8 @@ from neptuneml_plugin.export.elements import Element, node_type
 from neptuneml_plugin.export.request.filterconfig import read_types
 from neptuneml_plugin.export.request.gremlin_text import read_filter
 from neptuneml_plugin.export.request.parameters import read_choice, read_count
-from neptuneml_plugin.export.request.problems import Problems, is_text
 from neptuneml_plugin.export.request.selection import Selected, Selection
+from neptuneml_plugin.problems import Problems, is_text
 
 _PATH = "params.subgraph"
 MEMBERS = ("seeds", "hops", "direction", "nodeLabels", "edgeLabels", "limitPerHop", "seed")

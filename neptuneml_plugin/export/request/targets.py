@@ -2,10 +2,11 @@
 
 One object, an array of objects, or (v2) an object with `jobs`; each becomes one training-data configuration of its
 own `version`. Other than in Neptune's exporter, unknown members are errors, `split_rate` may hold integers and be
-off by 1e-6 (decision 7), and all problems are reported at once, each with its path.
+off by 1e-6 (decision 7), and all problems are reported at once, each with its path. `split` of a target and
+`similar` are additions, written as they are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -20,17 +21,26 @@ from neptuneml_plugin.export.request.feature_types import (
     is_number,
     read_feature,
 )
-from neptuneml_plugin.export.request.problems import Problems, is_text
+from neptuneml_plugin.problems import Problems, is_text
+from neptuneml_plugin.trainingdata.similar import read_similar
+from neptuneml_plugin.trainingdata.splits import (
+    CLASSIFICATION,
+    LINK_PREDICTION,
+    REGRESSION,
+    Splitting,
+    read_split,
+)
 
 SPLIT_TOLERANCE = 1e-6
-LINK_PREDICTION = "link_prediction"
-_NODE_TYPES = ("classification", "regression")
+_NODE_TYPES = (CLASSIFICATION, REGRESSION)
 _EDGE_TYPES = (*_NODE_TYPES, LINK_PREDICTION)
-JOB_MEMBERS = ("version", "name", "targets", "features", "split_rate", "feature_encoding", "disableEdgeFeatures")
-_TARGET_MEMBERS = ("node", "edge", "property", "type", "separator", "split_rate")
+JOB_MEMBERS = (
+    "version", "name", "targets", "features", "split_rate", "feature_encoding", "disableEdgeFeatures", "similar",
+)  # fmt: skip
+TARGET_MEMBERS = ("node", "edge", "property", "type", "separator", "split_rate", "split")
 _RDF_MEMBERS = ("subject", "predicate", "object")
 #: Members of a job and of a target that v1 does not have.
-_V2_ONLY = frozenset({"feature_encoding", "disableEdgeFeatures", "separator"})
+_V2_ONLY = frozenset({"feature_encoding", "disableEdgeFeatures", "similar", "separator", "split"})
 #: Other files of an export folder.
 _RESERVED_NAMES = frozenset({"config", "stats"})
 #: Room for `.json` and for the name of a file that is being written.
@@ -72,6 +82,8 @@ class TargetRequest:
     property_name: str = ""
     separator: str | None = None
     split_rate: Split | None = None
+    #: As it is written; None: processing's own.
+    split: Mapping[str, Any] | None = None
 
     @property
     def task(self) -> Task:
@@ -96,6 +108,8 @@ class LearningJob:
     #: False: every property that is no target is written with type `none`.
     encode: bool = True
     edge_features: bool = True
+    #: Edges to build, as they are written.
+    similar: tuple[Mapping[str, Any], ...] = ()
 
 
 def read_jobs(value: Any, path: str, problems: Problems) -> tuple[LearningJob, ...]:
@@ -171,6 +185,7 @@ def _read_job(value: Mapping[str, Any], number: int, path: str, problems: Proble
         version=version,
         encode=encoding != "none",
         edge_features=not disabled,
+        similar=tuple(_read_similar(value, path, problems)),
     )
     _check_targets(job, problems)
     return job
@@ -180,9 +195,9 @@ def _read_target(
     value: Mapping[str, Any], path: str, problems: Problems, version: Version
 ) -> TargetRequest | None:
     if any(member in value for member in _RDF_MEMBERS):
-        problems.unsupported(path, "is a target of an RDF graph; only property graphs are exported")
+        problems.refuse(path, "is a target of an RDF graph; only property graphs are exported")
         return None
-    problems.check_members(value, _known(_TARGET_MEMBERS, version), path)
+    problems.check_members(value, _known(TARGET_MEMBERS, version), path)
     element = read_selector(value, path, problems)
     kind = _read_task(value, path, problems, version)
     if kind is None:
@@ -197,8 +212,12 @@ def _read_target(
         problems.invalid(f"{path}.separator", f"must be a text, not {separator!r}")
     elif separator is not None and kind != "classification":
         problems.invalid(f"{path}.separator", "belongs to classification only")
-    split = _read_split(value, path, problems)
-    return None if element is None else TargetRequest(path, element, kind, name, separator, split)
+    rates = _read_split(value, path, problems)
+    splitting = Splitting(kind, name if isinstance(name, str) else "", on_nodes="node" in value)
+    read_split(value.get("split"), splitting, f"{path}.split", problems)
+    if element is None:
+        return None
+    return TargetRequest(path, element, kind, name, separator, rates, value.get("split"))
 
 
 def _read_task(value: Mapping[str, Any], path: str, problems: Problems, version: Version) -> str | None:
@@ -236,6 +255,12 @@ def _read_split(value: Mapping[str, Any], path: str, problems: Problems) -> Spli
         problems.invalid(f"{path}.split_rate", f"must be three shares that add up to 1, not {rates!r}")
         return None
     return (float(numbers[0]), float(numbers[1]), float(numbers[2]))
+
+
+def _read_similar(value: Mapping[str, Any], path: str, problems: Problems) -> Iterator[Mapping[str, Any]]:
+    for place, item in _objects(value, "similar", path, problems):
+        read_similar(item, place, problems)
+        yield item
 
 
 def _is_v1(version: Any) -> bool:

@@ -12,40 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType, Task, join_labels
-from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec, read_feature
-from neptuneml_plugin.processing.configuration.problems import Problems, holds, leads_outside, load_json
-from neptuneml_plugin.processing.configuration.similarspec import SimilarSpec, check_similar, read_similar
+from neptuneml_plugin.errors import InvalidSettings
+from neptuneml_plugin.problems import Problems, holds, leads_outside, load_json
 from neptuneml_plugin.processing.configuration.version1 import is_version1, translate
+from neptuneml_plugin.trainingdata.features import FeatureSpec, read_feature
+from neptuneml_plugin.trainingdata.similar import SimilarSpec, check_similar, read_similar
+from neptuneml_plugin.trainingdata.splits import LINK_PREDICTION, SplitSpec, Splitting, read_split
 
 Rates = tuple[float, float, float]
 
-LINK_PREDICTION = "link_prediction"
 SPLIT_FILES = ("train", "valid", "test")
 SPLIT_TOLERANCE = 1e-6
 DEFAULT_SPLIT: Rates = (0.9, 0.1, 0.0)
 #: Where link prediction is asked for by a label without a split (decision 7).
 LINK_PREDICTION_SPLIT: Rates = (0.9, 0.05, 0.05)
-RANDOM, STRATIFIED, INDUCTIVE, TIME = SPLIT_KINDS = ("random", "stratified", "inductive", "time")
-#: Which ends of an edge an inductive split may hold out.
-ENDS = ("source", "target", "both")
 
 #: What CSV has another meaning for.
 _NO_DELIMITERS = frozenset('"\r\n\0')
 _LABEL_MEMBERS = frozenset({"label", "split", "split_rate", "separator", "custom_split_filenames"})
-
-
-@dataclass(frozen=True)
-class SplitSpec:
-    """How rows are dealt out (docs/processing.md, Splits)."""
-
-    kind: str = RANDOM
-    #: `time`: the property that orders the rows.
-    property: str = ""
-    #: Edges: those that join one pair of vertices, in either direction, stay together.
-    keep_pairs: bool = True
-    #: `inductive`, edges: the vertices of which end are held out.
-    ends: str = "both"
 
 
 @dataclass(frozen=True)
@@ -61,7 +45,7 @@ class LabelSpec:
     split_files: Mapping[str, str] = field(default_factory=dict)
     #: Set: a row may have several classes.
     separator: str | None = None
-    split: SplitSpec = SplitSpec()
+    split: SplitSpec = field(default_factory=SplitSpec)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -135,12 +119,9 @@ def read_training_data(folder: Path, name: str) -> TrainingData:
     path = folder / name
     if leads_outside(folder, name):
         raise InvalidSettings(str(path), ["lies outside the folder of the export; name a file in it"])
-    reader = _Reader(folder)
+    reader = _Reader(folder, path)
     data = reader.document(_load(path))
-    if reader.problems:
-        raise InvalidSettings(str(path), reader.problems + reader.unsupported)
-    if reader.unsupported:
-        raise UnsupportedOperation(f"{path}: " + "; ".join(reader.unsupported))
+    reader.raise_if_any()
     return data
 
 
@@ -160,8 +141,8 @@ def _load(path: Path) -> Any:
 class _Reader(Problems):
     """Reads part after part of the document."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, path: Path) -> None:
+        super().__init__(str(path))
         self._folder = folder
 
     def document(self, raw: Any) -> TrainingData:
@@ -295,25 +276,9 @@ class _Reader(Problems):
             self.problems.append(f"{path}.separator: only a classification has several values; remove it")
         column = "" if kind == LINK_PREDICTION else column
         files, rates = self._split_files(members, path), self._rates(members, kind, path)
-        label = LabelSpec(column, kind, rates, files, separator)
-        return replace(label, split=self._split(members, label, path, on_nodes=on_nodes))
-
-    def _split(self, members: Mapping[str, Any], label: LabelSpec, path: str, *, on_nodes: bool) -> SplitSpec:
-        default = RANDOM if label.kind != "classification" or label.split_files else STRATIFIED
-        if members.get("split") is None:
-            return SplitSpec(default)
-        path = f"{path}.split"
-        raw = self.members(members["split"], path, {"kind", "property", "keep_pairs", "ends"})
-        kind = self.choice(raw.get("kind", default), SPLIT_KINDS, f"{path}.kind")
-        spec = SplitSpec(
-            kind,
-            self.text(raw, "property", path) if kind == TIME else "",
-            self.truth(raw.get("keep_pairs", True), f"{path}.keep_pairs"),
-            self.choice(raw.get("ends", "both"), ENDS, f"{path}.ends"),
-        )
-        for member, wrong in _misplaced(raw, spec, label, on_nodes=on_nodes).items():
-            self.problems.append(f"{path}.{member}: {wrong}")
-        return spec
+        of = Splitting(kind, column, on_nodes, bool(files))
+        split = read_split(members.get("split"), of, f"{path}.split", self)
+        return LabelSpec(column, kind, rates, files, separator, split)
 
     def _rates(self, members: Mapping[str, Any], kind: str, path: str) -> Rates:
         default = LINK_PREDICTION_SPLIT if kind == LINK_PREDICTION else DEFAULT_SPLIT
@@ -345,24 +310,6 @@ class _Reader(Problems):
         for part, name in named.items():
             self._inside(name, f"{path}.{part}")
         return named
-
-
-def _misplaced(raw: Mapping[str, Any], spec: SplitSpec, label: LabelSpec, *, on_nodes: bool) -> dict[str, str]:
-    """Return the members of a split that mean nothing there, and why."""
-    wrong = {}
-    if spec.kind == STRATIFIED and label.kind != "classification":
-        wrong["kind"] = f"only a classification can be stratified by class; this is {label.kind}"
-    elif "kind" in raw and label.split_files and not (on_nodes and spec.kind == INDUCTIVE):
-        wrong["kind"] = "custom_split_filenames deal the rows out already; remove one of them"
-    if "property" in raw and spec.kind != TIME:
-        wrong["property"] = f"only a split by time takes a property, not {spec.kind}; remove it"
-    elif spec.kind == TIME and spec.property == label.column != "":
-        wrong["property"] = f"'{spec.property}' is the target itself; name the property that says when"
-    if "keep_pairs" in raw and on_nodes:
-        wrong["keep_pairs"] = "only edges come in pairs; remove it"
-    if "ends" in raw and (on_nodes or spec.kind != INDUCTIVE):
-        wrong["ends"] = "only an inductive split of edges takes ends; remove it"
-    return wrong
 
 
 def _feature_names(nodes: Sequence[NodeSource]) -> dict[str, list[str]]:

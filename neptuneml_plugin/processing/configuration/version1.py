@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from neptuneml_plugin.processing.configuration.problems import Problems, shown
+from neptuneml_plugin.problems import Problems, shown
 
 #: Where a label has no rates of its own.
 DEFAULT_SPLIT = [0.7, 0.1, 0.2]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import (
     Bools,
     Dropped,
@@ -18,6 +17,7 @@ from neptuneml_plugin.processing.encoders.columns import (
 )
 from neptuneml_plugin.processing.encoders.hashing import signed_slots
 from neptuneml_plugin.processing.reading.tables import Column, split_lists
+from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 #: More categories than this: all but one of them the most frequent ones, and `OTHER`.
 MAX_CATEGORIES = 100

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.featurespec import DROP_ROW, FeatureSpec
 from neptuneml_plugin.processing.reading.tables import Column, numbers, parse_numbers, split_lists
+from neptuneml_plugin.trainingdata.features import DROP_ROW, FeatureSpec
 
 Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from neptuneml_plugin.processing.configuration.featurespec import DATETIME_PARTS, FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Bools, Matrix, impute, require_present
 from neptuneml_plugin.processing.reading.tables import Column, parse_dates
+from neptuneml_plugin.trainingdata.features import DATETIME_PARTS, FeatureSpec
 
 MONTHS, WEEKDAYS, HOURS = 12, 7, 24
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import polars as pl
 
-from neptuneml_plugin.processing.configuration.featurespec import SENTENCE_TOKENS, FeatureSpec
 from neptuneml_plugin.processing.encoders.categorical import fit_category, fit_hash
 from neptuneml_plugin.processing.encoders.columns import Bools, Dropped
 from neptuneml_plugin.processing.encoders.datetimes import fit_datetime
@@ -16,6 +15,7 @@ from neptuneml_plugin.processing.encoders.textmodels import require_model
 from neptuneml_plugin.processing.encoders.tfidf import Vocabulary, fit_tfidf, learn_vocabulary
 from neptuneml_plugin.processing.encoders.vectors import fit_word_means
 from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.trainingdata.features import SENTENCE_TOKENS, FeatureSpec
 
 _FITS: Mapping[str, Callable[[FeatureSpec, Column, Bools], Encoder | Dropped]] = {
     "numerical": fit_numerical,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
-from neptuneml_plugin.processing.configuration.featurespec import DROP_ROW, RAISE, FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Dropped
 from neptuneml_plugin.processing.encoders.language import detect_language
 from neptuneml_plugin.processing.encoders.textmodels import SENTENCE_MODEL, find_model
 from neptuneml_plugin.processing.reading.tables import Column, parse_dates, parse_numbers, split_lists
+from neptuneml_plugin.trainingdata.features import DROP_ROW, RAISE, FeatureSpec
 
 #: Numbers with fewer distinct values than both limits are categories.
 FEW_VALUES, FEW_VALUES_SHARE = 100, 0.1

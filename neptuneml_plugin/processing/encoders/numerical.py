@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import (
     NO_TRAINING_VALUES,
     Bools,
@@ -21,6 +20,7 @@ from neptuneml_plugin.processing.encoders.columns import (
     number_matrix,
 )
 from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 _LARGEST = float(np.finfo(np.float32).max)
 

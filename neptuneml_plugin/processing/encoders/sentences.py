@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData, PreconditionsFailed
-from neptuneml_plugin.processing.configuration.featurespec import SENTENCE_TOKENS, FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Matrix, require_present
 from neptuneml_plugin.processing.encoders.textmodels import (
     ModelReference,
@@ -26,6 +25,7 @@ from neptuneml_plugin.processing.encoders.textmodels import (
 )
 from neptuneml_plugin.processing.encoders.words import encode_distinct
 from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.trainingdata.features import SENTENCE_TOKENS, FeatureSpec
 
 
 @dataclass(frozen=True)

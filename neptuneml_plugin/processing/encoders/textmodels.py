@@ -13,7 +13,7 @@ from typing import TypeVar
 from neptuneml_plugin.config import TEXT_MODELS_VARIABLE, text_models_folder
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.filerecords import content_version, describe_files
-from neptuneml_plugin.processing.configuration.featurespec import SENTENCE_TOKENS, FeatureSpec
+from neptuneml_plugin.trainingdata.features import SENTENCE_TOKENS, FeatureSpec
 
 SENTENCE_MODEL = "text_sbert"
 #: Package -> the folder of a sentence model inside it.

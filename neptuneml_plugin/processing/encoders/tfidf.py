@@ -7,11 +7,11 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Dropped, Floats, Matrix, require_present
 from neptuneml_plugin.processing.encoders.hashing import SLOTS, signed_slots
 from neptuneml_plugin.processing.encoders.words import blocks, encode_distinct, terms, weighted_sums
 from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 #: Columns at most.
 PROJECTED_WIDTH = 100

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Floats, Matrix, require_present
 from neptuneml_plugin.processing.encoders.textmodels import ModelReference, open_model, reference_to
 from neptuneml_plugin.processing.encoders.words import encode_distinct, weighted_sums, words
 from neptuneml_plugin.processing.encoders.wordvectors import WordVectors, open_word_vectors
 from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from neptuneml_plugin.artifacts import EdgeType
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import finite_numbers
 from neptuneml_plugin.processing.encoders.datetimes import dates_of
 from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 CONFIGURED = "as configured"
 #: Types whose values are texts of a closed set.

@@ -14,7 +14,6 @@ import polars as pl
 from neptuneml_plugin.arrays import save_blocks
 from neptuneml_plugin.artifacts import EdgeType, FeatureSchema
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.configuration.trainingdata import SPLIT_FILES
 from neptuneml_plugin.processing.encoders.columns import Bools, Dropped
 from neptuneml_plugin.processing.encoders.fitted import Encoder
@@ -24,6 +23,7 @@ from neptuneml_plugin.processing.graph.facts import CONFIGURED, FeatureFacts, fa
 from neptuneml_plugin.processing.reading.elements import EdgeTable, NodeTable
 from neptuneml_plugin.processing.reading.tables import Column, CsvFile
 from neptuneml_plugin.processing.snapshots.previous import ANEW, Previous
+from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 #: Names in the graph's data that are not features.
 RESERVED = {"labels"} | {f"{prefix}{part}_mask" for prefix in ("", "rev_") for part in SPLIT_FILES}

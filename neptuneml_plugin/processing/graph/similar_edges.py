@@ -9,11 +9,11 @@ import numpy as np
 from neptuneml_plugin.arrays import map_array
 from neptuneml_plugin.artifacts import EdgeSchema, GraphSchema, NodeType, edge_folder, node_folder
 from neptuneml_plugin.errors import InvalidData, UnsupportedOperation, nearest
-from neptuneml_plugin.processing.configuration.similarspec import SimilarSpec
 from neptuneml_plugin.processing.encoders.columns import Matrix
 from neptuneml_plugin.processing.graph.native import refuse_clash, write_ends
 from neptuneml_plugin.processing.graph.similar import Ints, similar_pairs
 from neptuneml_plugin.processing.snapshots.previous import ANEW, Previous
+from neptuneml_plugin.trainingdata.similar import SimilarSpec
 
 #: All cosines are computed: 10^10 of vectors of 100 numbers take half a minute on two cores.
 MOST_NODES = 100_000

@@ -7,11 +7,11 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.featurespec import DROP_ROW, FeatureSpec
 from neptuneml_plugin.processing.encoders.columns import Bools, finite_numbers, list_length, number_matrix
 from neptuneml_plugin.processing.encoders.datetimes import dates_of
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.reading.tables import Column
+from neptuneml_plugin.trainingdata.features import DROP_ROW, FeatureSpec
 
 
 def drop_rows(elements: Elements) -> tuple[Elements, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from neptuneml_plugin.artifacts import EXPORT_SCHEMA, EdgeType, join_labels
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.problems import load_json
+from neptuneml_plugin.problems import load_json
 
 _NO_LABEL = "_"
 

@@ -13,11 +13,11 @@ import polars as pl
 
 from neptuneml_plugin.artifacts import EdgeSchema, EdgeType
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.processing.configuration.featurespec import FeatureSpec
 from neptuneml_plugin.processing.configuration.trainingdata import EdgeSource, NodeSource
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, Ints, NodeTable
 from neptuneml_plugin.processing.reading.tables import CsvFile, NoRows
 from neptuneml_plugin.processing.snapshots.previous import ANEW, Kind, Previous
+from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 #: Ids that are looked up at a time.
 _BLOCK = 1 << 16

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import INDUCTIVE, RANDOM, STRATIFIED, TIME, LabelSpec
+from neptuneml_plugin.processing.configuration.trainingdata import LabelSpec
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.reading.tables import Column, parse_dates, parse_numbers
 from neptuneml_plugin.processing.splits.split import (
@@ -21,6 +21,7 @@ from neptuneml_plugin.processing.splits.split import (
     random_places,
     vertex_places,
 )
+from neptuneml_plugin.trainingdata.splits import INDUCTIVE, RANDOM, STRATIFIED, TIME
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from neptuneml_plugin.processing.configuration.trainingdata import INDUCTIVE, LabelSpec
+from neptuneml_plugin.processing.configuration.trainingdata import LabelSpec
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.snapshots.arranging import Arranged
 from neptuneml_plugin.processing.splits.dealing import (
@@ -17,6 +17,7 @@ from neptuneml_plugin.processing.splits.dealing import (
     place_rows,
 )
 from neptuneml_plugin.processing.splits.split import Bools, Ints, Split, vertex_places
+from neptuneml_plugin.trainingdata.splits import INDUCTIVE
 
 _VALID, _TEST = 1, 2
 

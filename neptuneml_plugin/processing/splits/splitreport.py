@@ -6,18 +6,13 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.artifacts import SplitReport
-from neptuneml_plugin.processing.configuration.trainingdata import (
-    INDUCTIVE,
-    LINK_PREDICTION,
-    SPLIT_FILES,
-    TIME,
-    LabelSpec,
-)
+from neptuneml_plugin.processing.configuration.trainingdata import SPLIT_FILES, LabelSpec
 from neptuneml_plugin.processing.labels import Labels
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.snapshots.previous import ANEW
 from neptuneml_plugin.processing.splits.dealing import Dealt, Ends, moments, times
 from neptuneml_plugin.processing.splits.split import Ints, Split
+from neptuneml_plugin.trainingdata.splits import INDUCTIVE, LINK_PREDICTION, TIME
 
 NAMES = {"train": "training", "valid": "validation", "test": "test"}
 #: How far a part may be from its rate, in shares of all rows, without a word.

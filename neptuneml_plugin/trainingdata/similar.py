@@ -6,7 +6,7 @@ from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType, join_labels
 from neptuneml_plugin.errors import nearest
-from neptuneml_plugin.processing.configuration.problems import Problems, shown
+from neptuneml_plugin.problems import Problems, shown
 
 MEMBERS = frozenset({"node", "features", "edge", "top_k", "threshold", "max_edges"})
 DEFAULT_MAX_EDGES = 100

@@ -1,14 +1,14 @@
-"""Values of a JSON document, read one by one; what is wrong with them is collected instead of stopping at it."""
+"""Values of a document, read one by one; what is wrong with them is collected instead of stopping at it."""
 
 import difflib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
-from neptuneml_plugin.errors import nearest
+from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation, nearest
 
 Item = TypeVar("Item")
 
@@ -48,13 +48,48 @@ def _unpaired(value: Any, path: str) -> Iterator[str]:
 
 
 class Problems:
-    """Problems and warnings of a document, each beginning with its path; every reader returns a usable default."""
+    """Problems and warnings of a document, each beginning with its path; every reader returns a usable default.
 
-    def __init__(self) -> None:
+    Args:
+        source: the document, for errors.
+        strict: whether members that nothing is known of are problems; else they are so if they look misspelt.
+    """
+
+    def __init__(self, source: str = "", *, strict: bool = False) -> None:
+        self.source = source
+        self._strict = strict
         self.problems: list[str] = []
         #: Right, but not offered in this release.
         self.unsupported: list[str] = []
         self.warnings: list[str] = []
+
+    def invalid(self, path: str, message: str) -> None:
+        """Note a member that cannot be right."""
+        self.problems.append(f"{path}: {message}")
+
+    def refuse(self, path: str, message: str) -> None:
+        """Note a member that is right, but not offered in this release."""
+        self.unsupported.append(f"{path}: {message}")
+
+    def raise_if_any(self) -> None:
+        """Raise what has been noted.
+
+        Raises:
+            InvalidSettings: something is invalid; it names what is not offered too.
+            UnsupportedOperation: everything is valid, but something is not offered.
+        """
+        if self.problems:
+            raise InvalidSettings(self.source, [*self.problems, *self.unsupported])
+        if self.unsupported:
+            raise UnsupportedOperation(f"{self.source}: " + "; ".join(self.unsupported))
+
+    def check_members(self, value: Mapping[str, Any], allowed: Iterable[str], path: str) -> None:
+        """Note members that do not exist."""
+        names = set(allowed)
+        for key in value:
+            if key not in names:
+                place = f"{path}.{key}" if path else str(key)
+                self.invalid(place, f"unknown member{nearest(str(key), names)}")
 
     def members(self, raw: Any, path: str, known: AbstractSet[str]) -> dict[str, Any]:
         """Return the members of an object; name foreign ones."""
@@ -62,6 +97,9 @@ class Problems:
         if not isinstance(raw, dict):
             self.problems.append(f"{where}: must be an object, not {shown(raw)}")
             return {}
+        if self._strict:
+            self.check_members(raw, known, path)
+            return raw
         for key in raw.keys() - known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
             if near:
@@ -178,4 +216,29 @@ def holds(folder: Path, name: str) -> bool:
 
 def shown(value: Any) -> str:
     """Return a value as JSON, short enough for a message."""
-    return "missing" if value is None else json.dumps(value)[:80]
+    if value is None:
+        return "missing"
+    try:
+        return json.dumps(value, default=ascii, skipkeys=True)[:80]
+    except (ValueError, RecursionError):  # YAML can nest a list in itself
+        return ascii(value)[:80]
+
+
+def as_json(value: Any) -> Any:
+    """Return the value if JSON can hold it, else its text: YAML has dates and infinities."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return ascii(value)
+    return value
+
+
+def is_text(value: Any) -> TypeGuard[str]:
+    """Whether the value is a text, not empty, that a file in UTF-8 can hold: JSON knows half characters too."""
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from neptuneml_plugin.processing.configuration.featurespec import FEATURE_TYPES, FeatureSpec, read_feature
-from neptuneml_plugin.processing.configuration.problems import Problems
+from neptuneml_plugin.problems import Problems
+from neptuneml_plugin.trainingdata.features import FEATURE_TYPES, FeatureSpec, read_feature
 
 
 def read(kind: str, **members: Any) -> tuple[FeatureSpec, Problems]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neptuneml_plugin.errors import nearest
-from neptuneml_plugin.processing.configuration.problems import Problems
+from neptuneml_plugin.problems import Problems
 
 NORMS = ("min-max", "standard", "z-score", "none")
 IMPUTERS = ("mean", "median", "most-frequent")
