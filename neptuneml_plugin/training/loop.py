@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from neptuneml_plugin.stage import Progress
+from neptuneml_plugin.training.adam import Adam, Group
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator, training_edges
 from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
@@ -122,7 +123,7 @@ class Trainer:
 
     def _step(self, position: int, batch: Tensor) -> float:
         self._model.train()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         loss = self._loss(position, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM)
@@ -201,12 +202,9 @@ def _shuffled(rows: Tensor, pairs: Tensor | None, count: int) -> Sequence[Tensor
     return [batch for batch in rows[at].tensor_split(starts.cpu()) if len(batch)]
 
 
-def _optimizer(model: Model, hyperparameters: Hyperparameters) -> torch.optim.Optimizer:
+def _optimizer(model: Model, hyperparameters: Hyperparameters) -> Adam:
     tables = [value for name, value in model.named_parameters() if name in model.node_tables]
     others = [value for name, value in model.named_parameters() if name not in model.node_tables]
-    return torch.optim.Adam(
-        [
-            {"params": others, "lr": hyperparameters.lr, "weight_decay": hyperparameters.l2norm},
-            {"params": tables, "lr": hyperparameters.sparse_lr, "weight_decay": 0.0},
-        ]
+    return Adam(
+        [Group(others, hyperparameters.lr, hyperparameters.l2norm), Group(tables, hyperparameters.sparse_lr)]
     )

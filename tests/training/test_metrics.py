@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
 
 from neptuneml_plugin.training.evaluation import metrics
+from neptuneml_plugin.training.evaluation.logistic import fit_logistic
 from neptuneml_plugin.training.evaluation.metrics import measure
 from neptuneml_plugin.training.tasks import KINDS, Answer
 
@@ -119,3 +121,11 @@ def test_no_threshold_where_all_are_alike() -> None:
 def test_every_metric_has_a_direction() -> None:
     named = {name for kind in KINDS.values() for name in (*kind.metrics, kind.metric)}
     assert named == set(metrics.HIGHER_IS_BETTER)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 30.0])
+def test_the_logistic_fit_equals_scikit_learn(shift: float) -> None:
+    truth = RANDOM.integers(2, size=300)
+    values = RANDOM.normal(size=300) + shift * truth
+    fitted = LogisticRegression(tol=1e-10, max_iter=1000).fit(values[:, None], truth)
+    assert fit_logistic(values, truth) == pytest.approx((fitted.coef_[0, 0], fitted.intercept_[0]), rel=1e-3)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from neptuneml_plugin.training.data import SPLITS, Samples, TrainingData
 from neptuneml_plugin.training.evaluation import metrics
+from neptuneml_plugin.training.evaluation.logistic import fit_logistic
 from neptuneml_plugin.training.links import Direction, EdgeIndex, LinkScorer, Scorer, directions, filtered_ranks
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
@@ -171,14 +171,13 @@ def calibrate(evaluator: Evaluator, model: Model) -> tuple[float, float]:
             rows = samples.ends[0][edges]
             positives.append(score.some(rows, samples.ends[1][edges][:, None]))
             negatives.append(score.some(rows, drawn))
-    scores = torch.cat([*positives, *negatives]).double().cpu().numpy()
+    scores = torch.cat([*positives, *negatives])[:, 0].double().cpu().numpy()
     truth = np.repeat([1, 0], len(scores) // 2)
     spread = float(scores.std()) or 1.0
-    fitted = LogisticRegression().fit(scores / spread, truth)
-    scale = float(fitted.coef_[0, 0]) / spread
-    if scale <= 0:  # a model that learned nothing; the order of its answers stays
+    slope, offset = fit_logistic(scores / spread, truth)
+    if slope <= 0:  # a model that learned nothing; the order of its answers stays
         return 1 / spread, -float(scores.mean()) / spread
-    return scale, float(fitted.intercept_[0])
+    return slope / spread, offset
 
 
 def training_edges(data: TrainingData, samples: Samples) -> tuple[EdgeIndex, EdgeIndex]:

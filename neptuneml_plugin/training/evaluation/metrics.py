@@ -1,10 +1,12 @@
-"""The metrics of all tasks, by the names of `--json` (decision 9 for `f1`)."""
+"""The metrics of all tasks, by the names of `--json` (decision 9 for `f1`).
+
+In numpy: scikit-learn, which the tests compare with, takes a second to load, and every trial would wait for it.
+"""
 
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import metrics as sk
 
 from neptuneml_plugin.training.tasks import Answer
 
@@ -28,9 +30,9 @@ def single_label(probabilities: Floats, labels: Ints, *, topk: int = 5) -> dict[
     count = probabilities.shape[1]
     predicted = probabilities.argmax(1)
     present = np.arange(count) if count == 2 else np.union1d(labels, predicted)
-    precision, recall, f1, support = sk.precision_recall_fscore_support(
-        labels, predicted, labels=present, zero_division=0
-    )
+    support, found = (np.bincount(each, minlength=count)[present] for each in (labels, predicted))
+    hits = np.bincount(labels[labels == predicted], minlength=count)[present]
+    precision, recall, f1 = _ratio(hits, found), _ratio(hits, support), _ratio(2 * hits, found + support)
     rarer = int(np.argmin(support)) if count == 2 else None
 
     def pick(values: Floats) -> float:
@@ -45,7 +47,7 @@ def single_label(probabilities: Floats, labels: Ints, *, topk: int = 5) -> dict[
         "f1": pick(f1),
         "f1_macro": float(f1.mean()),
         "f1_micro": float((predicted == labels).mean()),
-        "mcc": float(sk.matthews_corrcoef(labels, predicted)),
+        "mcc": _correlation(hits, support, found),
         "precision": pick(precision),
         "recall": pick(recall),
     }
@@ -55,15 +57,30 @@ def multi_label(probabilities: Floats, labels: Floats, *, threshold: float = 0.5
     """Measure any number of classes per row: both (n, c), labels 0 or 1. `acc` asks for the whole row."""
     predicted = (probabilities >= threshold).astype(np.int64)
     truth = labels.astype(np.int64)
-    macro = sk.precision_recall_fscore_support(truth, predicted, average="macro", zero_division=0)
+    hits, found, wanted = (truth * predicted).sum(0), predicted.sum(0), truth.sum(0)
+    f1 = float(_ratio(2 * hits, found + wanted).mean())
     return {
         "acc": float((predicted == truth).all(1).mean()),
-        "f1": float(macro[2]),
-        "f1_macro": float(macro[2]),
-        "f1_micro": float(sk.f1_score(truth, predicted, average="micro", zero_division=0)),
-        "precision": float(macro[0]),
-        "recall": float(macro[1]),
+        "f1": f1,
+        "f1_macro": f1,
+        "f1_micro": float(_ratio(2 * hits.sum(), found.sum() + wanted.sum())),
+        "precision": float(_ratio(hits, found).mean()),
+        "recall": float(_ratio(hits, wanted).mean()),
     }
+
+
+def _correlation(hits: Ints, support: Ints, predicted: Ints) -> float:
+    """Return Matthews' coefficient of several classes (Gorodkin, 2004); 0 where one side is constant."""
+    right, total = float(hits.sum()), float(support.sum())
+    wanted, found = support.astype(np.float64), predicted.astype(np.float64)
+    spread = (total**2 - wanted @ wanted) * (total**2 - found @ found)
+    return float((right * total - wanted @ found) / spread**0.5) if spread > 0 else 0.0
+
+
+def _ratio(part: Ints, whole: Ints) -> Floats:
+    """Return part / whole, 0 where there is nothing."""
+    shares: Floats = np.where(whole > 0, part / np.maximum(whole, 1), 0.0)
+    return shares
 
 
 def regression(predictions: Floats, labels: Floats) -> dict[str, float]:
@@ -96,9 +113,31 @@ def tuned_threshold(probabilities: Floats, truth: Ints | Floats) -> float | None
     scores, wanted = probabilities.ravel(), truth.ravel()
     if not wanted.any() or wanted.all():
         return None
-    precision, recall, thresholds = sk.precision_recall_curve(wanted, scores)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(thresholds[int(np.argmax(f1[:-1]))])
+    thresholds, hits, chosen = _curve(wanted, scores)
+    f1 = 2 * hits / (chosen + hits[-1])
+    # The lowest of equally good thresholds.
+    return float(thresholds[len(f1) - 1 - int(np.argmax(f1[::-1]))])
+
+
+def _curve(truth: Ints | Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return each score, falling, with the true rows and with all rows that score at least as much."""
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    last = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)
+    return falling[last], np.cumsum(truth[order], dtype=np.float64)[last], last + 1.0
+
+
+def _roc_auc(truth: Ints, scores: Floats) -> float:
+    """Return the area under the ROC curve, a trapezium for each score."""
+    _, hits, chosen = _curve(truth, scores)
+    hits, misses = np.append(0, hits), np.append(0, chosen - hits)
+    return float(np.trapezoid(hits, misses) / (hits[-1] * misses[-1]))
+
+
+def _average_precision(truth: Ints, scores: Floats) -> float:
+    """Return the mean precision at each score, weighed by the recall that it adds."""
+    _, hits, chosen = _curve(truth, scores)
+    return float((np.diff(hits, prepend=0) * hits / chosen).sum() / hits[-1])
 
 
 def areas(probabilities: Floats, labels: Ints | Floats) -> dict[str, float]:
@@ -110,8 +149,8 @@ def areas(probabilities: Floats, labels: Ints | Floats) -> dict[str, float]:
         usable = usable[usable == 1]
     if not len(usable):
         return {}
-    roc = [sk.roc_auc_score(columns[:, c], probabilities[:, c]) for c in usable]
-    average = [sk.average_precision_score(columns[:, c], probabilities[:, c]) for c in usable]
+    roc = [_roc_auc(columns[:, c], probabilities[:, c]) for c in usable]
+    average = [_average_precision(columns[:, c], probabilities[:, c]) for c in usable]
     return {"roc_auc": float(np.mean(roc)), "average_precision": float(np.mean(average))}
 
 

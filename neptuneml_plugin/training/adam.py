@@ -1,0 +1,71 @@
+"""Adam (Kingma and Ba, 2015), with a learning rate and weight decay per group of parameters.
+
+Creating any of `torch.optim`'s optimisers loads torch's compiler, which takes as long as torch itself; a trial
+starts in half the time without.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_MEAN_DECAY, _SQUARE_DECAY, _EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that are learned alike."""
+
+    parameters: Sequence[Tensor]
+    lr: float
+    #: Times the parameter, added to its gradient.
+    weight_decay: float = 0.0
+
+
+class Adam:
+    """Steps along each gradient's running mean, divided by the root of its running square."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._groups = tuple(groups)
+        self._means = [torch.zeros_like(each) for group in groups for each in group.parameters]
+        self._squares = [torch.zeros_like(each) for group in groups for each in group.parameters]
+        self._steps = 0
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for group in self._groups:
+            for parameter in group.parameters:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change each parameter that has a gradient."""
+        self._steps += 1
+        moments = iter(zip(self._means, self._squares, strict=True))
+        for group in self._groups:
+            for parameter in group.parameters:
+                self._change(parameter, group, *next(moments))
+
+    def _change(self, parameter: Tensor, group: Group, mean: Tensor, square: Tensor) -> None:
+        gradient = parameter.grad
+        if gradient is None:
+            return
+        if group.weight_decay:
+            gradient = gradient.add(parameter, alpha=group.weight_decay)
+        mean.lerp_(gradient, 1 - _MEAN_DECAY)
+        square.mul_(_SQUARE_DECAY).addcmul_(gradient, gradient, value=1 - _SQUARE_DECAY)
+        root = (square / (1 - _SQUARE_DECAY**self._steps)).sqrt_().add_(_EPSILON)
+        parameter.addcdiv_(mean, root, value=-group.lr / (1 - _MEAN_DECAY**self._steps))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `load_state_dict` takes; its tensors are the optimiser's own."""
+        return {"means": self._means, "squares": self._squares, "steps": self._steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where another optimiser of the same parameters was."""
+        self._steps = int(state["steps"])
+        for own, given in ((self._means, state["means"]), (self._squares, state["squares"])):
+            for kept, value in zip(own, given, strict=True):
+                kept.copy_(value)

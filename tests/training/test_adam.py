@@ -1,0 +1,47 @@
+"""The optimiser against torch's own."""
+
+import pytest
+import torch
+
+from neptuneml_plugin.training.adam import Adam, Group
+
+
+def weights() -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(4, 3, generator=generator, requires_grad=True) for _ in range(3)]
+
+
+def loss(parameters: list[torch.Tensor], step: int) -> torch.Tensor:
+    used = parameters if step % 3 else parameters[:2]  # the last one has no gradient now and then
+    return torch.stack([((each - step) ** 2).sum() + each.sin().sum() for each in used]).sum()
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_steps_are_those_of_torch(decay: float) -> None:
+    ours, theirs = weights(), weights()
+    own = Adam([Group(ours[:2], 0.1, decay), Group(ours[2:], 0.02)])
+    other = torch.optim.Adam(
+        [{"params": theirs[:2], "lr": 0.1, "weight_decay": decay}, {"params": theirs[2:], "lr": 0.02}]
+    )
+    for step in range(1, 3):
+        for parameters, optimizer in ((ours, own), (theirs, other)):
+            optimizer.zero_grad()
+            torch.autograd.backward(loss(parameters, step))
+            optimizer.step()
+    for one, another in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, another)
+
+
+def test_a_stored_state_goes_on_as_if_nothing_had_happened() -> None:
+    through, stopped = weights(), weights()
+    whole, first = Adam([Group(through, 0.1)]), Adam([Group(stopped, 0.1)])
+    for step in range(1, 7):
+        if step == 4:
+            state = first.state_dict()
+            first = Adam([Group(stopped, 0.1)])
+            first.load_state_dict(state)
+        for parameters, optimizer in ((through, whole), (stopped, first)):
+            optimizer.zero_grad()
+            torch.autograd.backward(loss(parameters, step))
+            optimizer.step()
+    assert all(torch.equal(one, another) for one, another in zip(through, stopped, strict=True))
