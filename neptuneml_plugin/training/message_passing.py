@@ -6,7 +6,8 @@ per relation. The edges' weights are values of the matrix: leaving edges out cha
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -163,15 +164,13 @@ class MessageGraph:
         self._kept = {} if data.task.on_nodes else {s.position: _carriers(s) for s in data.samples}
         self._all = [self._channels(at, self._kept.get(r.edge_type)) for at, r in enumerate(data.relations)]
 
-    def messages(self, edge_type: int | None = None, left_out: Tensor | None = None) -> list[Messages]:
-        """Return the messages of each channel, without the `left_out` edges of one type in both directions."""
-        own = self._all
-        if edge_type is not None and left_out is not None:
-            kept = self._kept[edge_type].index_fill(0, left_out, 0)
-            own = [
-                self._channels(at, kept) if relation.edge_type == edge_type else self._all[at]
-                for at, relation in enumerate(self._data.relations)
-            ]
+    def messages(self, left_out: Mapping[int, Tensor] = MappingProxyType({})) -> list[Messages]:
+        """Return the messages of each channel, in both directions without the edges left out, by their type."""
+        own = list(self._all)
+        for at, relation in enumerate(self._data.relations):
+            if relation.edge_type in left_out:
+                kept = self._kept[relation.edge_type].index_fill(0, left_out[relation.edge_type], 0)
+                own[at] = self._channels(at, kept)
         return in_order(own)
 
     def carriers(self, edge_type: int) -> Tensor | None:

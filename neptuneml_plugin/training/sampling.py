@@ -6,6 +6,7 @@ weight too, so that a node receives on average what all its neighbours send (Gra
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor
 from neptuneml_plugin.training.data import Relation, TrainingData
 from neptuneml_plugin.training.message_passing import Adjacency, MessageGraph, Messages, channels, in_order
 from neptuneml_plugin.training.models.encoder import Hop
+
+LeftOut = Mapping[int, Tensor]
 
 
 @dataclass(frozen=True)
@@ -60,18 +63,15 @@ class NeighbourSampler:
             num_nodes_dict={str(kind): count for kind, count in enumerate(data.counts)},
         ).formats("csc")
 
-    def around(
-        self, nodes: Mapping[int, Tensor], edge_type: int | None = None, left_out: Tensor | None = None
-    ) -> Neighbourhood:
+    def around(self, nodes: Mapping[int, Tensor], left_out: LeftOut = MappingProxyType({})) -> Neighbourhood:
         """Return what the embeddings of nodes are computed from.
 
         Args:
             nodes: node type -> distinct rows; the last hop's rows are these, in their order.
-            edge_type: position of the type that `left_out` is of.
-            left_out: edges that carry no message, in either direction.
+            left_out: edge type -> edges that carry no message, in either direction.
         """
         wanted = {str(kind): rows for kind, rows in nodes.items()}
-        excluded = self._excluded(edge_type, left_out)
+        excluded = self._excluded(left_out)
         hops = []
         for fanout in self._fanouts:
             # Left-out edges are drawn, then dropped: the others stand for all that carry.
@@ -80,24 +80,24 @@ class NeighbourSampler:
             )
             block = self._dgl.to_block(drawn, wanted)
             wanted = {kind: block.srcnodes[kind].data[self._dgl.NID] for kind in block.srctypes}
-            hops.append(self._hop(drawn, block, edge_type, left_out))
+            hops.append(self._hop(drawn, block, left_out))
         return Neighbourhood([wanted[str(kind)] for kind in range(len(self._data.counts))], hops[::-1])
 
-    def _excluded(self, edge_type: int | None, left_out: Tensor | None) -> dict[Any, Tensor]:
-        if left_out is None:
-            return {}
-        return {
-            _triple(at, relation): left_out if edges is None else torch.searchsorted(edges, left_out.contiguous())
-            for at, (relation, edges) in enumerate(zip(self._data.relations, self._carrying, strict=True))
-            if relation.edge_type == edge_type
-        }
+    def _excluded(self, left_out: LeftOut) -> dict[Any, Tensor]:
+        """Return which of the edges to draw from are left out."""
+        excluded = {}
+        for at, (relation, carrying) in enumerate(zip(self._data.relations, self._carrying, strict=True)):
+            edges = left_out.get(relation.edge_type)
+            if edges is not None:
+                found = edges if carrying is None else torch.searchsorted(carrying, edges.contiguous())
+                excluded[_triple(at, relation)] = found
+        return excluded
 
-    def _hop(self, drawn: Any, block: Any, edge_type: int | None, left_out: Tensor | None) -> Hop:
+    def _hop(self, drawn: Any, block: Any, left_out: LeftOut) -> Hop:
         own = []
         for at, relation in enumerate(self._data.relations):
             edges = self._edges(at, drawn, block)
-            without = left_out if relation.edge_type == edge_type else None
-            own.append(self._channels(at, block, edges, without))
+            own.append(self._channels(at, block, edges, left_out.get(relation.edge_type)))
         kept = [torch.arange(block.num_dst_nodes(str(kind))) for kind in range(len(self._data.counts))]
         return Hop(in_order(own), kept)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from neptuneml_plugin.artifacts import Task
-from neptuneml_plugin.training import loop
+from neptuneml_plugin.training import objectives
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.loop import Trainer
@@ -99,7 +99,7 @@ def test_no_edge_knows_its_own_label_while_it_is_predicted(tmp_path: Path, task:
     embeddings = []
     for changed in (batch[:0], batch, rest):
         given = with_labels(data, changed, 1 - samples.labels[changed])
-        messages = model.graph(given).messages(samples.position, batch)
+        messages = model.graph(given).messages({samples.position: batch})
         embeddings.append(torch.cat(model.encoder(data.features, messages)))
     torch.testing.assert_close(embeddings[1], embeddings[0], rtol=0, atol=0)
     # The labels of the others do travel.
@@ -112,7 +112,7 @@ def test_the_self_loop_of_features_knows_no_learned_vector(tmp_path: Path, *, fe
     model = model_of(data, dataclasses.replace(OPTIONS, feature_self_loop=features_only))
     item, linked = data.processed.schema.node("item"), data.samples[0]
     # Without the edges between items, an item's own vector can reach it by its self term alone.
-    messages = model.graph(data).messages(linked.position, linked.splits["train"])
+    messages = model.graph(data).messages({linked.position: linked.splits["train"]})
     layer = model.encoder.inputs[item]
     assert isinstance(layer, InputLayer)
     assert layer.embedding is not None
@@ -135,15 +135,15 @@ def test_symmetric_weights_are_those_of_both_degrees() -> None:
 def test_a_batch_leaves_out_a_tenth_of_the_edges_at_most(tmp_path: Path) -> None:
     data = planted(tmp_path, Task.EDGE_REGRESSION)
     trainer = Trainer(data, dataclasses.replace(OPTIONS, batch_size=10**6), Goal("mse"), seed=0)
-    batches = [batch for _, batch in trainer._batches()]
-    assert len(batches) == loop.LEAST_EDGE_BATCHES
+    batches = [batch[0] for batch in trainer._objective.batches()]
+    assert len(batches) == objectives.LEAST_EDGE_BATCHES
     assert sorted(torch.cat(batches).tolist()) == data.samples[0].splits["train"].tolist()
 
 
 def test_one_batch_per_epoch_would_have_been_too_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = processed(tmp_path, Task.EDGE_REGRESSION)
     good = trained(source, tmp_path / "ten")
-    monkeypatch.setattr(loop, "LEAST_EDGE_BATCHES", 1)
+    monkeypatch.setattr(objectives, "LEAST_EDGE_BATCHES", 1)
     bad = trained(source, tmp_path / "one")
     assert good.metrics is not None
     assert bad.metrics is not None

@@ -14,8 +14,9 @@ from neptuneml_plugin.stage import silent
 from neptuneml_plugin.training.data import SPLITS, Samples, TrainingData, load_data
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
-from neptuneml_plugin.training.loop import Trainer, _shuffled
+from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.objectives import shuffled
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import KINDS, answer_of
 from tests.processing.exports import twins
@@ -117,12 +118,12 @@ def test_a_batch_holds_whole_pairs(task: Task, tmp_path: Path) -> None:
     assert samples.pairs is not None
     torch.manual_seed(0)
     rows = samples.splits["train"]
-    batches = list(_shuffled(rows, samples.pairs, 7))
+    batches = list(shuffled(rows, samples.pairs, 7))
     assert torch.equal(torch.cat(batches).sort().values, rows.sort().values)
     assert max(map(len, batches)) <= min(map(len, batches)) + 4
     owners = [set(samples.pairs[batch].tolist()) for batch in batches]
     assert sum(map(len, owners)) == len(set().union(*owners))
-    torn = [set(samples.pairs[batch].tolist()) for batch in _shuffled(rows, None, 7)]
+    torn = [set(samples.pairs[batch].tolist()) for batch in shuffled(rows, None, 7)]
     assert sum(map(len, torn)) > len(set().union(*torn))
 
 

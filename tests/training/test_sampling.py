@@ -42,11 +42,10 @@ def model_of(folder: Path, values: Mapping[str, Any]) -> tuple[Model, TrainingDa
 
 
 def embedded(
-    model: Model, data: TrainingData, nodes: dict[int, Tensor], fanout: int, left_out: Tensor | None
+    model: Model, data: TrainingData, nodes: dict[int, Tensor], fanout: int, left_out: Mapping[int, Tensor]
 ) -> Vectors:
     sampler = NeighbourSampler(model.graph(data), data, [fanout] * len(model.encoder.layers))
-    edge_type = None if left_out is None else data.samples[0].position
-    around = sampler.around(nodes, edge_type, left_out)
+    around = sampler.around(nodes, left_out)
     tables = dict(model.named_parameters())
     learned: list[Tensor | None] = [None] * len(around.rows)
     for kind, rows in enumerate(around.rows):
@@ -62,9 +61,9 @@ def test_all_neighbours_drawn_give_the_embeddings_of_the_whole_graph(
 ) -> None:
     task, values = CASES[case]
     model, data = model_of(folders[task], values)
-    left_out = None if every is None or task.on_nodes else data.samples[0].splits["train"][::every]
-    position = None if left_out is None else data.samples[0].position
-    whole = model.encoder(data.features, model.graph(data).messages(position, left_out))
+    samples = data.samples[0]
+    left_out = {} if every is None or task.on_nodes else {samples.position: samples.splits["train"][::every]}
+    whole = model.encoder(data.features, model.graph(data).messages(left_out))
     nodes = {kind: torch.randperm(count)[:7] for kind, count in enumerate(data.counts)}
     found = embedded(model, data, nodes, ALL, left_out)
     for kind, rows in nodes.items():
@@ -75,8 +74,8 @@ def test_all_neighbours_drawn_give_the_embeddings_of_the_whole_graph(
 def test_a_few_neighbours_are_right_on_average(values: dict[str, Any], folders: Mapping[Task, Path]) -> None:
     model, data = model_of(folders[Task.LINK_PREDICTION], {"layer-norm": False} | values)
     nodes = {0: torch.arange(20)}
-    expected = embedded(model, data, nodes, ALL, None)[0]
-    drawn = torch.stack([embedded(model, data, nodes, 2, None)[0] for _ in range(400)])
+    expected = embedded(model, data, nodes, ALL, {})[0]
+    drawn = torch.stack([embedded(model, data, nodes, 2, {})[0] for _ in range(400)])
     error = drawn.mean(0) - expected
     spread = drawn.std(0) / 400**0.5
     assert bool((drawn.std(0) > 0).any())
@@ -99,7 +98,7 @@ def test_edges_under_prediction_and_of_other_parts_are_never_drawn(folders: Mapp
     left_out = unseen[torch.isin(unseen, samples.splits["train"])]
     sampler = NeighbourSampler(model.graph(data), data, [ALL])
     nodes = {0: torch.arange(data.counts[0])}
-    around = sampler.around(nodes, samples.position, left_out)
+    around = sampler.around(nodes, {samples.position: left_out})
     carried = [int(messages._forward._nnz()) for messages in around.hops[0].messages]  # type: ignore[attr-defined]
     training = len(samples.splits["train"]) - len(left_out)
     at = [at for at, relation in enumerate(data.relations) if relation.edge_type == samples.position]

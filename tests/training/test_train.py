@@ -147,7 +147,7 @@ def test_every_option_trains_and_learns_something(tmp_path: Path, option: dict[s
 
 
 def test_large_candidate_sets_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neptuneml_plugin.training.loop.BLOCK_CELLS", 0)
+    monkeypatch.setattr("neptuneml_plugin.training.objectives.BLOCK_CELLS", 0)
     source = processed(tmp_path, Task.LINK_PREDICTION, values={"num-negs": 64, "regularization-coef": 1e-4})
     summary = trained(source, tmp_path / "training")
     assert summary.metrics is not None
@@ -165,7 +165,7 @@ def test_edges_under_prediction_carry_no_message(tmp_path: Path) -> None:
     for position in (forward, forward + 1):
         ends = data.relations[position].targets
         before = graph.messages()[position].aggregate(ones[relation.source_type])
-        after = graph.messages(samples.position, left_out)[position].aggregate(ones[relation.source_type])
+        after = graph.messages({samples.position: left_out})[position].aggregate(ones[relation.source_type])
         # A mean of ones is 1 where any edge carries a message; validation and test edges never do.
         assert set(torch.nonzero(before[:, 0] > 0.5)[:, 0].tolist()) == set(ends[left_out].tolist())
         assert after.abs().max() == 0
