@@ -25,6 +25,9 @@ from neptuneml_plugin.training.tasks import label_scale
 
 #: Decay of the exponential average of the weights; what is evaluated and kept is the average.
 AVERAGING = 0.98
+#: Optimiser steps before which no training stops early: many a model first answers all alike, and a metric that
+#: stands still but for noise would end it there.
+LEAST_STEPS = 200
 _MAX_GRADIENT_NORM = 5.0
 
 
@@ -85,7 +88,8 @@ class Trainer:
             )
             if best is None or self._goal.better(newest, best[0]):
                 best = (newest, epoch, copy.deepcopy(self._average.state_dict()))
-            if split == "valid" and self._hp.enable_early_stop and stopping.says_stop(newest):
+            stops = split == "valid" and self._hp.enable_early_stop and stopping.says_stop(newest)
+            if stops and self._steps >= LEAST_STEPS:
                 break
             if split == "train":  # without validation rows the last weights are the best known
                 best = (newest, epoch, copy.deepcopy(self._average.state_dict()))

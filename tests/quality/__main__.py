@@ -15,7 +15,7 @@ from typing import Any
 from neptuneml_plugin import gremlin_server, quickstart
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from neptuneml_plugin.stage import write_json
-from tests.quality.movielens import write_u1
+from tests.quality.movielens import RATED, request, write_u1
 
 MOVIES = Path(__file__).parents[2] / "examples" / "movies"
 
@@ -34,14 +34,22 @@ class Quality:
 
 
 def cases() -> tuple[Quality, ...]:
-    """Return the rows: the quickstart's tasks, and ratings of movies by two splits."""
+    """Return the rows: the quickstart's tasks, and five on MovieLens, its ratings by two splits."""
     metrics = {"airport-country": "acc", "route-distance": "rmse", "airport-routes": "mrr"}
     airports = (Quality(c.name, "air-routes", c.request, metrics[c.name]) for c in quickstart.CASES)
+    stars = {"edge": list(RATED), "property": "score", "type": "classification"}
+    genre = {"node": "movie", "property": "genre", "type": "classification"}
     rating = json.loads((MOVIES / "rating.json").read_text(encoding="utf-8"))
     return (
         *airports,
         Quality("movie-rating", "empty", rating, "rmse"),
         Quality("movie-rating-u1", "empty", rating, "rmse", write_u1),
+        Quality("movie-stars-u1", "empty", request(stars), "acc", write_u1),
+        Quality(
+            "movie-rated-u1", "empty", request({"edge": list(RATED), "type": "link_prediction"}), "mrr", write_u1
+        ),
+        Quality("movie-genre", "empty", request(genre), "f1_micro"),
+        Quality("user-age", "empty", request({"node": "user", "property": "age", "type": "regression"}), "mae"),
     )
 
 

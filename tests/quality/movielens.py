@@ -1,14 +1,35 @@
-"""MovieLens-100k's canonical split u1 for an exported graph."""
+"""MovieLens-100k: what is exported of it for each task, and its canonical split u1."""
 
 import json
 import random
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+RATED = ("user", "rated", "movie")
+USER = ("age", "gender", "occupation")
+MOVIE = ("title", "release_date", "genre")
 #: The first rows of `ml-100k.inter` are u1's test split; this many of the others, at random, validate.
 TEST_ROWS, VALIDATION_ROWS = 20_000, 4_000
 SPLITS = ("train", "valid", "test")
+#: Of vertices, where there is no canonical split.
+SPLIT_RATE = (0.8, 0.1, 0.1)
+
+
+def request(target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an export's document for a target: users and movies with all their properties, and ratings."""
+    nodes = [{"label": "user", "properties": list(USER)}, {"label": "movie", "properties": list(MOVIE)}]
+    rated = [target["property"]] if "edge" in target and "property" in target else []
+    return {
+        "command": "export-pg",
+        "params": {
+            "nodeLabels": ["user", "movie"],
+            "edgeLabels": ["rated"],
+            "filter": {"nodes": nodes, "edges": [{"label": "rated", "properties": rated}]},
+        },
+        "additionalParams": {"neptune_ml": {"version": "v2.0", "targets": [target], "split_rate": SPLIT_RATE}},
+    }
 
 
 def write_u1(export: Path, data: Path) -> None:

@@ -148,3 +148,12 @@ def test_one_batch_per_epoch_would_have_been_too_few(tmp_path: Path, monkeypatch
     assert good.metrics is not None
     assert bad.metrics is not None
     assert good.metrics["test"]["r2"] > 0.9 > bad.metrics["test"]["r2"]
+
+
+def test_classes_of_edges_are_learned_with_the_labels_of_other_edges(tmp_path: Path) -> None:
+    source = processed(tmp_path, Task.EDGE_CLASS, values={"num-epochs": 15, "dropout": 0.5})
+    summary = trained(source, tmp_path / "training")
+    assert summary.hyperparameters is not None
+    assert summary.hyperparameters["use-edge-labels"] is True
+    assert summary.metrics is not None
+    assert summary.metrics["test"]["acc"] > 0.9

@@ -14,7 +14,11 @@ from neptuneml_plugin.arrays import save_array
 from neptuneml_plugin.artifacts import ProcessedGraph, Task, TrainingRecord, TrialRecord, read_record, write_record
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation
 from neptuneml_plugin.filerecords import describe_files
+from neptuneml_plugin.stage import silent
+from neptuneml_plugin.training import loop
 from neptuneml_plugin.training.data import load_data
+from neptuneml_plugin.training.hyperparameters import build
+from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.stopping import EarlyStopping, Goal
 from tests.training.graphs import processed, set_hyperparameters, trained
@@ -180,6 +184,18 @@ def test_early_stopping_compares_means_of_windows() -> None:
     ]
     falling = EarlyStopping(Goal("mse"), window=1)
     assert [falling.says_stop(value) for value in (3.0, 2.0, 2.5)] == [False, False, True]
+
+
+def test_a_metric_that_stands_still_at_first_stops_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"window-for-early-stop": 1, "num-epochs": 40, "lr": 0.05}
+    data = load_data(processed(tmp_path, Task.NODE_CLASS, nodes=60))
+    epochs = []
+    for least in (loop.LEAST_STEPS, 0):
+        monkeypatch.setattr(loop, "LEAST_STEPS", least)
+        epochs.append(Trainer(data, build(values), Goal("acc"), seed=0).fit(silent).epochs)
+    assert epochs[0] == 40 > epochs[1]  # a step each
 
 
 @pytest.mark.parametrize("settings", [{"trials": 0}, {"parallel": 0}])

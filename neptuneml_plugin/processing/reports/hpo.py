@@ -24,13 +24,15 @@ SMALLEST_BATCH, LARGEST_BATCH = 128, 8192
 EPOCHS_UNIT = 1_000_000
 MOST_EPOCHS = 200
 #: Defaults that differ by task, each measured on air-routes and MovieLens (tests/quality/LOG.md): normalised
-#: vectors hide lengths from regressions of edges; one step of link prediction scores every candidate.
+#: vectors hide lengths from answers about edges; one step of link prediction scores every candidate.
+_EDGES = {"dropout": 0.5, "layer-norm": False, "num-layer": 1, "num-epochs": 40}
 DEFAULTS: Mapping[Task, Mapping[str, Any]] = {
-    Task.EDGE_REGRESSION: {"dropout": 0.5, "layer-norm": False, "num-layer": 1, "num-epochs": 40},
+    Task.EDGE_CLASS: _EDGES,
+    Task.EDGE_REGRESSION: _EDGES,
     Task.LINK_PREDICTION: {"num-epochs": 25},
 }
 
-#: Not Neptune's (`training.hyperparameters` says what they do); on for regressions of edges.
+#: Not Neptune's (`training.hyperparameters` says what they do); on for properties of edges.
 OWN_EDGE_PARAMETERS = ("feature-self-loop", "symmetric-norm", "use-edge-labels")
 
 
@@ -101,8 +103,7 @@ def _task_parameters(task: Task) -> list[dict[str, Any]]:
     weights = [_tuned("use-class-weight", "bool", default=False)] if task.is_class else []
     if task.on_nodes:
         return weights
-    regression = task is Task.EDGE_REGRESSION
-    return weights + [_tuned(name, "bool", default=regression) for name in OWN_EDGE_PARAMETERS]
+    return weights + [_tuned(name, "bool", default=True) for name in OWN_EDGE_PARAMETERS]
 
 
 def _tuned(name: str, kind: str, *, default: Any, **search: Any) -> dict[str, Any]:
