@@ -9,8 +9,10 @@ processed   processed.json  encoders.json  nodes/<node type>/  edges/<edge type>
             splits/<target type>/  model-HPO-configuration.json  train_instance_recommendation.json
             data_report.json  data_report.html  graph.bin  info.pkl
 training    training.json  trials/<n>/{model.safetensors, trial.json, metrics.jsonl}  ids/  artifact/
-            eval_metrics_info.json  test_metrics_info.json
+            eval_metrics_info.json  test_metrics_info.json  and the files beside an artifact
 artifact    manifest.json  model.safetensors  encoders.json  nodes/<node type>/  edges/<edge type>/  decoder/
+            beside it, in a training's output, or in the same folder, in a transform's: embeddings/entity.npy
+            predictions/result.npz  predictions.parquet  mapping.info  infer_instance_recommendation.json
 ```
 
 `<node type>` and `<edge type>` are positions in `GraphSchema.nodes` and `.edges`, as labels may hold anything.
@@ -25,7 +27,7 @@ from typing import Any, TypeVar
 
 import cattrs
 
-from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.filerecords import FileRecord, check_files
 from neptuneml_plugin.stage import write_json
 
@@ -62,6 +64,11 @@ TEST_METRICS = "test_metrics_info.json"
 # Artifact folder
 MANIFEST = "manifest.json"
 WEIGHTS = "model.safetensors"
+
+# Beside an artifact; but for the first, written for clients and never read here
+PREDICTIONS = "predictions.parquet"
+MAPPING_PICKLE = "mapping.info"
+INFER_INSTANCE = "infer_instance_recommendation.json"
 
 #: What rows are dealt out to.
 PARTS = ("train", "valid", "test")
@@ -331,7 +338,19 @@ class TrainingRecord:
     @property
     def best(self) -> TrialRecord:
         """The trial whose artifact stands in `artifact/`."""
-        return next(trial for trial in self.trials if trial.number == self.best_trial)
+        return self.trial(self.best_trial)
+
+    def trial(self, number: int) -> TrialRecord:
+        """Return one of the trials.
+
+        Raises:
+            InvalidParameter: there is none of this number.
+        """
+        found = next((trial for trial in self.trials if trial.number == number), None)
+        if found is None:
+            numbers = ", ".join(str(trial.number) for trial in self.trials)
+            raise InvalidParameter(f"there is no trial {number}; the training has {numbers}")
+        return found
 
 
 @dataclass(frozen=True)

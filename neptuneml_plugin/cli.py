@@ -169,6 +169,7 @@ def train_command(source: Path, output: Path, config_file: Path | None, *, as_js
 @click.option("--input", "source", type=FOLDER, required=True, help="A processed folder.")
 @click.option("--model", type=FOLDER, help="An output folder of `train`.")
 @click.option("--output", type=FOLDER, required=True, help="Folder to write the artifact to.")
+@click.option("--trial", type=click.IntRange(0), help="Apply the model of this trial.  [default: the best one's]")
 @_stage_options
 def transform_command(
     source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any

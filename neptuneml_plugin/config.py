@@ -98,6 +98,8 @@ class TransformConfig:
 
     #: Output folder of `train`.
     model: Path
+    #: Number of the trial whose model is applied; None: the best one.
+    trial: int | None = None
     overwrite: bool = False
 
 

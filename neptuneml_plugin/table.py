@@ -4,7 +4,7 @@ The plugin keeps it instead of asking, so it must say what the worker says: both
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +16,6 @@ from neptuneml_plugin.ids import IdColumn
 MAGIC = b"NMLTAB01"
 #: Answers per vertex, at most; a caller that wants more asks the worker.
 LARGEST_K = 8
-#: Rows that are ranked at once.
-ROWS_PER_BLOCK = 1 << 16
 CLASS_ENTRY = np.dtype([("class", "<i4"), ("score", "<f4")])
 NO_ANSWER = -1
 
@@ -39,17 +37,18 @@ def write_class_table(
     path: Path,
     ids: IdColumn,
     classes: Sequence[str | int | float | bool],
-    probabilities: npt.NDArray[np.float32],
+    blocks: Iterable[npt.NDArray[np.float32]],
 ) -> None:
-    """Write the best classes of every vertex; `probabilities` has the shape (len(ids), classes)."""
-    hashes, rows = ids.by_hash()
-    entries = np.empty((len(rows), min(len(classes), LARGEST_K)), CLASS_ENTRY)
-    for start in range(0, len(rows), ROWS_PER_BLOCK):
-        block = slice(start, start + ROWS_PER_BLOCK)
-        best, scores = rank_classes(probabilities[rows[block]], LARGEST_K)
-        entries["class"][block] = np.where(scores < 0, NO_ANSWER, best)
-        entries["score"][block] = np.where(scores < 0, 0, scores)
-    _write(path, {"kind": "classes", "classes": list(classes)}, hashes, entries)
+    """Write the best classes of every vertex; `blocks` of (rows, classes) follow the order of the ids."""
+    hashes, order = ids.by_hash()
+    entries, start = np.empty((len(order), min(len(classes), LARGEST_K)), CLASS_ENTRY), 0
+    for probabilities in blocks:
+        rows = slice(start, start + len(probabilities))
+        best, scores = rank_classes(probabilities, LARGEST_K)
+        entries["class"][rows] = np.where(scores < 0, NO_ANSWER, best)
+        entries["score"][rows] = np.where(scores < 0, 0, scores)
+        start = rows.stop
+    _write(path, {"kind": "classes", "classes": list(classes)}, hashes, entries[order])
 
 
 def write_value_table(path: Path, ids: IdColumn, values: npt.NDArray[np.float64]) -> None:

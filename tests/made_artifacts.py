@@ -87,7 +87,7 @@ def _write_tables(folder: Path, made: Made) -> None:
     if made.task.on_nodes:
         table, predictions = folder / table_name(1), np.load(folder / "nodes/1/predictions.npy")
         if made.task.is_class:
-            write_class_table(table, ids[1], made.classes, predictions)
+            write_class_table(table, ids[1], made.classes, [predictions])
         else:
             write_value_table(table, ids[1], predictions[:, 0])
     elif made.task is Task.LINK_PREDICTION:

@@ -39,7 +39,7 @@ def written(folder: Path, case: dict[str, Any]) -> bytes:
         for line, row in zip(probabilities, case["rows"], strict=True):
             for answer in row["answers"]:
                 line[case["classes"].index(answer["value"])] = answer["score"]
-        write_class_table(path, ids, case["classes"], probabilities)
+        write_class_table(path, ids, case["classes"], [probabilities])
     return path.read_bytes()
 
 
@@ -99,9 +99,11 @@ def test_a_table_of_classes_says_what_the_worker_says(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, rows: int, classes: int, block: int
 ) -> None:
     predictions = data.draw(arrays.arrays(np.float32, (rows, classes), elements=NUMBERS))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table, "ROWS_PER_BLOCK", block)
-        read, predictor, ids = artifact(tmp_path_factory.mktemp("classes"), Task.NODE_CLASS, predictions)
+    folder = tmp_path_factory.mktemp("classes")
+    read, predictor, ids = artifact(folder, Task.NODE_CLASS, predictions)
+    blocks = (predictions[start : start + block] for start in range(0, rows, block))
+    write_class_table(folder / "blocks", IdColumn(folder / "nodes/1"), read.header["classes"], blocks)
+    assert (folder / "blocks").read_bytes() == (folder / "nodes/1/table.bin").read_bytes()
     topk = data.draw(st.integers(1, table.LARGEST_K))
     threshold = data.draw(st.floats(0, 1) | st.sampled_from([0.5, float(np.float32(0.1))]))
     asked = worker_says(predictor, ids, topk=topk, threshold=threshold, score=True)
@@ -136,7 +138,7 @@ def test_link_prediction_has_a_table_of_ids_for_every_end(tmp_path: Path) -> Non
 def test_every_part_is_a_multiple_of_eight_bytes_long(tmp_path: Path) -> None:
     write_ids(tmp_path, ["a"])
     for length in range(9):
-        write_class_table(tmp_path / "t", IdColumn(tmp_path), ["x" * length, "é"], np.ones((1, 2), np.float32))
+        write_class_table(tmp_path / "t", IdColumn(tmp_path), ["x" * length, "é"], [np.ones((1, 2), np.float32)])
         content = (tmp_path / "t").read_bytes()
         assert len(content) % 8 == 0
         assert read_table(content).answers("a") == (("x" * length, 1.0), ("é", 1.0))

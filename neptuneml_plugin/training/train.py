@@ -27,7 +27,7 @@ from neptuneml_plugin.training.search.configuration import check_model, read_con
 from neptuneml_plugin.training.search.space import SearchSpace
 from neptuneml_plugin.training.search.trials import Plan, judged_by, run_trials, threads_per_trial
 from neptuneml_plugin.training.stopping import Goal
-from neptuneml_plugin.training.transform import write_artifact
+from neptuneml_plugin.training.transform import write_outputs
 
 #: Names of Neptune ML's metric files where they are not ours.
 METRIC_FILE_NAMES: Mapping[str, str] = {
@@ -64,7 +64,7 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         shutil.copytree(source / IDS, folder / IDS)
         _write_metrics(folder, record.best)
         progress("artifact")
-        write_artifact(folder / ARTIFACT, folder, source, data)
+        write_outputs(folder, folder / ARTIFACT, folder, source, data)
     return _summary(record, processed.warnings, target, watch)
 
 

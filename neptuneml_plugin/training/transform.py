@@ -1,4 +1,4 @@
-"""The stage `transform`: a trained model and a processed graph to an artifact.
+"""The stage `transform`: a trained model and a processed graph to an artifact, and the files beside it.
 
 The graph may be another one than the model was trained on: learned vectors are found again by the nodes' ids, and
 nodes that the training did not see take the average vector of their type.
@@ -17,10 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from neptuneml_plugin.arrays import read_blocks, save_blocks
 from neptuneml_plugin.artifacts import (
     ENCODERS,
     IDS,
     MANIFEST,
+    PREDICTIONS,
     TRAINING,
     TRIALS,
     WEIGHTS,
@@ -28,6 +30,7 @@ from neptuneml_plugin.artifacts import (
     Manifest,
     Task,
     TrainingRecord,
+    TrialRecord,
     read_record,
     table_name,
     write_record,
@@ -40,28 +43,31 @@ from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, 
 from neptuneml_plugin.table import write_class_table, write_id_table, write_value_table
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
-from neptuneml_plugin.training.evaluation.evaluator import Evaluator, predict, training_edges
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator, training_edges
 from neptuneml_plugin.training.links import EdgeIndex
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.model import Model, aligned, save_weights
+from neptuneml_plugin.training.outputs.applied import Applied, write_answers
+from neptuneml_plugin.training.outputs.clientfiles import write_client_files
 
 _PACKAGES = ("neptuneml-plugin", "torch", "dgl", "numpy", "scikit-learn", "safetensors")
 
 
 def run(config: TransformConfig, source: Path, target: Path, progress: Progress = silent) -> Summary:
-    """Write the artifact of a training's best trial for a processed graph.
+    """Write the artifact of a trial for a processed graph, and the files that clients know beside it.
 
     Raises:
         InvalidData: the source is no whole processed folder, or `config.model` no whole training folder.
+        InvalidParameter: the training has no such trial.
         ConstraintViolation: the graph's schema is not the one that the model was trained on.
     """
     watch = Stopwatch()
     data = load_data(source)
     progress("artifact")
     with output_folder(target, overwrite=config.overwrite) as folder:
-        warnings = write_artifact(folder, config.model, source, data)
+        warnings = write_outputs(folder, folder, config.model, source, data, config.trial)
     return Summary(
         stage="transform",
         task=data.task,
@@ -73,30 +79,54 @@ def run(config: TransformConfig, source: Path, target: Path, progress: Progress 
     )
 
 
-def write_artifact(folder: Path, training: Path, source: Path, data: TrainingData) -> tuple[str, ...]:
-    """Write all files of an artifact, the manifest last; return warnings."""
+def write_outputs(
+    folder: Path, artifact: Path, training: Path, source: Path, data: TrainingData, trial: int | None = None
+) -> tuple[str, ...]:
+    """Write an artifact, and the other outputs of a transform; return warnings.
+
+    Args:
+        folder: of the other outputs.
+        artifact: folder of the artifact, which may be the same.
+        training: the training folder.
+        source: the processed folder.
+        data: what it holds.
+        trial: whose model; None: the best one's.
+    """
     record = read_record(training / TRAINING, TrainingRecord)
     _check_schema(record, data)
-    model, unseen = load_model(record, training, source, data)
+    chosen = record.best if trial is None else record.trial(trial)
+    model, unseen = load_model(chosen, training, source, data)
+    graph = model.graph(data)
+    applied = Applied(model, Evaluator(data, graph).embed(model), data)
+    manifest = write_artifact(artifact, applied, graph, chosen, source)
+    write_client_files(folder, artifact, manifest)
+    return (
+        *(
+            f"{count} '{label}' vertices were not in the training graph and take its average vector"
+            for label, count in unseen.items()
+        ),
+        *write_answers(folder / PREDICTIONS, artifact, applied, chosen),
+    )
+
+
+def write_artifact(
+    folder: Path, applied: Applied, graph: MessageGraph, trial: TrialRecord, source: Path
+) -> Manifest:
+    """Write all files of an artifact, the manifest last."""
+    model, data = applied.model, applied.data
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(model, folder / WEIGHTS)
     if (source / ENCODERS).is_file():
         shutil.copyfile(source / ENCODERS, folder / ENCODERS)
     for position in range(len(data.counts)):
         shutil.copytree(source / IDS / str(position), folder / "nodes" / str(position))
-    graph = model.graph(data)
-    vectors = Evaluator(data, graph).embed(model)
-    for position, embeddings in enumerate(vectors):
+    for position, embeddings in enumerate(applied.vectors):
         _save(folder / "nodes" / str(position) / "embeddings.npy", embeddings)
     if model.symmetric:
         _write_degrees(folder, graph, data)
     with torch.no_grad():
-        scalars = _write_answers(folder, model, vectors, data)
-    _write_manifest(folder, record, data, scalars)
-    return tuple(
-        f"{count} '{label}' vertices were not in the training graph and take its average vector"
-        for label, count in unseen.items()
-    )
+        scalars = _write_decoder(folder, applied)
+    return _write_manifest(folder, trial, data, scalars)
 
 
 def _write_degrees(folder: Path, graph: MessageGraph, data: TrainingData) -> None:
@@ -107,29 +137,29 @@ def _write_degrees(folder: Path, graph: MessageGraph, data: TrainingData) -> Non
             _save(edge / f"{name}_degrees.npy", degrees)
 
 
-def _write_answers(folder: Path, model: Model, vectors: Vectors, data: TrainingData) -> dict[str, float]:
+def _write_decoder(folder: Path, applied: Applied) -> dict[str, float]:
     """Write what answers are computed from, per task; return the decoder's scalars."""
-    decoder = model.decoder
+    model, data, decoder = applied.model, applied.data, applied.model.decoder
     if isinstance(decoder, LinkDecoder):
-        _write_links(folder, decoder, vectors, data)
+        _write_links(folder, decoder, applied.vectors, data)
         return {}
     if isinstance(decoder, EdgeDecoder):
         _write_edge_decoder(folder / "decoder", decoder)
         return {"mean": float(model.scale[0]), "std": float(model.scale[1])}
-    position = data.samples[0].position
-    predictions = predict(model, vectors, data, torch.arange(data.counts[position]))
-    kind = folder / "nodes" / str(position)
-    if data.task.is_class:
-        probabilities = predictions.astype(np.float32)
-        np.save(kind / "predictions.npy", probabilities)
-        write_class_table(
-            folder / table_name(position), IdColumn(kind), data.processed.target.classes, probabilities
-        )
-    else:
-        values = predictions.astype(np.float64)
-        np.save(kind / "predictions.npy", values)
-        write_value_table(folder / table_name(position), IdColumn(kind), values[:, 0])
+    _write_predictions(folder, applied)
     return {}
+
+
+def _write_predictions(folder: Path, applied: Applied) -> None:
+    """Write the predictions of a node task, a block of rows at a time."""
+    position, classes = applied.data.samples[0].position, applied.data.processed.target.classes
+    kind, is_class = folder / "nodes" / str(position), applied.data.task.is_class
+    path, shape = kind / "predictions.npy", (applied.data.counts[position], len(classes) if is_class else 1)
+    save_blocks(path, shape, np.float32 if is_class else np.float64, applied.predictions())
+    if is_class:
+        write_class_table(folder / table_name(position), IdColumn(kind), classes, read_blocks(path))
+    else:
+        write_value_table(folder / table_name(position), IdColumn(kind), np.load(path)[:, 0])
 
 
 def _write_edge_decoder(folder: Path, decoder: EdgeDecoder) -> None:
@@ -164,37 +194,38 @@ def _write_links(folder: Path, decoder: LinkDecoder, vectors: Vectors, data: Tra
 
 
 def _write_manifest(
-    folder: Path, record: TrainingRecord, data: TrainingData, scalars: Mapping[str, float]
-) -> None:
-    best, files = record.best, describe_files(folder)
+    folder: Path, trial: TrialRecord, data: TrainingData, scalars: Mapping[str, float]
+) -> Manifest:
+    files = describe_files(folder)
     manifest = Manifest(
-        version=content_version(files, record.task, repr(best.threshold), repr(best.calibration)),
+        version=content_version(files, data.task, repr(trial.threshold), repr(trial.calibration)),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        task=record.task,
-        target=record.target,
+        task=data.task,
+        target=data.processed.target,
         schema=data.processed.schema,
-        model=best.model,
-        hyperparameters=best.hyperparameters,
-        metrics=best.metrics,
+        model=trial.model,
+        hyperparameters=trial.hyperparameters,
+        metrics=trial.metrics,
         files=files,
-        threshold=best.threshold,
-        calibration=best.calibration,
+        threshold=trial.threshold,
+        calibration=trial.calibration,
         decoder=scalars,
         packages={name: version(name) for name in _PACKAGES},
     )
     write_record(folder / MANIFEST, manifest)
+    return manifest
 
 
 def load_model(
-    record: TrainingRecord, training: Path, source: Path, data: TrainingData
+    trial: TrialRecord, training: Path, source: Path, data: TrainingData
 ) -> tuple[Model, dict[str, int]]:
     """Return the model with its learned vectors in the graph's row order, and its unseen nodes by label."""
-    path = training / TRIALS / str(record.best_trial) / WEIGHTS
+    path = training / TRIALS / str(trial.number) / WEIGHTS
     try:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InvalidData(f"{path} is no whole file of weights ({error}); run `train` again") from None
-    model = Model(data.processed, hyperparameters.build(record.best.hyperparameters))
+    model = Model(data.processed, hyperparameters.build(trial.hyperparameters))
     unseen = {}
     for kind, node in enumerate(data.processed.schema.nodes):
         rows = _training_rows(training / IDS / str(kind), source / IDS / str(kind))

@@ -113,7 +113,7 @@ def with_vector(made: Served, label: str, row: int, vector: Callable[[Any], Any]
     """Return the embeddings by label of torch's own model, with another learned vector of one vertex."""
     source, training = made.folder / "processed", made.folder / "training"
     record, data = read_record(training / "training.json", TrainingRecord), load_data(source)
-    model, _ = transform.load_model(record, training, source, data)
+    model, _ = transform.load_model(record.best, training, source, data)
     tables: list[Any] = [layer.embedding for layer in model.encoder.inputs]
     with torch.no_grad():
         tables[made.manifest.schema.node(label)][row] = vector(tables)

@@ -38,7 +38,7 @@ class Trained:
         self.manifest: Manifest = open_artifact(self.artifact)
         self.data: TrainingData = load_data(self.source)
         record = read_record(self.output / "training.json", TrainingRecord)
-        self.model, self.unseen = transform.load_model(record, self.output, self.source, self.data)
+        self.model, self.unseen = transform.load_model(record.best, self.output, self.source, self.data)
         self.vectors = Evaluator(self.data, self.model.graph(self.data)).embed(self.model)
 
     def array(self, name: str) -> Floats:
@@ -188,7 +188,7 @@ def test_transform_finds_learned_vectors_by_id_and_averages_for_new_nodes(traini
     other = processed(tmp_path, Task.NODE_CLASS, nodes=150)
     data = load_data(other)
     record = read_record(made.output / "training.json", TrainingRecord)
-    model, unseen = transform.load_model(record, made.output, other, data)
+    model, unseen = transform.load_model(record.best, made.output, other, data)
     item = data.processed.schema.node("item")
     name = f"encoder.inputs.{item}.embedding"
     learned, aligned = made.model.state_dict()[name], model.state_dict()[name]
@@ -206,7 +206,7 @@ def test_the_weights_of_an_artifact_are_in_the_order_of_its_ids(trainings: Any, 
     other = processed(tmp_path, Task.EDGE_CLASS, nodes=150)
     transform.run(TransformConfig(made.output), other, tmp_path / "artifact")
     record = read_record(made.output / "training.json", TrainingRecord)
-    model, _ = transform.load_model(record, made.output, other, load_data(other))
+    model, _ = transform.load_model(record.best, made.output, other, load_data(other))
     weights = load_file(tmp_path / "artifact" / "model.safetensors")
     assert weights.keys() == model.state_dict().keys()
     for name, value in model.state_dict().items():
