@@ -91,8 +91,7 @@ def _write_links(path: Path, artifact: Path, applied: Applied, trial: TrialRecor
 
     def frames() -> Iterator[pl.DataFrame]:
         for links in applied.links(ids):
-            with torch.no_grad():
-                yield from links.frames(trial.calibration or (1.0, 0.0))
+            yield from links.frames(trial.calibration or (1.0, 0.0))
 
     write_predictions(path, frames(), LINKS)
     return ()

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 from polars.io.plugins import register_io_source
+from torch import Tensor
 
 from neptuneml_plugin.arrays import BLOCK_CELLS, Array
 from neptuneml_plugin.ids import IdColumn
@@ -120,11 +121,7 @@ class Links:
         """Yield the best new targets of every source; `calibration` is a trial's."""
         count = len(self.targets)
         for rows in torch.split(torch.arange(len(self.sources)), max(1, BLOCK_CELLS // max(1, count))):
-            scores = self.score(rows).cpu()
-            scores[self.known.of(rows)] = -torch.inf
-            if not self.loops:
-                scores[torch.arange(len(rows)), rows] = -torch.inf
-            best, found = scores.topk(min(ANSWERS, count))
+            best, found = self._best(rows, min(ANSWERS, count))
             frame = {
                 "id": self.sources.take(rows.repeat_interleave(found.shape[1]).numpy()),
                 "edge": self.edge,
@@ -133,6 +130,17 @@ class Links:
                 "rank": _ranks(*found.shape),
             }
             yield pl.DataFrame(frame, schema=LINKS).filter(pl.Series(best.ravel().isfinite().numpy()))
+
+    # Around no `yield`: Polars goes on with a generator on another thread, where torch would keep gradients again.
+    @torch.no_grad()
+    def _best(self, rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Return scores and rows of the best new targets: (sources, count) each."""
+        scores = self.score(rows).cpu()
+        scores[self.known.of(rows)] = -torch.inf
+        if not self.loops:
+            scores[torch.arange(len(rows)), rows] = -torch.inf
+        best, found = scores.topk(count)
+        return best, found
 
 
 def _ranks(rows: int, answers: int) -> npt.NDArray[np.int16]:
