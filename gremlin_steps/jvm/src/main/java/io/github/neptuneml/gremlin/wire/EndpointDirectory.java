@@ -89,7 +89,7 @@ final class EndpointDirectory {
                 if (known != null) return new Entry(known.description, known.etag, now);
                 throw Failure.MALFORMED_DESCRIPTION.with(reference.name(), "304 for a first request");
             default:
-                throw ErrorBody.read(response).asDescriptionFailure(reference);
+                throw ErrorBody.read(Reply.of(response)).asDescriptionFailure(reference);
         }
     }
 

@@ -3,7 +3,6 @@ package io.github.neptuneml.gremlin.wire;
 import io.github.neptuneml.gremlin.failure.Failure;
 import io.github.neptuneml.gremlin.failure.NeptuneMLException;
 import java.io.IOException;
-import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import org.apache.tinkerpop.shaded.jackson.databind.JsonNode;
 import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
@@ -24,16 +23,16 @@ final class ErrorBody {
         this.text = text;
     }
 
-    static ErrorBody read(final HttpResponse<byte[]> response) {
+    static ErrorBody read(final Reply reply) {
         try {
-            final JsonNode body = MAPPER.readTree(response.body());
+            final JsonNode body = MAPPER.readTree(reply.body);
             if (body != null && body.path("code").isTextual())
-                return new ErrorBody(response.statusCode(), body.path("code").asText(), body.path("detailedMessage").asText(""));
+                return new ErrorBody(reply.status, body.path("code").asText(), body.path("detailedMessage").asText(""));
         } catch (final IOException e) {
             // not JSON: whatever stands between us and the service has answered; its text is shown below
         }
-        final String text = new String(response.body(), StandardCharsets.UTF_8);
-        return new ErrorBody(response.statusCode(), "",
+        final String text = new String(reply.body, StandardCharsets.UTF_8);
+        return new ErrorBody(reply.status, "",
                 text.isBlank() ? "no text" : text.substring(0, Math.min(LONGEST_TEXT, text.length())));
     }
 

@@ -1,6 +1,7 @@
 package io.github.neptuneml.gremlin.wire;
 
 import java.io.IOException;
+import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -16,6 +17,21 @@ final class Http {
 
     private final HttpClient client = HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1).connectTimeout(CONNECT_TIMEOUT).build();
+
+    /**
+     * Posts JSON and waits.
+     *
+     * @param token empty for none
+     * @throws IOException as {@link #send}
+     */
+    Reply post(final URI url, final String token, final byte[] json, final long timeoutMillis) throws IOException {
+        final HttpRequest.Builder request = HttpRequest.newBuilder(url)
+                .timeout(Duration.ofMillis(timeoutMillis))
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofByteArray(json));
+        if (!token.isEmpty()) request.header("Authorization", "Bearer " + token);
+        return Reply.of(send(request.build()));
+    }
 
     /**
      * Sends a request and waits.

@@ -4,10 +4,7 @@ import io.github.neptuneml.gremlin.failure.Failure;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpConnectTimeoutException;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.net.http.HttpTimeoutException;
-import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -21,7 +18,13 @@ final class WorkerClient {
     /** Answers that another worker, known to the service, may do better: moved on, restarted, shutting down. */
     private static final Set<Integer> ASK_THE_SERVICE = Set.of(401, 403, 404, 409, 502, 503);
 
+    /** A way to post JSON. */
+    private interface Route {
+        Reply post(URI url, String token, byte[] json, long timeoutMillis) throws IOException;
+    }
+
     private final Http http;
+    private final Connections connections = new Connections();
     private final EndpointDirectory directory;
     private final long mostBytes;
     private final AnswerReader reader = new AnswerReader();
@@ -44,27 +47,27 @@ final class WorkerClient {
 
     private byte[] ask(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline, final Counters counters) {
         counters.items += asked.size();
-        HttpResponse<byte[]> response = askWorkers(endpoint, asked, deadline, counters);
+        Reply response = askWorkers(endpoint, asked, deadline, counters);
         if (response == null && hasMoved(endpoint, deadline)) response = askWorkers(endpoint, asked, deadline, counters);
         if (response == null) response = askService(endpoint, asked, deadline, counters);
         return checked(response, endpoint, asked);
     }
 
     /** Null where none of them can answer, but another may. */
-    private HttpResponse<byte[]> askWorkers(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
+    private Reply askWorkers(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
                                             final Counters counters) {
         final WorkerPool pool = endpoint.workers();
         for (final WorkerPool.Worker worker : pool.leastBusyFirst()) {
-            final HttpResponse<byte[]> response = tryWorker(worker, pool.token, endpoint, asked, deadline, counters);
+            final Reply response = tryWorker(worker, pool.token, endpoint, asked, deadline, counters);
             if (response == null) continue;
             return isForTheService(response) ? null : response;
         }
         return null;
     }
 
-    private static boolean isForTheService(final HttpResponse<byte[]> response) {
-        return ASK_THE_SERVICE.contains(response.statusCode())
-                || response.statusCode() == 400 && ErrorBody.read(response).saysWrongVersion();
+    private static boolean isForTheService(final Reply response) {
+        return ASK_THE_SERVICE.contains(response.status)
+                || response.status == 400 && ErrorBody.read(response).saysWrongVersion();
     }
 
     /** A restarted worker, or one of a version before the newest, has another address or token. */
@@ -75,12 +78,12 @@ final class WorkerClient {
         return true;
     }
 
-    private HttpResponse<byte[]> tryWorker(final WorkerPool.Worker worker, final String token, final EndpointDescription endpoint,
-                                           final Invocation asked, final Deadline deadline, final Counters counters) {
+    private Reply tryWorker(final WorkerPool.Worker worker, final String token, final EndpointDescription endpoint,
+                            final Invocation asked, final Deadline deadline, final Counters counters) {
         worker.inFlight.incrementAndGet();
         try {
             final URI url = worker.address.resolve("/invocations");
-            return post(url, token, endpoint, asked, deadline, counters);
+            return post("http".equals(url.getScheme()) ? connections::post : http::post, url, token, endpoint, asked, deadline, counters);
         } catch (final IOException e) {
             worker.rest();
             return null;
@@ -89,30 +92,25 @@ final class WorkerClient {
         }
     }
 
-    private HttpResponse<byte[]> askService(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
-                                            final Counters counters) {
+    private Reply askService(final EndpointDescription endpoint, final Invocation asked, final Deadline deadline,
+                             final Counters counters) {
         try {
-            return post(endpoint.reference.invocations(), endpoint.reference.token().orElse(""), endpoint, asked, deadline, counters);
+            return post(http::post, endpoint.reference.invocations(), endpoint.reference.token().orElse(""), endpoint, asked, deadline, counters);
         } catch (final IOException e) {
             throw Failure.WORKER_UNREACHABLE.with(endpoint.name(), ErrorBody.reason(e));
         }
     }
 
-    private HttpResponse<byte[]> post(final URI url, final String token, final EndpointDescription endpoint,
-                                      final Invocation asked, final Deadline deadline, final Counters counters) throws IOException {
+    private Reply post(final Route route, final URI url, final String token, final EndpointDescription endpoint,
+                       final Invocation asked, final Deadline deadline, final Counters counters) throws IOException {
         final long left = deadline.leftMillis();
         final long workers = Math.max(1, left - Math.min(LONGEST_GRACE_MILLIS, left / 10));
         final byte[] body = asked.toJson(endpoint.version, workers, asked.isInductive() ? mostBytes : Long.MAX_VALUE);
-        final HttpRequest.Builder request = HttpRequest.newBuilder(url)
-                .timeout(Duration.ofMillis(left))
-                .header("Content-Type", "application/json")
-                .POST(HttpRequest.BodyPublishers.ofByteArray(body));
-        if (!token.isEmpty()) request.header("Authorization", "Bearer " + token);
         final long start = System.nanoTime();
         try {
-            final HttpResponse<byte[]> response = http.send(request.build());
-            counters.bytes += body.length + response.body().length;
-            return response;
+            final Reply reply = route.post(url, token, body, left);
+            counters.bytes += body.length + reply.body.length;
+            return reply;
         } catch (final HttpConnectTimeoutException e) {
             throw e;
         } catch (final HttpTimeoutException e) {
@@ -123,10 +121,10 @@ final class WorkerClient {
         }
     }
 
-    private byte[] checked(final HttpResponse<byte[]> response, final EndpointDescription endpoint, final Invocation asked) {
-        if (response.statusCode() == 200) return response.body();
-        if (response.statusCode() == 413 && asked.isInductive()) throw new RequestTooLarge("the worker takes");
-        if (response.statusCode() == 404) directory.forget(endpoint.reference);
+    private byte[] checked(final Reply response, final EndpointDescription endpoint, final Invocation asked) {
+        if (response.status == 200) return response.body;
+        if (response.status == 413 && asked.isInductive()) throw new RequestTooLarge("the worker takes");
+        if (response.status == 404) directory.forget(endpoint.reference);
         throw ErrorBody.read(response).asInvocationFailure(endpoint);
     }
 }
