@@ -48,6 +48,15 @@ final class LookAhead {
         return nested.isEmpty();
     }
 
+    /** How much larger each batch may be than the one before, for whichever prediction costs most. */
+    int growth() {
+        return growth(nested);
+    }
+
+    private static int growth(final List<Nested> nested) {
+        return nested.stream().mapToInt(Nested::growth).min().orElse(1);
+    }
+
     /** Has everything answered for a batch of traversers. */
     void ask(final List<? extends Traverser.Admin<?>> batch, final Counters counters) {
         nested.removeIf(child -> !asked(child, batch, counters));
@@ -131,6 +140,15 @@ final class LookAhead {
                     return true;
             }
             return false;
+        }
+
+        int growth() {
+            int growth = Integer.MAX_VALUE;
+            for (int i = 0; i < targets.size(); i++) {
+                final Step<?, ?> step = steps.get(targets.get(i));
+                growth = Math.min(growth, step instanceof PredictionStep ? ((PredictionStep<?, ?, ?>) step).growth() : LookAhead.growth(deeper.get(i)));
+            }
+            return growth;
         }
 
         void ask(final List<? extends Traverser.Admin<?>> batch, final Counters counters) {

@@ -22,7 +22,6 @@ import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
 public final class LookAheadStep<S> extends AbstractStep<S, S> implements Profiling {
 
     static final int LARGEST_BATCH = 10_000;
-    static final int GROWTH = 16;
 
     private Queue<Traverser.Admin<S>> ahead = new ArrayDeque<>();
     private LookAhead lookAhead;
@@ -70,7 +69,7 @@ public final class LookAheadStep<S> extends AbstractStep<S, S> implements Profil
             bulk += batch.get(batch.size() - 1).bulk();
         }
         passedOn += bulk;
-        batchSize = Math.min(GROWTH * batchSize, LARGEST_BATCH);
+        batchSize = Math.min(lookAhead.growth() * batchSize, LARGEST_BATCH);
         lookAhead.ask(batch, costs.counters);
         costs.addBatch();
         ahead.addAll(batch);

@@ -29,6 +29,8 @@ import org.apache.tinkerpop.gremlin.structure.Vertex;
 public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E, Answer> {
 
     private static final int NOT_ASKED = -1;
+    /** A request costs as much as a hundred answers that are only looked up: 1, 100, 10,000. */
+    private static final int GROWTH = 100;
 
     private final String key;
     private final boolean asValues;
@@ -222,6 +224,11 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E,
     @Override
     boolean needsAsking(final Resolved resolved) {
         return table(resolved) == null;
+    }
+
+    @Override
+    int growth() {
+        return isInductive() ? super.growth() : GROWTH;
     }
 
     @Override

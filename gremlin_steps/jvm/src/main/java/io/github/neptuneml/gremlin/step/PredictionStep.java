@@ -29,7 +29,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.util.TraversalHelper;
 import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
 
 /**
- * A step that answers its incoming traversers in batches of 1, 16, 256 … 10,000, so that a first answer is quick,
+ * A step that answers its incoming traversers in growing batches, from 1 to 10,000, so that a first answer is quick,
  * {@code limit(1)} stays lazy, and a long stream costs few requests; in large ones at once where all will be wanted.
  *
  * @param <S> what comes in
@@ -37,6 +37,8 @@ import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
  * @param <A> one answer
  */
 abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Profiling {
+
+    private static final int GROWTH = 16;
 
     private final Runs runs;
     private final StepOptions options;
@@ -130,8 +132,13 @@ abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Pro
         final List<Traverser.Admin<S>> batch = new ArrayList<>();
         batch.add(starts.next());
         while (batch.size() < batchSize && starts.hasNext()) batch.add(starts.next());
-        if (!oneByOne) batchSize = Math.min(LookAheadStep.GROWTH * batchSize, largestBatch());
+        if (!oneByOne) batchSize = Math.min(growth() * batchSize, largestBatch());
         return batch;
+    }
+
+    /** How much larger each batch is than the one before: less where answers cost more, as some may be asked for in vain. */
+    int growth() {
+        return GROWTH;
     }
 
     private int largestBatch() {
@@ -139,7 +146,7 @@ abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Pro
     }
 
     /** Whether answers come from the graph as it is now, and not from what was computed before. */
-    private boolean isInductive() {
+    final boolean isInductive() {
         return resolved != null ? resolved.isInductive : options.isInductive(source());
     }
 
