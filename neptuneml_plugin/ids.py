@@ -62,9 +62,12 @@ class IdColumn:
 
     def rows(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return the row of each id, -1 for an unknown one; shape (len(ids),)."""
-        if not len(self) or not ids:
-            return np.full(len(ids), -1, dtype=np.int64)
-        wanted = _hash(ids)
+        return self.rows_of(_hash(ids))
+
+    def rows_of(self, wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Return the row of the id with each hash, -1 for an unknown one; shape (len(wanted),)."""
+        if not len(self):
+            return np.full(len(wanted), -1, dtype=np.int64)
         at = np.minimum(np.searchsorted(self._hashes, wanted), len(self) - 1)
         return np.where(self._hashes[at] == wanted, self._rows[at], -1).astype(np.int64)
 
@@ -106,7 +109,8 @@ def _refuse_twins(ids: Texts, ordered: npt.NDArray[np.uint64], order: npt.NDArra
 
 
 def _map(path: Path) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    # A plain view: `np.memmap` itself takes its time over each slice.
+    array: npt.NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     return array
 
 

@@ -4,9 +4,10 @@ Descriptions name this address instead of the workers', so a query whose endpoin
 `counting.endpoint(name)` passes through here. The server must be told `allowedUrls` with `counting.url`.
 """
 
+import base64
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -47,7 +48,12 @@ def count_items(body: Mapping[str, Any]) -> int:
     """Return how many items an invocation has, in either of its spellings (docs/wire.md, section 2)."""
     data = body["data"]
     columns = data.get("items", {}).values()
-    return len(data.get("nodes", ())) + len(data.get("edges", ())) + max(map(len, columns), default=0)
+    return len(data.get("nodes", ())) + len(data.get("edges", ())) + max(map(_length, columns), default=0)
+
+
+def _length(column: Sequence[Any] | str) -> int:
+    """Return how many items a column has: a list, or hashes of 8 bytes each as Base64."""
+    return len(base64.b64decode(column)) // 8 if isinstance(column, str) else len(column)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -26,6 +26,8 @@ def test_rows_and_texts_are_inverse(
     assert column.rows(ids).tolist() == list(range(len(ids)))
     unknown = [other for other in others if other not in ids]
     assert column.rows(unknown).tolist() == [-1] * len(unknown)
+    hashes = [xxhash.xxh64_intdigest(text.encode()) for text in ids + unknown]
+    assert column.rows_of(np.array(hashes, np.uint64)).tolist() == column.rows(ids + unknown).tolist()
 
 
 def test_the_hashes_are_those_that_the_jar_computes(tmp_path: Path) -> None:

@@ -173,10 +173,11 @@ def test_ids_of_properties_do_not_count() -> None:
         ({"edges": [{"headNodeId": "1"}]}, 1),
         ({"items": {"nodeId": ["1", "2", "3"]}}, 3),
         ({"items": {"headNodeId": ["1", "2"], "tailNodeId": ["3", "4"]}}, 2),
+        ({"items": {"headNodeHash": "AAAAAAAAAAABAAAAAAAAAA==", "tailNodeHash": "AAAAAAAAAAABAAAAAAAAAA=="}}, 2),
         ({}, 0),
     ],
 )
-def test_items_in_either_spelling(data: dict[str, Any], items: int) -> None:
+def test_items_in_each_spelling(data: dict[str, Any], items: int) -> None:
     assert count_items({"data": data}) == items
 
 

@@ -202,6 +202,7 @@ def render_description(
             "threshold": manifest.threshold,
             "modes": ["transductive"] if version.inductive is None else ["transductive", "inductive"],
             "tables": _tables(manifest, version.artifact),
+            "idHashes": manifest.target.property_name is not None,
             "inductive": None if version.inductive is None else _inductive(version.inductive),
         }
     return described | {"addresses": [] if address is None else [address], "token": token}

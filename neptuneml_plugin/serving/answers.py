@@ -4,7 +4,7 @@ import base64
 import dataclasses
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,23 +46,24 @@ def columns(answers: Answers, *, packed: bool = False) -> dict[str, Any]:
 
     Args:
         answers: in the items' order.
-        packed: whether values and scores are base64 of little-endian float64 instead of lists.
+        packed: whether numbers are base64 instead of lists: of little-endian float64, indices and counts of int32.
 
     Raises:
         ValueError: a number is not finite.
     """
-    numbers = _packed if packed else _finite
+    numbers: Callable[[Floats], Any] = _packed if packed else _finite
+    integers: Callable[[Integers], Any] = _packed_integers if packed else _listed
     rendered: dict[str, Any] = {}
     if answers.indices is not None:
-        used, indices = np.unique(answers.indices, return_inverse=True)
+        used = np.flatnonzero(np.bincount(answers.indices, minlength=len(answers.classes)))
         rendered["classes"] = [answers.classes[index] for index in used.tolist()]
-        rendered["indices"] = indices.tolist()
+        rendered["indices"] = integers(np.searchsorted(used, answers.indices))
     elif answers.values is not None:
         rendered["values"] = numbers(answers.values)
     else:
         rendered["ids"] = list(answers.ids or ())
     if not (answers.counts == 1).all():
-        rendered["counts"] = answers.counts.tolist()
+        rendered["counts"] = integers(answers.counts)
     if answers.scores is not None:
         rendered["scores"] = numbers(answers.scores)
     return rendered
@@ -100,6 +101,15 @@ def _objects(answers: Answers) -> list[str]:
 def _packed(numbers: Floats) -> str:
     _check_finite(numbers)
     return base64.b64encode(numbers.astype("<f8").tobytes()).decode("ascii")
+
+
+def _packed_integers(numbers: Integers) -> str:
+    return base64.b64encode(numbers.astype("<i4").tobytes()).decode("ascii")
+
+
+def _listed(numbers: Integers) -> list[int]:
+    listed: list[int] = numbers.tolist()
+    return listed
 
 
 def _check_finite(numbers: Floats) -> None:

@@ -79,7 +79,8 @@ def _softmax(x: Floats) -> Floats:
 
 
 def _map(path: Path) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    # A plain view: `np.memmap` itself takes its time over each slice.
+    array: npt.NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     return array
 
 

@@ -37,8 +37,9 @@ from neptuneml_plugin.serving.wire import Invocation, Reply, parse_invocation, r
 
 BODY_TIMEOUT_SECONDS = 30.0
 SHUTDOWN_SECONDS = 5.0
-#: Bodies up to this size are parsed in the event loop, in about a millisecond: never behind a long computation.
-PARSED_IN_LOOP_BYTES = 1 << 16
+#: Bodies up to this size are parsed in the event loop, in about a millisecond, which is less than another thread's
+#: waking up costs them: never behind a long computation. It holds 10,000 edges by hashes of their ends' ids.
+PARSED_IN_LOOP_BYTES = 1 << 18
 
 
 class Endpoint:

@@ -23,7 +23,7 @@ from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.links import LinkRanker
 from neptuneml_plugin.serving.posted import PostedEnds
 from neptuneml_plugin.serving.subgraph import Ints, Subgraph
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.wire import Hashes, Invocation, Items, Mode
 from neptuneml_plugin.table import rank_classes
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 #: Called now and then; raises when the caller's deadline has passed.
 Check = Callable[[], None]
 
-EDGES_PER_BLOCK = 512
+EDGES_PER_BLOCK = 1024
 
 
 class Predictor(Protocol):
@@ -116,25 +116,24 @@ class NodePredictor:
         position = manifest.schema.node(manifest.target.node or "")
         self._manifest, self.live = manifest, live
         self._ids = IdColumn(folder / f"nodes/{position}")
-        self._predictions: npt.NDArray[Any] = np.load(
-            folder / f"nodes/{position}/predictions.npy", mmap_mode="r", allow_pickle=False
-        )
+        predictions = np.load(folder / f"nodes/{position}/predictions.npy", mmap_mode="r", allow_pickle=False)
+        self._predictions: npt.NDArray[Any] = np.asarray(predictions)
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         """See `Predictor`."""
         _expect(invocation, self._manifest, on_nodes=True)
         items, subgraph = invocation.items, invocation.subgraph
         if subgraph is None:
-            known, output = self._stored(items.nodes, check)
+            known, output = self._stored(items, check)
         else:
             known, output = self._computed(items, subgraph, check)
         return _answers(output, invocation, self._manifest).spread(len(items), known)
 
-    def _stored(self, ids: Sequence[str], check: Check) -> tuple[Ints, Floats]:
-        rows = self._ids.rows(ids)
+    def _stored(self, items: Items, check: Check) -> tuple[Ints, npt.NDArray[Any]]:
+        rows = _rows(self._ids, items.nodes, items.node_hashes)
         known = np.flatnonzero(rows >= 0)
         check()
-        return known, np.asarray(self._predictions[rows[known]], dtype=np.float64)
+        return known, self._predictions[rows[known]]
 
     def _computed(self, items: Items, subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
         label = self._manifest.target.node or ""
@@ -165,7 +164,8 @@ class EdgePredictor:
         return _answers(output, invocation, self._manifest).spread(len(items), known)
 
     def _stored(self, items: Items, check: Check) -> tuple[Ints, Floats]:
-        heads, tails = self._heads.rows(items.heads), self._tails.rows(items.tails)
+        heads = _rows(self._heads, items.heads, items.head_hashes)
+        tails = _rows(self._tails, items.tails, items.tail_hashes)
         known = np.flatnonzero((heads >= 0) & (tails >= 0) & self._of_type(items))
         output = np.empty((len(known), self._decoder.width))
         for start in range(0, len(known), EDGES_PER_BLOCK):
@@ -183,7 +183,8 @@ class EdgePredictor:
 
     def _of_type(self, items: Items) -> npt.NDArray[np.bool_]:
         """Return which items do not name another label for one of their ends (decision 20)."""
-        return _names(items.head_types, self._type.source) & _names(items.tail_types, self._type.target)
+        heads = _names(items.head_types, self._type.source, len(items))
+        return heads & _names(items.tail_types, self._type.target, len(items))
 
 
 class LinkPredictor:
@@ -245,7 +246,7 @@ def _expect(invocation: Invocation, manifest: Manifest, *, on_nodes: bool) -> No
     member, other = ("nodes", "edges") if on_nodes else ("edges", "nodes")
     if invocation.mode is not Mode.PREDICT:
         raise InvalidParameter(f"mode {invocation.mode} is for link prediction; {predicts(target)}")
-    if bool(invocation.items.nodes) is not on_nodes and len(invocation.items):
+    if invocation.items.are_nodes is not on_nodes and len(invocation.items):
         raise InvalidParameter(f"data has {other} where data.{member} is needed; {predicts(target)}")
     if invocation.property_name not in (None, target.property_name):
         raise InvalidParameter(f"property is '{invocation.property_name}'; {predicts(target)}")
@@ -263,10 +264,11 @@ def _threshold(invocation: Invocation, manifest: Manifest) -> float | None:
     return manifest.threshold
 
 
-def _answers(output: Floats, invocation: Invocation, manifest: Manifest) -> Answers:
+def _answers(output: npt.NDArray[Any], invocation: Invocation, manifest: Manifest) -> Answers:
     """Turn outputs, shape (items, classes or 1), into answers."""
     if manifest.task.is_class:
-        best, scores = rank_classes(output, invocation.topk)
+        best, ranked = rank_classes(output, invocation.topk)
+        scores = ranked.astype(np.float64)
         kept = scores >= (_threshold(invocation, manifest) or 0.0)
         return Answers(
             counts=kept.sum(axis=1),
@@ -274,15 +276,20 @@ def _answers(output: Floats, invocation: Invocation, manifest: Manifest) -> Answ
             classes=manifest.target.classes,
             scores=scores[kept] if invocation.score else None,
         )
-    values = output[:, 0]
+    values = output[:, 0].astype(np.float64)
     finite = np.isfinite(values)
     return Answers(counts=finite.astype(np.int64), values=values[finite])
 
 
-def _names(labels: Sequence[str | None], allowed: str) -> npt.NDArray[np.bool_]:
-    """Return which items name the allowed label, or none."""
+def _rows(column: IdColumn, ids: Sequence[str], hashes: Hashes | None) -> Ints:
+    """Return the items' rows, -1 for what is not known."""
+    return column.rows(ids) if hashes is None else column.rows_of(hashes)
+
+
+def _names(labels: Sequence[str | None], allowed: str, count: int) -> npt.NDArray[np.bool_]:
+    """Return which of the items name the allowed label, or none."""
     if set(labels) <= {None, allowed}:  # nearly always
-        return np.ones(len(labels), np.bool_)
+        return np.ones(count, np.bool_)
     return np.array([label in (None, allowed) for label in labels], np.bool_)
 
 

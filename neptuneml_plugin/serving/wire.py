@@ -1,11 +1,15 @@
 """The invocation body <-> dataclasses (`docs/wire.md`, section 2). Strict: unknown members are refused by name."""
 
+import base64
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from neptuneml_plugin.errors import BadRequest, InvalidParameter, MissingParameter, UnsupportedOperation, nearest
 from neptuneml_plugin.serving.answers import Answers, columns, objects
@@ -24,6 +28,7 @@ from neptuneml_plugin.serving.members import (
 )
 from neptuneml_plugin.serving.subgraph import Subgraph, parse_subgraph
 
+Hashes = npt.NDArray[np.uint64]
 Threshold = float | Literal["tuned"] | None
 
 
@@ -49,9 +54,24 @@ class Items:
     head_types: tuple[str | None, ...] = ()
     tail_types: tuple[str | None, ...] = ()
     excludes: tuple[tuple[str, ...], ...] = ()
+    #: In place of the ids, where the caller names them so: XXH64 with seed 0 of each.
+    node_hashes: Hashes | None = None
+    head_hashes: Hashes | None = None
+    tail_hashes: Hashes | None = None
 
     def __len__(self) -> int:
-        return max(len(self.nodes), len(self.heads), len(self.tails))
+        hashes = (self.node_hashes, self.head_hashes)
+        return max(len(ids) for ids in (self.nodes, self.heads, self.tails, *hashes) if ids is not None)
+
+    @property
+    def are_nodes(self) -> bool:
+        """Whether they name vertices, not edges or their ends; False where there are none."""
+        return bool(self.nodes) or (self.node_hashes is not None and len(self.node_hashes) > 0)
+
+    @property
+    def are_hashed(self) -> bool:
+        """Whether they are named by hashes."""
+        return self.node_hashes is not None or self.head_hashes is not None
 
     @property
     def vertices(self) -> frozenset[str]:
@@ -130,7 +150,10 @@ def parse_invocation(body: bytes) -> Invocation:
     data = json_object(required(document, "data", "the request"), "data")
     known(data, {"globalParameters", "subgraph", "newCandidates", *_ITEM_MEMBERS}, "data")
     values = _global_parameters(json_object(data.get("globalParameters", {}), "globalParameters"))
-    return Invocation(mode=mode, items=_items(mode, data), **values, **_live(mode, data))
+    items, live = _items(mode, data), _live(mode, data)
+    if items.are_hashed and live:
+        raise InvalidParameter("data.items holds hashes of ids; beside data.subgraph, give the ids")
+    return Invocation(mode=mode, items=items, **values, **live)
 
 
 def render_reply(reply: Reply) -> bytes:
@@ -223,6 +246,8 @@ def _items(mode: Mode, data: Mapping[str, Any]) -> Items:
 
 def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
     """Read `data.items`: each member of the items as one list."""
+    if mode is Mode.PREDICT and not given.keys().isdisjoint(_HASH_MEMBERS):
+        return _hashed_items(given)
     known(given, _EDGE_MEMBERS[mode] | (_NODE_MEMBERS if mode in _NODE_MODES else set()), "data.items")
     lists = {key: json_list(column, f"data.items.{key}") for key, column in given.items()}
     count = same_length(lists, "data.items")
@@ -243,6 +268,28 @@ def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
         if "exclude" in given
         else ((),) * count,
     )
+
+
+def _hashed_items(given: Mapping[str, Any]) -> Items:
+    """Read `data.items` that holds hashes of ids."""
+    known(given, _HASH_MEMBERS, "data.items with hashes of ids")
+    if "nodeHash" in given and len(given) > 1:
+        raise InvalidParameter("data.items has both nodeHash and hashes of edges' ends; give the items once")
+    if "nodeHash" in given:
+        return Items(node_hashes=_hashes(given["nodeHash"], "nodeHash"))
+    ends = {key: _hashes(required(given, key, "data.items"), key) for key in ("headNodeHash", "tailNodeHash")}
+    same_length(ends, "data.items")
+    return Items(head_hashes=ends["headNodeHash"], tail_hashes=ends["tailNodeHash"])
+
+
+def _hashes(value: Any, key: str) -> Hashes:
+    try:
+        packed = base64.b64decode(text(value, key), validate=True)
+    except ValueError as error:
+        raise InvalidParameter(f"{key} is not Base64: {error}") from None
+    if len(packed) % 8:
+        raise InvalidParameter(f"{key} must hold a little-endian uint64 for each item, not {len(packed)} bytes")
+    return np.frombuffer(packed, "<u8").astype(np.uint64, copy=False)
 
 
 def _text_column(given: Mapping[str, Any], key: str, count: int) -> tuple[str, ...]:
@@ -347,6 +394,7 @@ _PARAMETERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
 #: Members of `data` that hold the items; one of them is given.
 _ITEM_MEMBERS = ("nodes", "edges", "items")
 _NODE_MEMBERS = {"nodeId"}
+_HASH_MEMBERS = {"nodeHash", "headNodeHash", "tailNodeHash"}
 _NODE_MODES = (Mode.PREDICT, Mode.EMBED)
 _EDGE_MEMBERS = {
     # No decoder of this release reads an edge's id or properties; the plugin may send them.

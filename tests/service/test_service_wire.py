@@ -216,6 +216,7 @@ def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any], lab
         "threshold": 0.25,
         "modes": ["transductive"],
         "tables": tables,
+        "idHashes": task is not Task.LINK_PREDICTION,
         "inductive": None,
         "addresses": ["http://h:1"],
         "token": "t",

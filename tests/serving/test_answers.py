@@ -24,8 +24,8 @@ def rendered(answers: Answers, *, columns: bool = False, packed: bool = False) -
     return document
 
 
-def unpacked(numbers: str) -> list[float]:
-    listed: list[float] = np.frombuffer(base64.b64decode(numbers, validate=True), "<f8").tolist()
+def unpacked(numbers: str, dtype: str) -> list[float]:
+    listed: list[float] = np.frombuffer(base64.b64decode(numbers, validate=True), dtype).tolist()
     return listed
 
 
@@ -140,7 +140,8 @@ def test_objects_and_columns_say_the_same_as_the_arrays(answers: Answers) -> Non
 def test_packed_numbers_are_the_same_to_the_bit(answers: Answers) -> None:
     columns = rendered(answers, columns=True)["columns"]
     packed = rendered(answers, columns=True, packed=True)["columns"]
-    numbers = {name: unpacked(packed[name]) for name in ("values", "scores") if name in packed}
+    floats = {name: unpacked(packed[name], "<f8") for name in ("values", "scores") if name in packed}
+    numbers = floats | {name: unpacked(packed[name], "<i4") for name in ("indices", "counts") if name in packed}
     assert {name: repr(value) for name, value in (packed | numbers).items()} == {
         name: repr(value) for name, value in columns.items()
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xxhash
 
 from neptuneml_plugin.artifacts import MANIFEST, Task
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, TimeLimitExceeded
@@ -157,9 +158,33 @@ def test_edges_with_an_unknown_end_or_another_label_have_no_answer(tmp_path: Pat
     assert [len(item) for item in ask(predictor, Invocation(Mode.PREDICT, items))] == [0, 1]
 
 
+def hashes(*ids: str) -> Any:
+    return np.array([xxhash.xxh64_intdigest(name.encode()) for name in ids], np.uint64)
+
+
+@pytest.mark.parametrize("task", [task for task in Task if task is not Task.LINK_PREDICTION])
+def test_hashes_of_ids_have_the_answers_of_the_ids(tmp_path: Path, task: Task) -> None:
+    heads, tails = ("1", "zz", "3", "1"), ("a", "b", "zz", "e")
+    predictor = opened(tmp_path, task=task)
+    if task in NODES:
+        by_id, by_hash = of_nodes(*tails), Items(node_hashes=hashes(*tails))
+    else:
+        by_id = of_edges(*zip(heads, tails, strict=True))
+        by_hash = Items(head_hashes=hashes(*heads), tail_hashes=hashes(*tails))
+    answers = ask(predictor, by_id)
+    assert ask(predictor, Invocation(Mode.PREDICT, by_hash)) == answers
+    assert [len(item) for item in answers] == ([1, 1, 0, 1] if task in NODES else [1, 0, 0, 1])
+
+
 @pytest.mark.parametrize(
     ("task", "invocation", "says"),
     [
+        (
+            Task.NODE_CLASS,
+            Invocation(Mode.PREDICT, Items(head_hashes=hashes("1"), tail_hashes=hashes("a"))),
+            "data.nodes is needed",
+        ),
+        (Task.EDGE_CLASS, Invocation(Mode.PREDICT, Items(node_hashes=hashes("a"))), "data.edges is needed"),
         (Task.NODE_CLASS, of_edges(("1", "a")), "data.nodes is needed; .*property 'genre' of 'movie' vertices"),
         (Task.NODE_CLASS, of_nodes("a", property_name="year"), "property is 'year'; .*'genre'"),
         (Task.NODE_CLASS, of_nodes("a", threshold="tuned"), "no tuned threshold"),

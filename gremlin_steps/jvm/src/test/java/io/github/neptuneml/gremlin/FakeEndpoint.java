@@ -1,5 +1,6 @@
 package io.github.neptuneml.gremlin;
 
+import io.github.neptuneml.gremlin.table.XxHash64;
 import java.nio.file.Path;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -9,6 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.tinkerpop.shaded.jackson.databind.JsonNode;
 import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
 import org.apache.tinkerpop.shaded.jackson.databind.node.ArrayNode;
@@ -27,6 +30,7 @@ public final class FakeEndpoint {
     private final ObjectNode target = MAPPER.createObjectNode();
     private final ArrayNode nodes = MAPPER.createArrayNode();
     private final Map<String, List<Object[]>> answers = new LinkedHashMap<>();
+    private final Map<String, List<Object[]>> answersByHash = new LinkedHashMap<>();
     private Double threshold;
     private List<String> addresses;
     private ObjectNode inductive;
@@ -120,7 +124,8 @@ public final class FakeEndpoint {
      * @param valueOrId a value, or the id of a predicted vertex
      */
     public FakeEndpoint answer(final String item, final Object valueOrId, final double score) {
-        answers.computeIfAbsent(item, key -> new ArrayList<>()).add(new Object[] {valueOrId, score});
+        answersByHash.put(hashed(item), answers.computeIfAbsent(item, key -> new ArrayList<>()));
+        answers.get(item).add(new Object[] {valueOrId, score});
         return this;
     }
 
@@ -190,23 +195,29 @@ public final class FakeEndpoint {
         if (task.endsWith("class")) columns.set("classes", MAPPER.valueToTree(distinct));
         columns.set(task.endsWith("class") ? "indices" : task.equals("link_prediction") ? "ids" : "values", contents);
         if (request.parameters().path("score").asBoolean() || task.equals("link_prediction")) columns.set("scores", scores);
-        if (request.parameters().path("packed").asBoolean()) for (final String name : List.of("values", "scores")) pack(columns, name);
         for (final JsonNode count : counts)
             if (count.asInt() != 1) columns.set("counts", counts);
+        if (request.parameters().path("packed").asBoolean()) pack(columns);
     }
 
-    private static void pack(final ObjectNode columns, final String name) {
-        if (!columns.has(name)) return;
-        final ByteBuffer bytes = ByteBuffer.allocate(Double.BYTES * columns.get(name).size()).order(ByteOrder.LITTLE_ENDIAN);
-        for (final JsonNode number : columns.get(name)) bytes.putDouble(number.asDouble());
-        columns.put(name, bytes.array());
+    private static void pack(final ObjectNode columns) {
+        for (final String name : List.of("values", "scores", "indices", "counts")) {
+            if (!columns.has(name)) continue;
+            final boolean integers = name.equals("indices") || name.equals("counts");
+            final ByteBuffer bytes = ByteBuffer.allocate((integers ? Integer.BYTES : Double.BYTES) * columns.get(name).size()).order(ByteOrder.LITTLE_ENDIAN);
+            for (final JsonNode number : columns.get(name)) {
+                if (integers) bytes.putInt(number.asInt());
+                else bytes.putDouble(number.asDouble());
+            }
+            columns.put(name, bytes.array());
+        }
     }
 
     private List<Object[]> answer(final JsonNode item, final JsonNode parameters) {
         final List<Object[]> list = new ArrayList<>();
         final Set<String> exclude = new HashSet<>();
         for (final JsonNode id : item.path("exclude")) exclude.add(id.asText());
-        for (final Object[] answer : answers.getOrDefault(key(item), answers.getOrDefault("*", List.of()))) {
+        for (final Object[] answer : known(item)) {
             if (list.size() == parameters.path("topk").asInt(1) || exclude.contains(answer[0].toString())) continue;
             if ((double) answer[1] >= lowest(parameters)) list.add(answer);
         }
@@ -215,6 +226,18 @@ public final class FakeEndpoint {
 
     private double lowest(final JsonNode parameters) {
         return parameters.path("threshold").isTextual() ? threshold : parameters.path("threshold").asDouble(0);
+    }
+
+    private List<Object[]> known(final JsonNode item) {
+        final List<Object[]> any = answers.getOrDefault("*", List.of());
+        if (item.has("nodeHash")) return answersByHash.getOrDefault(item.path("nodeHash").asText(), any);
+        if (item.has("headNodeHash"))
+            return answersByHash.getOrDefault(item.path("headNodeHash").asText() + ">" + item.path("tailNodeHash").asText(), any);
+        return answers.getOrDefault(key(item), any);
+    }
+
+    private static String hashed(final String key) {
+        return Stream.of(key.split(">")).map(id -> Long.toString(XxHash64.of(id, 0))).collect(Collectors.joining(">"));
     }
 
     private static String key(final JsonNode item) {

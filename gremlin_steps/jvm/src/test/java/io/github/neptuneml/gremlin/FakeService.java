@@ -10,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -63,12 +64,20 @@ public final class FakeService implements AutoCloseable {
         public JsonNode items() {
             final ArrayNode items = MAPPER.createArrayNode();
             body.path("data").path("items").fields().forEachRemaining(member -> {
-                for (int i = 0; i < member.getValue().size(); i++) {
+                final JsonNode column = member.getValue().isTextual() ? hashes(member.getValue()) : member.getValue();
+                for (int i = 0; i < column.size(); i++) {
                     if (items.size() <= i) items.addObject();
-                    if (!member.getValue().get(i).isNull()) ((ObjectNode) items.get(i)).set(member.getKey(), member.getValue().get(i));
+                    if (!column.get(i).isNull()) ((ObjectNode) items.get(i)).set(member.getKey(), column.get(i));
                 }
             });
             return items;
+        }
+
+        private static ArrayNode hashes(final JsonNode packed) {
+            final ArrayNode hashes = MAPPER.createArrayNode();
+            final ByteBuffer bytes = ByteBuffer.wrap(Base64.getDecoder().decode(packed.asText())).order(ByteOrder.LITTLE_ENDIAN);
+            while (bytes.hasRemaining()) hashes.add(bytes.getLong());
+            return hashes;
         }
     }
 
@@ -95,6 +104,7 @@ public final class FakeService implements AutoCloseable {
     private final Map<String, FakeEndpoint> endpoints = new ConcurrentHashMap<>();
     private final HttpServer server;
     private final ExecutorService executor = Executors.newCachedThreadPool();
+    private volatile boolean takesHashes;
     private volatile Canned workerSays;
     private volatile Canned serviceSays;
     private volatile CountDownLatch hold;
@@ -124,6 +134,11 @@ public final class FakeService implements AutoCloseable {
 
     public void remove(final String endpoint) {
         endpoints.remove(endpoint);
+    }
+
+    /** Every endpoint finds elements by the hashes of their ids, too. */
+    public void takeHashes() {
+        takesHashes = true;
     }
 
     /** Every worker answers this; null for ordinary answers again. */
@@ -170,13 +185,17 @@ public final class FakeService implements AutoCloseable {
             return;
         }
         if (query != null) {
-            send(exchange, new Canned(200, endpoint.description(url(), query.substring("version=".length())).toString()));
+            send(exchange, new Canned(200, description(endpoint, query.substring("version=".length()))));
             return;
         }
         final String etag = "\"" + endpoint.version + endpoint.status + "\"";
         exchange.getResponseHeaders().add("ETag", etag);
         final boolean known = etag.equals(exchange.getRequestHeaders().getFirst("If-None-Match"));
-        send(exchange, known ? new Canned(304, "") : new Canned(200, endpoint.description(url(), endpoint.version).toString()));
+        send(exchange, known ? new Canned(304, "") : new Canned(200, description(endpoint, endpoint.version)));
+    }
+
+    private String description(final FakeEndpoint endpoint, final String version) {
+        return endpoint.description(url(), version).put("idHashes", takesHashes).toString();
     }
 
     /** A Range of the table, which is what the plugin asks for. */

@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import io.github.neptuneml.gremlin.failure.NeptuneMLException.UnsupportedOperationException;
@@ -119,6 +120,15 @@ class PredictedPropertiesTest extends PredictionTest {
                         ? ((Path) answer).objects()
                         : answer instanceof Collection ? List.copyOf((Collection<?>) answer) : answer));
         assertEquals(expected, answers);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource({"forms", "nested"})
+    void hashesOfIdsFindTheSame(final String name, final String endpoint, final Function<GraphTraversalSource, Traversal<?, ?>> query, final List<Object> expected) {
+        service.takeHashes();
+        answers(name, endpoint, query, expected);
+        for (final FakeService.Request request : service.requests)
+            request.body.path("data").path("items").fields().forEachRemaining(member -> assertTrue(member.getKey().endsWith("Hash"), member.getKey()));
     }
 
     @Test

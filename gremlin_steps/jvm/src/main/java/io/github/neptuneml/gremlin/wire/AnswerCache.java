@@ -48,10 +48,11 @@ final class AnswerCache {
     List<List<Answer>> answers(final Invocation asked, final Deadline deadline, final Counters counters,
                                final Function<Invocation, List<List<Answer>>> worker) {
         final Object question = asked.question();
+        final List<Item> items = IntStream.range(0, asked.size()).mapToObj(asked::item).collect(Collectors.toList());
         final List<List<Answer>> answers = new ArrayList<>(Collections.nCopies(asked.size(), null));
         List<Integer> open = IntStream.range(0, asked.size()).boxed().collect(Collectors.toList());
         while (!open.isEmpty()) {
-            final Claims claims = new Claims(question, asked, open);
+            final Claims claims = new Claims(question, asked, items, open);
             claims.ask(worker);
             for (int i = 0; i < open.size(); i++) answers.set(open.get(i), await(claims.pending.get(i), deadline));
             final int before = open.size();
@@ -67,24 +68,26 @@ final class AnswerCache {
         final List<Integer> mine = new ArrayList<>();
         private final List<Pending> promised = new ArrayList<>();
         private final Invocation asked;
+        private final List<Item> items;
         /** Those of now: what turns old meanwhile is still found there. */
         private final Map<Item, Pending> youngItems;
         private final Map<Item, Pending> oldItems;
 
-        Claims(final Object question, final Invocation asked, final List<Integer> open) {
+        Claims(final Object question, final Invocation asked, final List<Item> items, final List<Integer> open) {
             this.asked = asked;
+            this.items = items;
             pending = new ArrayList<>(open.size());
             youngItems = items(young, question);
             oldItems = items(old, question);
             for (final int position : open) {
-                final Pending known = youngItems.get(asked.item(position));
+                final Pending known = youngItems.get(items.get(position));
                 pending.add(known != null && !known.hasFailed() ? known : claim(position));
             }
         }
 
         /** One that has failed may still be found, or be moved from old to young just now, and is nobody's promise any more. */
         private Pending claim(final int position) {
-            final Item item = asked.item(position);
+            final Item item = items.get(position);
             final Pending fresh = new Pending();
             final Pending older = oldItems.get(item);
             final Pending candidate = older == null || older.hasFailed() ? fresh : older;
@@ -102,10 +105,10 @@ final class AnswerCache {
             try {
                 final List<List<Answer>> given = worker.apply(mine.size() == asked.size() ? asked : asked.only(mine));
                 for (int i = 0; i < mine.size(); i++) promised.get(i).complete(given.get(i));
-                weigh(IntStream.range(0, mine.size()).map(i -> weight(asked.item(mine.get(i)), given.get(i))).sum());
+                weigh(IntStream.range(0, mine.size()).map(i -> weight(items.get(mine.get(i)), given.get(i))).sum());
             } finally {
                 for (int i = 0; i < mine.size(); i++)
-                    if (promised.get(i).complete(null)) forget(asked.item(mine.get(i)), promised.get(i));
+                    if (promised.get(i).complete(null)) forget(items.get(mine.get(i)), promised.get(i));
             }
         }
 

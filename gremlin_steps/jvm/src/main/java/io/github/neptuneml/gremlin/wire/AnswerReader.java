@@ -7,6 +7,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import org.apache.tinkerpop.shaded.jackson.core.JsonParser;
@@ -20,6 +22,7 @@ import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
  */
 final class AnswerReader {
     private static final ObjectMapper MAPPER = new ObjectMapper();
+    private static final Set<String> PACKED = Set.of("indices", "values", "scores", "counts");
 
     /** One list per item of the invocation, in its order. */
     List<List<Answer>> read(final byte[] json, final EndpointDescription endpoint, final Invocation asked) {
@@ -47,6 +50,7 @@ final class AnswerReader {
         private List<Object> ids;
         private double[] scores;
         private int[] counts;
+        private List<List<Answer>> alone;
 
         Columns(final EndpointDescription endpoint, final Invocation asked) {
             this.endpoint = endpoint;
@@ -72,8 +76,8 @@ final class AnswerReader {
         }
 
         private void readColumn(final JsonParser json, final String name) throws IOException {
-            if (json.nextToken() == JsonToken.VALUE_STRING && (name.equals("values") || name.equals("scores"))) {
-                readPacked(json, name);
+            if (json.nextToken() == JsonToken.VALUE_STRING && PACKED.contains(name)) {
+                readPacked(ByteBuffer.wrap(json.getBinaryValue()).order(ByteOrder.LITTLE_ENDIAN), name);
                 return;
             }
             expect(json.currentToken(), JsonToken.START_ARRAY, "'" + name + "'");
@@ -86,14 +90,29 @@ final class AnswerReader {
             else json.skipChildren();
         }
 
-        private void readPacked(final JsonParser json, final String name) throws IOException {
-            final ByteBuffer packed = ByteBuffer.wrap(json.getBinaryValue()).order(ByteOrder.LITTLE_ENDIAN);
-            final double[] numbers = new double[packed.remaining() / Double.BYTES];
-            if (numbers.length * Double.BYTES != packed.remaining())
-                throw new IllegalArgumentException("'" + name + "' are " + packed.remaining() + " bytes");
-            for (int at = 0; at < numbers.length; at++) numbers[at] = finite(packed.getDouble(), name);
-            if (name.equals("values")) values = numbers;
-            else scores = numbers;
+        private void readPacked(final ByteBuffer packed, final String name) {
+            if (name.equals("indices")) indices = integers(packed, name);
+            else if (name.equals("counts")) counts = integers(packed, name);
+            else if (name.equals("values")) values = numbers(packed, name);
+            else scores = numbers(packed, name);
+        }
+
+        private static int[] integers(final ByteBuffer packed, final String name) {
+            final int[] integers = new int[count(packed, Integer.BYTES, name)];
+            packed.asIntBuffer().get(integers);
+            return integers;
+        }
+
+        private static double[] numbers(final ByteBuffer packed, final String name) {
+            final double[] numbers = new double[count(packed, Double.BYTES, name)];
+            packed.asDoubleBuffer().get(numbers);
+            for (final double number : numbers) finite(number, name);
+            return numbers;
+        }
+
+        private static int count(final ByteBuffer packed, final int size, final String name) {
+            if (packed.remaining() % size != 0) throw new IllegalArgumentException("'" + name + "' are " + packed.remaining() + " bytes");
+            return packed.remaining() / size;
         }
 
         private static double finite(final double number, final String name) {
@@ -170,10 +189,18 @@ final class AnswerReader {
         }
 
         private List<Answer> ranked(final int from, final int count) {
-            if (count == 1) return List.of(answer(from));
+            if (count == 1) return only(from);
             final List<Answer> ranked = new ArrayList<>(count);
             for (int at = from; at < from + count; at++) ranked.add(answer(at));
             return ranked;
+        }
+
+        /** Of a class without its score, the same for all items. */
+        private List<Answer> only(final int at) {
+            if (classes == null || asked.wantsScores()) return List.of(answer(at));
+            if (alone == null)
+                alone = classes.stream().map(value -> List.of(new Answer(value, Double.NaN))).collect(Collectors.toList());
+            return alone.get(indices[at]);
         }
 
         private Answer answer(final int at) {

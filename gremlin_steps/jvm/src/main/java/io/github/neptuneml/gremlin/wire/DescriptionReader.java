@@ -40,7 +40,7 @@ final class DescriptionReader {
                 node ? List.of() : relations(link ? target.path("edges") : target),
                 nodes(root.path("schema").path("nodes")),
                 root.path("threshold").isNumber() ? root.path("threshold").doubleValue() : null,
-                tables(root.path("tables")),
+                tables(root.path("tables")), root.path("idHashes").asBoolean(false),
                 new WorkerPool(addresses(root.path("addresses")), root.path("token").asText("")), inductive(root.path("inductive")));
     }
 

@@ -69,6 +69,8 @@ public final class EndpointDescription {
     final Map<String, NodeLabel> nodes;
     final Double threshold;
     final Map<String, TableReference> tables;
+    /** Whether its workers find elements by the hashes of their ids. */
+    final boolean takesHashes;
     private final InductiveSchema inductive;
     private volatile WorkerPool workers;
     private volatile VersionMemory memory = new VersionMemory();
@@ -76,7 +78,7 @@ public final class EndpointDescription {
     EndpointDescription(final EndpointReference reference, final String version, final Task task, final String property,
                         final String dataType, final String nodeLabel, final List<Relation> relations,
                         final Map<String, NodeLabel> nodes, final Double threshold, final Map<String, TableReference> tables,
-                        final WorkerPool workers, final InductiveSchema inductive) {
+                        final boolean takesHashes, final WorkerPool workers, final InductiveSchema inductive) {
         this.reference = reference;
         this.version = version;
         this.task = task;
@@ -87,6 +89,7 @@ public final class EndpointDescription {
         this.nodes = nodes;
         this.threshold = threshold;
         this.tables = tables;
+        this.takesHashes = takesHashes;
         this.workers = workers;
         this.inductive = inductive;
     }

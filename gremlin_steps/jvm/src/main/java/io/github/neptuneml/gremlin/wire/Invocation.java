@@ -1,8 +1,11 @@
 package io.github.neptuneml.gremlin.wire;
 
+import io.github.neptuneml.gremlin.table.XxHash64;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -23,9 +26,15 @@ public final class Invocation {
     private static final JsonFactory JSON = new JsonFactory();
 
     private final Task task;
-    private final String[] members;
-    private final List<Item> items;
     private final int topk;
+    /** What an item consists of. */
+    private final String[] members;
+    /** For each member, what each item says; null where it says nothing. */
+    private final List<List<Object>> columns = new ArrayList<>();
+    /** For each item, the ids that its answer must not hold; empty where that is so of none. */
+    private final List<Collection<String>> excludes = new ArrayList<>();
+    /** The members as hashes of ids, in their order; empty where ids are wanted. */
+    private List<String> hashes = List.of();
     private String property;
     private String edgeType;
     private String predictedType;
@@ -36,18 +45,19 @@ public final class Invocation {
     private final List<JsonPart> edgeProperties = new ArrayList<>();
     private final Map<String, JsonPart> parts = new LinkedHashMap<>();
 
-    private Invocation(final Task task, final int topk, final List<Item> items, final String... members) {
+    private Invocation(final Task task, final int topk, final String... members) {
         this.task = task;
         this.topk = topk;
-        this.items = items;
         this.members = members;
+        for (int member = 0; member < members.length; member++) columns.add(new ArrayList<>());
     }
 
     /** Asks for values of a property. */
     public static Invocation ofProperty(final EndpointDescription endpoint, final int topk) {
         final Invocation invocation = endpoint.nodeLabel != null
-                ? new Invocation(endpoint.task, topk, new ArrayList<>(), "nodeId")
-                : new Invocation(endpoint.task, topk, new ArrayList<>(), "headNodeId", "tailNodeId", "edgeId");
+                ? new Invocation(endpoint.task, topk, "nodeId")
+                : new Invocation(endpoint.task, topk, "headNodeId", "tailNodeId", "edgeId");
+        if (endpoint.takesHashes) invocation.hashes = endpoint.nodeLabel != null ? List.of("nodeHash") : List.of("headNodeHash", "tailNodeHash");
         invocation.property = endpoint.property;
         invocation.edgeType = endpoint.relations.isEmpty() ? null : endpoint.relations.get(0).label;
         return invocation;
@@ -57,7 +67,7 @@ public final class Invocation {
     public static Invocation ofLinks(final String edgeType, final String predictedType, final boolean tails, final int topk) {
         final String end = tails ? "head" : "tail";
         final Invocation invocation =
-                new Invocation(Task.LINK_PREDICTION, topk, new ArrayList<>(), end + "NodeId", end + "NodeType");
+                new Invocation(Task.LINK_PREDICTION, topk, end + "NodeId", end + "NodeType");
         invocation.edgeType = edgeType;
         invocation.predictedType = predictedType;
         invocation.tails = tails;
@@ -66,7 +76,7 @@ public final class Invocation {
 
     /** Asks for the embeddings of vertices of one label. */
     public static Invocation ofEmbeddings(final String nodeType) {
-        final Invocation invocation = new Invocation(Task.LINK_PREDICTION, 1, new ArrayList<>(), "nodeId");
+        final Invocation invocation = new Invocation(Task.LINK_PREDICTION, 1, "nodeId");
         invocation.predictedType = nodeType;
         invocation.embed = true;
         return invocation;
@@ -91,17 +101,19 @@ public final class Invocation {
     }
 
     public void addNode(final Vertex vertex) {
-        items.add(new Item(Set.of(), vertex.id()));
+        columns.get(0).add(vertex.id());
     }
 
     public void addEdge(final Edge edge) {
-        addEdge(edge, null);
+        columns.get(0).add(edge.outVertex().id());
+        columns.get(1).add(edge.inVertex().id());
+        columns.get(2).add(edge.id());
     }
 
     /** @param properties what the model reads of the edge, or null */
     public void addEdge(final Edge edge, final JsonPart properties) {
         edgeProperties.add(properties);
-        items.add(new Item(Set.of(), edge.outVertex().id(), edge.inVertex().id(), edge.id()));
+        addEdge(edge);
     }
 
     /**
@@ -111,13 +123,18 @@ public final class Invocation {
      * @param exclude ids that the answer must not hold
      */
     public void addEnd(final Vertex vertex, final String type, final Collection<String> exclude) {
-        items.add(new Item(exclude, vertex.id(), type));
+        columns.get(0).add(vertex.id());
+        columns.get(1).add(type);
+        excludes.add(Set.copyOf(exclude));
     }
 
     /** The same question about some of the items. */
     Invocation only(final List<Integer> positions) {
-        final Invocation part = new Invocation(task, topk, new ArrayList<>(positions.size()), members);
-        positions.forEach(position -> part.items.add(items.get(position)));
+        final Invocation part = new Invocation(task, topk, members);
+        for (int member = 0; member < members.length; member++)
+            for (final int position : positions) part.columns.get(member).add(columns.get(member).get(position));
+        if (!excludes.isEmpty()) for (final int position : positions) part.excludes.add(excludes.get(position));
+        part.hashes = hashes;
         part.property = property;
         part.edgeType = edgeType;
         part.predictedType = predictedType;
@@ -133,11 +150,12 @@ public final class Invocation {
     }
 
     Item item(final int position) {
-        return items.get(position);
+        return new Item(excludes.isEmpty() ? Set.of() : excludes.get(position),
+                columns.stream().map(column -> column.get(position)).toArray());
     }
 
     int size() {
-        return items.size();
+        return columns.get(0).size();
     }
 
     int topk() {
@@ -163,7 +181,7 @@ public final class Invocation {
      * @throws RequestTooLarge if that takes more bytes than allowed
      */
     byte[] toJson(final String artifactVersion, final long deadlineMillis, final long mostBytes) {
-        final ByteArrayOutputStream bytes = new BoundedBytes(256 + 32 * items.size(), mostBytes);
+        final ByteArrayOutputStream bytes = new BoundedBytes(256 + 32 * size(), mostBytes);
         try (JsonGenerator json = JSON.createGenerator(bytes)) {
             json.writeStartObject();
             json.writeStringField("version", "v1");
@@ -209,16 +227,27 @@ public final class Invocation {
 
     private void writeItems(final JsonGenerator json) throws IOException {
         json.writeObjectFieldStart("items");
-        for (int member = 0; member < members.length; member++) writeMember(json, member);
-        if (items.stream().anyMatch(item -> !item.exclude.isEmpty())) writeExclude(json);
-        if (edgeProperties.stream().anyMatch(Objects::nonNull)) writeEdgeProperties(json);
+        if (!hashes.isEmpty() && !isInductive()) {
+            for (int member = 0; member < hashes.size(); member++) writeHashes(json, hashes.get(member), columns.get(member));
+        } else {
+            for (int member = 0; member < members.length; member++) writeMember(json, members[member], columns.get(member));
+            if (excludes.stream().anyMatch(exclude -> !exclude.isEmpty())) writeExclude(json);
+            if (edgeProperties.stream().anyMatch(Objects::nonNull)) writeEdgeProperties(json);
+        }
         json.writeEndObject();
     }
 
-    private void writeMember(final JsonGenerator json, final int member) throws IOException {
-        if (!items.isEmpty() && items.stream().noneMatch(item -> item.has(member))) return;
-        json.writeArrayFieldStart(members[member]);
-        for (final Item item : items) json.writeString(item.text(member));
+    /** A number for each id costs a worker less than its text does, which it would hash itself. */
+    private static void writeHashes(final JsonGenerator json, final String name, final List<Object> ids) throws IOException {
+        final ByteBuffer packed = ByteBuffer.allocate(Long.BYTES * ids.size()).order(ByteOrder.LITTLE_ENDIAN);
+        for (final Object id : ids) packed.putLong(XxHash64.of(id.toString(), 0));
+        json.writeBinaryField(name, packed.array());
+    }
+
+    private static void writeMember(final JsonGenerator json, final String name, final List<Object> column) throws IOException {
+        if (!column.isEmpty() && column.stream().noneMatch(Objects::nonNull)) return;
+        json.writeArrayFieldStart(name);
+        for (final Object each : column) json.writeString(each == null ? null : each.toString());
         json.writeEndArray();
     }
 
@@ -233,9 +262,9 @@ public final class Invocation {
 
     private void writeExclude(final JsonGenerator json) throws IOException {
         json.writeArrayFieldStart("exclude");
-        for (final Item item : items) {
-            if (item.exclude.isEmpty()) json.writeNull();
-            else json.writeArray(item.exclude.toArray(new String[0]), 0, item.exclude.size());
+        for (final Collection<String> exclude : excludes) {
+            if (exclude.isEmpty()) json.writeNull();
+            else json.writeArray(exclude.toArray(new String[0]), 0, exclude.size());
         }
         json.writeEndArray();
     }

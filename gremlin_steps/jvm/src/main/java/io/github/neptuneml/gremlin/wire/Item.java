@@ -21,10 +21,6 @@ final class Item {
         return members[member] == null ? null : members[member].toString();
     }
 
-    boolean has(final int member) {
-        return members[member] != null;
-    }
-
     @Override
     public boolean equals(final Object other) {
         return other instanceof Item && hash == ((Item) other).hash

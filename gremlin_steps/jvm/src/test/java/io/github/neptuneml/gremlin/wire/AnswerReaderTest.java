@@ -83,6 +83,13 @@ class AnswerReaderTest {
     }
 
     @Test
+    void packedNumbersAreTheSame() {
+        final String packed = "'classes':['novel','essay'],'indices':'AQAAAAAAAAA=','counts':'AgAAAAAAAAA='";
+        assertEquals(List.of("essay novel", ""), read(GENRE, values(GENRE), answer(packed)));
+        assertEquals(List.of("1.5", "-2.0"), read(PRICE, values(PRICE), answer("'values':'AAAAAAAA+D8AAAAAAAAAwA=='")));
+    }
+
+    @Test
     void linksAreIdsWithScores() {
         final Invocation links = two(Invocation.ofLinks("borrowed", "Book", true, 5));
         assertEquals(List.of("11@0.5 12@0.25", "13@1.0"), read(LOANS, links, answer("'ids':['11','12','13'],'scores':[0.5,0.25,1],'counts':[2,1]")));
@@ -116,6 +123,10 @@ class AnswerReaderTest {
         "`'classes':['novel'],'indices':[0,0,0]` | 3 answers to 2 items",
         "`'classes':['novel'],'indices':[0,1]` | Index 1 out of bounds",
         "`'classes':['novel'],'indices':[0,-1]` | -1",
+        "`'classes':['novel'],'indices':'AAAAAAE='` | 'indices' are 5 bytes",
+        "`'classes':['novel'],'indices':'AAAAAAEAAAA='` | 1",
+        "`'classes':['novel'],'indices':'AAAAAP////8='` | -1",
+        "`'classes':['novel'],'indices':[0,0],'counts':'AgAAAA=='` | 1 answers to 2 items",
         "`'classes':['novel'],'indices':[0,0.5]` | a count or an index is VALUE_NUMBER_FLOAT",
         "`'classes':['novel'],'indices':[0,'0']` | a count or an index is VALUE_STRING",
         "`'classes':[null],'indices':[0,0]` | value null is no String",

@@ -1,6 +1,7 @@
 package io.github.neptuneml.gremlin.wire;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -22,7 +23,7 @@ class DescriptionReaderTest {
             + " 'target': { 'element': 'node', 'label': 'airport', 'property': 'country', 'dataType': 'String', 'multiLabel': false },"
             + " 'schema': { 'nodes': [ { 'label': 'airport', 'idType': 'Integer', 'count': 3504 } ],"
             + "             'edges': [ { 'from': 'airport', 'label': 'route', 'to': 'airport', 'count': 50637 } ] },"
-            + " 'threshold': 0.41, 'modes': ['transductive', 'inductive'],"
+            + " 'threshold': 0.41, 'idHashes': true, 'modes': ['transductive', 'inductive'],"
             + " 'inductive': { 'fanouts': [10, 5], 'nodes': { 'airport': ['runways', 'elev'] },"
             + " 'edges': [ { 'from': 'airport', 'label': 'route', 'to': 'airport', 'properties': ['dist'] } ], 'maxNewCandidates': 1000 },"
             + " 'addresses': ['http://127.0.0.1:41873'], 'token': 't' }";
@@ -42,6 +43,7 @@ class DescriptionReaderTest {
         assertEquals(0.41, description.threshold().orElseThrow());
         assertEquals(3504, description.count("airport"));
         assertEquals(12, description.id("12", "airport"));
+        assertTrue(description.takesHashes);
         assertEquals("a node classification of property 'country' of vertices labelled 'airport'", description.toString());
     }
 
@@ -74,6 +76,7 @@ class DescriptionReaderTest {
         assertEquals(Integer.MAX_VALUE, description.count("movie"));
         assertEquals("12", description.id("12", "movie"), "an unknown id type is left to the graph");
         assertTrue(description.threshold().isEmpty());
+        assertFalse(description.takesHashes, "nobody has said so");
     }
 
     @ParameterizedTest

@@ -5,12 +5,22 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.neptuneml.gremlin.Settings;
+import io.github.neptuneml.gremlin.table.XxHash64;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.LongBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 import org.apache.tinkerpop.gremlin.structure.T;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
 import org.apache.tinkerpop.gremlin.tinkergraph.structure.TinkerGraph;
+import org.apache.tinkerpop.shaded.jackson.core.JsonGenerator;
 import org.apache.tinkerpop.shaded.jackson.databind.JsonNode;
 import org.apache.tinkerpop.shaded.jackson.databind.ObjectMapper;
 import org.apache.tinkerpop.shaded.jackson.databind.node.ObjectNode;
@@ -107,6 +117,33 @@ class InvocationTest {
         tails.addEnd(ann, "Reader", Set.of());
         assertNotEquals(tails.item(0), tails.item(1));
         assertNotEquals(tails.item(0), tails.item(2));
+    }
+
+    private Invocation property(final String element) throws IOException {
+        final String json = "{'status':'InService','version':'v1','addresses':[],'idHashes':true,'task':'" + element + "_class','target':{'element':'"
+                + element + "','label':'Reader','from':'Reader','to':'Reader','property':'p','dataType':'String'}}";
+        return Invocation.ofProperty(new DescriptionReader().read(json.replace('\'', '"').getBytes(StandardCharsets.UTF_8),
+                EndpointReference.parse("e", Settings.build().create())), 1);
+    }
+
+    private static List<Long> hashes(final JsonNode packed) {
+        final LongBuffer longs = ByteBuffer.wrap(Base64.getDecoder().decode(packed.asText())).order(ByteOrder.LITTLE_ENDIAN).asLongBuffer();
+        return LongStream.generate(longs::get).limit(longs.remaining()).boxed().collect(Collectors.toList());
+    }
+
+    @Test
+    void idsAreHashedWhereTheWorkerTakesThat() throws IOException {
+        final Invocation nodes = property("node");
+        nodes.addNode(ann);
+        nodes.addNode(odd);
+        final JsonNode items = data(nodes).path("items");
+        assertEquals(List.of(XxHash64.of("ann", 0), XxHash64.of("o\"d\\d\n☃", 0)), hashes(items.path("nodeHash")));
+        assertEquals(1, items.size());
+        final Invocation edges = property("edge");
+        edges.addEdge(ann.addEdge("Reader", odd));
+        assertEquals(hashes(data(edges.only(List.of(0))).path("items").path("tailNodeHash")), List.of(XxHash64.of("o\"d\\d\n☃", 0)));
+        assertEquals(2, data(edges).path("items").size());
+        assertEquals("[\"ann\"]", data(edges.with("subgraph", JsonGenerator::writeNull)).path("items").path("headNodeId").toString());
     }
 
     @Test
