@@ -52,12 +52,24 @@ class Adam:
         gradient = parameter.grad
         if gradient is None:
             return
+        if gradient.is_sparse:
+            self._change_rows(parameter, gradient.coalesce(), group.lr, mean, square)
+            return
         if group.weight_decay:
             gradient = gradient.add(parameter, alpha=group.weight_decay)
         mean.lerp_(gradient, 1 - _MEAN_DECAY)
         square.mul_(_SQUARE_DECAY).addcmul_(gradient, gradient, value=1 - _SQUARE_DECAY)
         root = (square / (1 - _SQUARE_DECAY**self._steps)).sqrt_().add_(_EPSILON)
         parameter.addcdiv_(mean, root, value=-group.lr / (1 - _MEAN_DECAY**self._steps))
+
+    def _change_rows(self, parameter: Tensor, gradient: Tensor, lr: float, mean: Tensor, square: Tensor) -> None:
+        """Change the rows that have a gradient alone; moments of the others wait, and nothing decays them."""
+        rows, values = gradient.indices()[0], gradient.values()
+        means = mean[rows].lerp_(values, 1 - _MEAN_DECAY)
+        squares = square[rows].mul_(_SQUARE_DECAY).addcmul_(values, values, value=1 - _SQUARE_DECAY)
+        mean[rows], square[rows] = means, squares
+        root = (squares / (1 - _SQUARE_DECAY**self._steps)).sqrt_().add_(_EPSILON)
+        parameter.index_add_(0, rows, means / root, alpha=-lr / (1 - _MEAN_DECAY**self._steps))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `load_state_dict` takes; its tensors are the optimiser's own."""

@@ -17,6 +17,10 @@ KGE_ONLY = ("gamma", "rel-part")
 WITHOUT_EFFECT = ("fanout", "low-mem")
 
 
+#: Where a configuration has none (spec/neptune-ml.md 4.4).
+DEFAULT_FANOUT = (10, 15, 15)
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
     """What one trial trains with; a field `num_hidden` is the hyperparameter `num-hidden`."""
@@ -62,6 +66,12 @@ class Hyperparameters:
     use_self_loop: bool = True
     #: Evaluations averaged for early stopping.
     window_for_early_stop: int = 3
+
+    @property
+    def fanouts(self) -> tuple[int, ...]:
+        """Edges drawn per relation for each hop of a batch's neighbourhood, its own first (decision 11)."""
+        given = self.fanout or DEFAULT_FANOUT
+        return tuple(given[min(hop, len(given) - 1)] for hop in range(self.num_layer))
 
     def to_json(self) -> dict[str, Any]:
         """Return the values by Neptune's names."""

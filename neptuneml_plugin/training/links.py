@@ -137,6 +137,23 @@ def sampled_loss(
     return (torch.cat([positive, others], 1).logsumexp(1) - positive[:, 0]).mean()
 
 
+def drawn_loss(score: LinkScorer, wanted: Tensor, drawn: Tensor, each: int | None = None) -> Tensor:
+    """Return the mean negative log-likelihood of edges among random candidates.
+
+    Args:
+        score: its queries are the edges', its candidates their own ends and then those drawn.
+        wanted: rows of the edges' own ends, (edges,).
+        drawn: rows of the candidates drawn, (n,).
+        each: how many of those drawn an edge is told from, others for each edge; None: all.
+    """
+    edges = torch.arange(len(wanted), device=wanted.device)
+    positive = score.some(edges, edges[:, None])
+    scores = score(edges)[:, len(wanted) :].masked_fill(drawn == wanted[:, None], float("-inf"))
+    if each is not None:
+        scores = scores.gather(1, torch.randint(len(drawn), (len(wanted), each), device=wanted.device))
+    return (torch.cat([positive, scores], 1).logsumexp(1) - positive[:, 0]).mean()
+
+
 def filtered_ranks(
     score: Scorer, direction: Direction, edges: Tensor, known: EdgeIndex, *, itself: bool = False
 ) -> Tensor:

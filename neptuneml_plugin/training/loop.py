@@ -19,6 +19,7 @@ from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.objectives import Batch, Setting, objective_of
+from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.seen import Seen
 from neptuneml_plugin.training.stopping import EarlyStopping, Goal
 from neptuneml_plugin.training.tasks import label_scale
@@ -45,6 +46,7 @@ class Trainer:
 
     Args:
         log: takes one JSON object per evaluation.
+        sampled: draw the neighbourhood of each batch, instead of computing the embeddings of all nodes.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Trainer:
         *,
         seed: int,
         log: TextIO | None = None,
+        sampled: bool = False,
     ) -> None:
         torch.manual_seed(seed)
         self._hp, self._goal, self._log = hyperparameters, goal, log
@@ -68,7 +71,8 @@ class Trainer:
         self._evaluator = Evaluator(data, whole, goal.topk, quick=goal.metric not in SLOW_METRICS)
         self._average = copy.deepcopy(self._model)
         self._optimizer = _optimizer(self._model, hyperparameters)
-        self._objective = objective_of(Setting(self._model, self._data, self._graph, hyperparameters))
+        sampler = NeighbourSampler(self._graph, self._data, hyperparameters.fanouts) if sampled else None
+        self._objective = objective_of(Setting(self._model, self._data, self._graph, hyperparameters, sampler))
         self._steps = 0
 
     def fit(self, progress: Progress) -> Fit:
@@ -122,7 +126,7 @@ class Trainer:
         decay = min(AVERAGING, self._steps / (self._steps + 9))
         with torch.no_grad():
             for mean, newest in zip(self._average.parameters(), self._model.parameters(), strict=True):
-                mean.lerp_(newest, 1 - decay)
+                _move(mean, newest, 1 - decay)
         return float(loss.detach())
 
     def _write(self, epoch: int, loss: float, seconds: float, values: Mapping[str, Mapping[str, float]]) -> None:
@@ -130,6 +134,15 @@ class Trainer:
             record = {"epoch": epoch, "step": self._steps, "loss": loss, "seconds": round(seconds, 3), **values}
             self._log.write(json.dumps(record) + "\n")
             self._log.flush()
+
+
+def _move(mean: Tensor, newest: Tensor, weight: float) -> None:
+    """Move an average; of a table of which a step changes some rows, these alone."""
+    if newest.grad is None or not newest.grad.is_sparse:
+        mean.lerp_(newest, weight)
+        return
+    rows = newest.grad.coalesce().indices()[0]
+    mean[rows] = mean[rows].lerp_(newest[rows], weight)
 
 
 def _optimizer(model: Model, hyperparameters: Hyperparameters) -> Adam:

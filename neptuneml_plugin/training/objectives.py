@@ -6,6 +6,7 @@ Models and tasks differ here alone; `loop` trains them all.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -19,18 +20,24 @@ from neptuneml_plugin.training.links import (
     EdgeIndex,
     LinkScorer,
     directions,
+    drawn_loss,
     sampled_loss,
     softmax_loss,
 )
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
+from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.sampling import LeftOut, NeighbourSampler
 from neptuneml_plugin.training.tasks import KINDS, answer_of, class_weights
 
 #: Batches of an epoch of an edge task, at least: a batch's edges are left out of the messages, and a model that
 #: sees few of its edges while it learns is at a loss when it sees all.
 LEAST_EDGE_BATCHES = 10
+
+#: Random candidates of a batch, times `num-negs`, of which each edge takes its own where they are not shared.
+_POOL = 4
 
 #: Position of a target type -> positions of its samples.
 Batch = Mapping[int, Tensor]
@@ -54,16 +61,38 @@ class Setting:
     data: TrainingData
     graph: MessageGraph
     hyperparameters: Hyperparameters
+    #: Draws the neighbourhoods of batches; None: every batch takes whole neighbourhoods.
+    sampler: NeighbourSampler | None = None
 
     def vectors(self, batch: Batch) -> Vectors:
-        """Return the embeddings of all nodes.
-
-        A batch's own edges are left out of the messages, so that no edge is predicted from itself.
-        """
-        samples = self.data.samples
-        left_out = {} if self.data.task.on_nodes else {samples[at].position: rows for at, rows in batch.items()}
-        embedded: Vectors = self.model.encoder(self.data.features, self.graph.messages(left_out))
+        """Return the embeddings of all nodes, without messages of the batch's own edges."""
+        embedded: Vectors = self.model.encoder(self.data.features, self.graph.messages(self._left_out(batch)))
         return embedded
+
+    def embedded(self, batch: Batch, others: Mapping[int, Tensor] = MappingProxyType({})) -> Embedded:
+        """Return the embeddings of a batch's nodes at least, and of `others` by their type."""
+        if self.sampler is None:
+            return Embedded(self.vectors(batch))
+        nodes = self._nodes(batch, others)
+        around = self.sampler.around(nodes, self._left_out(batch))
+        learned = self.model.encoder.learned(around.rows)
+        vectors = self.model.encoder.along(around.hops, around.features(self.data), learned)
+        return Embedded(vectors, [nodes.get(kind, vectors[kind].new_zeros(0)) for kind in range(len(vectors))])
+
+    def _left_out(self, batch: Batch) -> LeftOut:
+        """Return a batch's own edges, so that none is predicted from itself."""
+        samples = self.data.samples
+        return {} if self.data.task.on_nodes else {samples[at].position: rows for at, rows in batch.items()}
+
+    def _nodes(self, batch: Batch, others: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """Return the distinct rows of each type, ascending."""
+        parts: dict[int, list[Tensor]] = {kind: [rows.ravel()] for kind, rows in others.items()}
+        for at, chosen in batch.items():
+            samples = self.data.samples[at]
+            kinds = (samples.position,) if self.data.task.on_nodes else self.data.ends_of(samples.position)
+            for kind, end in zip(kinds, samples.ends, strict=True):
+                parts.setdefault(kind, []).append(end[chosen])
+        return {kind: torch.unique(torch.cat(rows)) for kind, rows in parts.items()}
 
 
 class Labelled:
@@ -88,7 +117,7 @@ class Labelled:
 
     def loss(self, batch: Batch) -> Tensor:
         """See `Objective`."""
-        outputs = self._setting.model.outputs(self._setting.vectors(batch), self._setting.data, batch[0])
+        outputs = self._setting.model.outputs(self._setting.embedded(batch), self._setting.data, batch[0])
         return self._loss(outputs, self._labels[batch[0]], self._weights)
 
 
@@ -132,10 +161,59 @@ class Links:
         return sampled_loss(score, direction, rows, hp.num_negs, shared=hp.neg_share)
 
 
+class DrawnLinks:
+    """New edges around which neighbourhoods are drawn: each edge's own end among random candidates."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    def batches(self) -> Sequence[Batch]:
+        """See `Objective`."""
+        return dealt(self._setting.data, self._setting.hyperparameters.batch_size, LEAST_EDGE_BATCHES)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """See `Objective`."""
+        drawn = {at: self._draw(at) for at in batch}
+        others: dict[int, list[Tensor]] = {}
+        for at, candidates in drawn.items():
+            for kind, rows in zip(self._ends(at), candidates, strict=True):
+                others.setdefault(kind, []).append(rows)
+        embedded = self._setting.embedded(batch, {kind: torch.cat(rows) for kind, rows in others.items()})
+        losses = [len(rows) * self._of_type(embedded, at, rows, drawn[at]) for at, rows in batch.items()]
+        return torch.stack(losses).sum() / sum(len(rows) for rows in batch.values())
+
+    def _ends(self, at: int) -> tuple[int, int]:
+        return self._setting.data.ends_of(self._setting.data.samples[at].position)
+
+    def _draw(self, at: int) -> tuple[Tensor, Tensor]:
+        """Return sources and targets that the edges of a batch are told from."""
+        hp, data = self._setting.hyperparameters, self._setting.data
+        count = hp.num_negs if hp.neg_share else _POOL * hp.num_negs
+        device = data.samples[at].ends[0].device
+        source, target = (torch.randint(data.counts[kind], (count,), device=device) for kind in self._ends(at))
+        return source, target
+
+    def _of_type(self, embedded: Embedded, at: int, rows: Tensor, drawn: tuple[Tensor, Tensor]) -> Tensor:
+        hp, decoder = self._setting.hyperparameters, self._setting.model.decoder
+        if not isinstance(decoder, LinkDecoder):
+            raise TypeError("link prediction needs a LinkDecoder")
+        ends = [end[rows] for end in self._setting.data.samples[at].ends]
+        own = [embedded.of(kind, end) for kind, end in zip(self._ends(at), ends, strict=True)]
+        total = hp.regularization_coef * sum((vectors**2).mean() for vectors in own)
+        for way in (1, 0):
+            asked = [torch.cat([end, drawn[way]]) if side == way else end for side, end in enumerate(ends)]
+            sources, targets = (embedded.of(kind, end) for kind, end in zip(self._ends(at), asked, strict=True))
+            scores = decoder.scorers(sources, targets, at, (asked[0], asked[1]))[1 - way]
+            total = total + drawn_loss(scores, ends[way], drawn[way], None if hp.neg_share else hp.num_negs)
+        return torch.as_tensor(total)
+
+
 def objective_of(setting: Setting) -> Objective:
     """Return how a model learns a task."""
     kind = KINDS[answer_of(setting.data.task, setting.data.processed.target)]
-    return Links(setting) if kind.loss is None else Labelled(setting)
+    if kind.loss is not None:
+        return Labelled(setting)
+    return Links(setting) if setting.sampler is None else DrawnLinks(setting)
 
 
 def dealt(data: TrainingData, size: int, least: int) -> list[Batch]:

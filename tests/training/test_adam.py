@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
 from neptuneml_plugin.training.adam import Adam, Group
 
@@ -30,6 +31,18 @@ def test_steps_are_those_of_torch(decay: float) -> None:
             optimizer.step()
     for one, another in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, another)
+
+
+def test_rows_without_a_gradient_wait() -> None:
+    ours, theirs = weights()[0], weights()[0]
+    own, other = Adam([Group([ours], 0.1)]), torch.optim.SparseAdam([theirs], lr=0.1)
+    for rows in ([0, 2, 2], [1], [2, 0], [3, 3]):
+        for table, optimizer in ((ours, own), (theirs, other)):
+            optimizer.zero_grad()
+            chosen = functional.embedding(torch.tensor(rows), table, sparse=True)
+            torch.autograd.backward((chosen.sin() * torch.arange(3)).sum())
+            optimizer.step()
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_a_stored_state_goes_on_as_if_nothing_had_happened() -> None:

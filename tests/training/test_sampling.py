@@ -9,11 +9,18 @@ import torch
 from torch import Tensor
 
 from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.stage import silent
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator
+from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
+from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.objectives import DrawnLinks, Setting, objective_of
 from neptuneml_plugin.training.sampling import NeighbourSampler
+from neptuneml_plugin.training.stopping import Goal
+from neptuneml_plugin.training.tasks import KINDS, answer_of
 from tests.training.graphs import processed
 
 #: More than any node of the planted graph has.
@@ -75,9 +82,9 @@ def test_a_few_neighbours_are_right_on_average(values: dict[str, Any], folders: 
     model, data = model_of(folders[Task.LINK_PREDICTION], {"layer-norm": False} | values)
     nodes = {0: torch.arange(20)}
     expected = embedded(model, data, nodes, ALL, {})[0]
-    drawn = torch.stack([embedded(model, data, nodes, 2, {})[0] for _ in range(400)])
+    drawn = torch.stack([embedded(model, data, nodes, 2, {})[0] for _ in range(200)])
     error = drawn.mean(0) - expected
-    spread = drawn.std(0) / 400**0.5
+    spread = drawn.std(0) / 200**0.5
     assert bool((drawn.std(0) > 0).any())
     assert bool((error.abs() <= 5 * spread + 1e-4).all())
 
@@ -103,3 +110,41 @@ def test_edges_under_prediction_and_of_other_parts_are_never_drawn(folders: Mapp
     training = len(samples.splits["train"]) - len(left_out)
     at = [at for at, relation in enumerate(data.relations) if relation.edge_type == samples.position]
     assert [carried[position] for position in at] == [training, training]
+
+
+@pytest.mark.parametrize("case", ["nodes", "labels", "symmetric"])
+def test_a_batch_teaches_the_same_where_all_neighbours_are_drawn(case: str, folders: Mapping[Task, Path]) -> None:
+    task, values = CASES[case]
+    model, data = model_of(folders[task], values)
+    graph = model.graph(data)
+    gradients = []
+    for sampler in (None, NeighbourSampler(graph, data, [ALL, ALL][: len(model.encoder.layers)])):
+        setting = Setting(model, data, graph, model.hyperparameters, sampler)
+        model.zero_grad()
+        batch = {0: data.samples[0].splits["train"][:20]}
+        objective = DrawnLinks(setting) if task is Task.LINK_PREDICTION else objective_of(setting)
+        torch.manual_seed(1)
+        torch.autograd.backward([objective.loss(batch)])
+        gradients.append(
+            {name: value.grad.to_dense() for name, value in model.named_parameters() if value.grad is not None}
+        )
+    whole, drawn = gradients
+    assert whole.keys() == drawn.keys()
+    for name, gradient in whole.items():
+        torch.testing.assert_close(drawn[name], gradient, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_drawn_neighbourhoods_learn_as_well(task: Task, tmp_path: Path) -> None:
+    values = {"num-epochs": 60, "fanout": 4, "num-negs": 64, "batch-size": 512, "num-hidden": 16}
+    data = load_data(processed(tmp_path, task, nodes=300, values=values))
+    chosen = hyperparameters.build(values | {"dropout": 0.1})
+    goal = Goal(KINDS[answer_of(task, data.processed.target)].metric)
+    reached = {}
+    for sampled in (False, True):
+        fit = Trainer(data, chosen, goal, seed=0, sampled=sampled).fit(silent)
+        reached[sampled] = Evaluator(data, fit.model.graph(data)).measure(fit.model, ["valid"])["valid"][
+            goal.metric
+        ]
+    better = reached[False] * (0.9 if HIGHER_IS_BETTER[goal.metric] else 1.25)
+    assert not goal.better(better, reached[True]), reached

@@ -13,6 +13,7 @@ from neptuneml_plugin.training.evaluation.logistic import fit_logistic
 from neptuneml_plugin.training.links import Direction, EdgeIndex, LinkScorer, Scorer, directions, filtered_ranks
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
+from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
@@ -124,8 +125,9 @@ class Evaluator:
 def predict(model: Model, vectors: Vectors, data: TrainingData, rows: Tensor) -> metrics.Floats:
     """Return the predictions of node and edge tasks: (rows, classes) or (rows, 1), float64."""
     kind = KINDS[answer_of(data.task, data.processed.target)]
+    embedded = Embedded(vectors)
     parts = [
-        kind.predict(model.outputs(vectors, data, part), model.scale) for part in torch.split(rows, _ROWS_AT_ONCE)
+        kind.predict(model.outputs(embedded, data, part), model.scale) for part in torch.split(rows, _ROWS_AT_ONCE)
     ]
     return np.asarray(torch.cat(parts).cpu().numpy())
 

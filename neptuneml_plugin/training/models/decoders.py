@@ -62,10 +62,17 @@ class LinkDecoder(nn.Module):
         self.source_biases = nn.ParameterList(torch.zeros(count) for count, _ in counts)
         self.target_biases = nn.ParameterList(torch.zeros(count) for _, count in counts)
 
-    def scorers(self, sources: Tensor, targets: Tensor, position: int = 0) -> tuple[LinkScorer, LinkScorer]:
-        """Return the scorers of targets and of sources, from the embeddings of both ends' types."""
+    def scorers(
+        self, sources: Tensor, targets: Tensor, position: int = 0, rows: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[LinkScorer, LinkScorer]:
+        """Return the scorers of targets and of sources, from the embeddings of both ends' types.
+
+        `rows`: which nodes the embeddings are of; None: all nodes of both types.
+        """
         candidates: Tensor = self.candidate(targets)
         relation = self.relations[position]
         biases = self.source_biases[position], self.target_biases[position]
+        if rows is not None:
+            biases = biases[0].index_select(0, rows[0]), biases[1].index_select(0, rows[1])
         tails = LinkScorer(sources * relation, biases[0], candidates, biases[1])
         return tails, LinkScorer(candidates * relation, biases[1], sources, biases[0])

@@ -164,6 +164,14 @@ class Encoder(nn.Module):
                 vectors = [self._drop(functional.relu(norm(h))) for h in vectors]
         return [self.norms[last](h) for h in vectors]
 
+    def learned(self, rows: Sequence[Tensor]) -> list[Tensor | None]:
+        """Return the encoder's own vectors of some rows, per node type; the gradient has these rows alone."""
+        tables = [layer.embedding for layer in self.inputs]
+        return [
+            functional.embedding(chosen, table, sparse=True) if isinstance(table, Tensor) else None
+            for table, chosen in zip(tables, rows, strict=True)
+        ]
+
     def _drop(self, vectors: Tensor) -> Tensor:
         return functional.dropout(vectors, self._dropout, self.training)
 

@@ -8,13 +8,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder, NodeDecoder
-from neptuneml_plugin.training.models.encoder import Described, Encoder, Vectors
+from neptuneml_plugin.training.models.embedded import Embedded
+from neptuneml_plugin.training.models.encoder import Described, Encoder
 from neptuneml_plugin.training.tasks import label_columns, output_count
 
 if TYPE_CHECKING:
@@ -48,20 +48,17 @@ class Model(nn.Module):
         labels = label_columns(data, self.scale) if self.says_labels else None
         return MessageGraph(data, symmetric=self.symmetric, labels=labels)
 
-    def outputs(self, vectors: Vectors, data: "TrainingData", chosen: Tensor) -> Tensor:
+    def outputs(self, embedded: Embedded, data: "TrainingData", chosen: Tensor) -> Tensor:
         """Return the outputs of node and edge tasks for the chosen samples: (chosen, outputs)."""
         samples = data.samples[0]
         if isinstance(self.decoder, NodeDecoder):
-            output: Tensor = self.decoder(functional.embedding(samples.ends[0][chosen], vectors[samples.position]))
+            output: Tensor = self.decoder(embedded.of(samples.position, samples.ends[0][chosen]))
             return output
         if not isinstance(self.decoder, EdgeDecoder):
             raise TypeError("link prediction has scorers, not outputs")
         rows = (samples.ends[0][chosen], samples.ends[1][chosen])
-        source_type, target_type = data.ends_of(samples.position)
-        # An embedding look-up, as its gradient is deterministic on CPU; that of indexing is not.
-        sources = functional.embedding(rows[0], vectors[source_type])
-        targets = functional.embedding(rows[1], vectors[target_type])
-        edges: Tensor = self.decoder(sources, targets, self.decoder.biases(*rows))
+        ends = (embedded.of(kind, end) for kind, end in zip(data.ends_of(samples.position), rows, strict=True))
+        edges: Tensor = self.decoder(*ends, self.decoder.biases(*rows))
         return edges
 
     def _node_tables(self, described: Described) -> dict[str, int]:

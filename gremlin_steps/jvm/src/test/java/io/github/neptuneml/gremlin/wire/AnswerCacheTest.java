@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** What was asked is not asked again, whoever asks. */
-@Timeout(20)
+@Timeout(120)
 class AnswerCacheTest {
     private static final int LIMIT = 1000;
 
