@@ -14,7 +14,7 @@ CATEGORIES = (10, 50)
 CLASSES = 5
 
 
-def made_export(folder: Path, edges: int, *, links: bool = False, seed: int = 0) -> Path:
+def made_export(folder: Path, edges: int, *, links: bool = False, seed: int = 0, form: str = "csv") -> Path:
     """Write an export of `edges` edges and a tenth as many vertices.
 
     Vertices `item` have String ids, five numbers, two categories and the class `kind`; edges `linked` have one
@@ -25,12 +25,13 @@ def made_export(folder: Path, edges: int, *, links: bool = False, seed: int = 0)
         edges: how many.
         links: predict links; otherwise `kind`.
         seed: of everything random.
+        form: of the files, `csv` or `parquet`, typed as an export writes them.
     """
     random = np.random.default_rng(seed)
     for name in ("nodes", "edges"):
         (folder / name).mkdir(parents=True)
-    ids = _write_items(folder / "nodes" / "item.csv", edges // EDGES_PER_VERTEX, random)
-    _write_links(folder / "edges" / "linked.csv", edges, ids, random)
+    ids = _write_items(folder / "nodes" / f"item.{form}", edges // EDGES_PER_VERTEX, random)
+    _write_links(folder / "edges" / f"linked.{form}", edges, ids, random)
     numbers = [feature(f"number{i}", "numerical", norm="min-max", imputer="median") for i in range(NUMBERS)]
     features = [*numbers, *(feature(f"category{i}", "category") for i in range(len(CATEGORIES)))]
     target = {"split_rate": [0.8, 0.1, 0.1]}
@@ -38,7 +39,8 @@ def made_export(folder: Path, edges: int, *, links: bool = False, seed: int = 0)
         node("item", features, None if links else [{"label": ["kind", "classification"], **target}]),
         edge("item", "linked", "item", [feature("weight", "numerical", norm="min-max", imputer="median")]),
     )
-    (folder / "training-data-configuration.json").write_text(json.dumps(document), encoding="utf-8")
+    text = json.dumps(document).replace('.csv"', f'.{form}"')
+    (folder / "training-data-configuration.json").write_text(text, encoding="utf-8")
     return folder
 
 
@@ -51,7 +53,7 @@ def _write_items(path: Path, count: int, random: np.random.Generator) -> pl.Seri
         **{f"category{i}": _names("c", random.integers(n, size=count)) for i, n in enumerate(CATEGORIES)},
         "kind": _names("k", random.integers(CLASSES, size=count)),
     }
-    pl.DataFrame(columns).write_csv(path)
+    _write(path, pl.DataFrame(columns))
     return ids
 
 
@@ -63,7 +65,14 @@ def _write_links(path: Path, count: int, ids: pl.Series, random: np.random.Gener
         "~to": ids.gather(random.integers(len(ids), size=count)),
         "weight": pl.Series(random.random(count)).round(6),
     }
-    pl.DataFrame(columns).write_csv(path)
+    _write(path, pl.DataFrame(columns))
+
+
+def _write(path: Path, frame: pl.DataFrame) -> None:
+    if path.suffix == ".csv":
+        frame.write_csv(path)
+    else:
+        frame.write_parquet(path)
 
 
 def _names(prefix: str, numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pl.Series:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from neptuneml_plugin.problems import Problems
-from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    read_training_data,
+)
 from neptuneml_plugin.processing.graph.similar_edges import MOST_NODES
 from neptuneml_plugin.processing.snapshots.drift import LIMIT, LIMIT_WITHOUT_FEATURES, SAMPLE_ROWS
 from neptuneml_plugin.trainingdata.features import (

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.artifacts import EdgeType
+from neptuneml_plugin.cells import texts
 from neptuneml_plugin.errors import UnsupportedOperation
 from neptuneml_plugin.export.elements import ElementType, Keys, Row, qualified_name
-from neptuneml_plugin.export.values import STRING, java_class, java_text, storage, stored, texts
+from neptuneml_plugin.export.values import STRING, java_class, java_text, storage, stored
 
 #: Values per row; -1: the row lacks the property.
 Sizes = npt.NDArray[np.int64]

@@ -15,12 +15,13 @@ import numpy as np
 import polars as pl
 from gremlin_python import statics
 
+from neptuneml_plugin.cells import texts
+
 NANOS_PER_SECOND = 1_000_000_000
 BOOLEAN, STRING, DATE = "Boolean", "String", "Date"
 #: In widening order: of two types the later one holds both.
 NUMBERS = ("Byte", "Short", "Integer", "Long", "Float", "Double")
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_NUMBER = r"^-?(?<whole>\d+)(?:\.(?<fraction>\d+))?(?:e\+?(?<exponent>-?\d+))?$"
 
 
 class Float(float):
@@ -57,7 +58,7 @@ def java_class(value: Any) -> str:
 
 
 def java_text(value: Any) -> str:
-    """Return the value as Java's `toString` writes it; see `texts`."""
+    """Return the value as Java's `toString` writes it; see `cells.texts`."""
     return _kind(type(value)).text(value)
 
 
@@ -77,41 +78,6 @@ def stored(value: Any) -> tuple[str, Any]:
     """Return a value's data type, and what stands for the value in a column of its `storage`."""
     kind = _kind(type(value))
     return kind.data_type, value if kind.is_number else kind.text(value)
-
-
-def texts(values: pl.Series) -> pl.Series:
-    """Return the texts of a stored column, as Java's `toString` writes them; dates as ISO-8601 instants in UTC."""
-    written = values.cast(pl.String)
-    if not values.dtype.is_float():
-        return written
-    size = values.abs()
-    others = ((size < 1e-3) & (size != 0) | (size >= 1e7) & size.is_not_nan()).arg_true()
-    if not len(others):
-        return written
-    return written.scatter(others, _with_exponent(written.gather(others)))
-
-
-def _with_exponent(written: pl.Series) -> pl.Series:
-    """Return numbers as Java writes those from 1E7 on and below 1E-3: one digit before the point, an exponent.
-
-    Args:
-        written: texts such as `0.00012`, `-12345678.9`, `1.5e+22` and `-inf`.
-    """
-    text = pl.col("text")
-    whole, fraction = pl.col("whole"), pl.col("fraction").fill_null("")
-    digits = (whole + fraction).str.strip_chars_start("0")
-    power = (
-        pl.col("exponent").cast(pl.Int64).fill_null(0)
-        - 1
-        + digits.str.len_bytes().cast(pl.Int64)
-        - fraction.str.len_bytes().cast(pl.Int64)
-    )
-    rest = digits.str.slice(1).str.strip_chars_end("0")
-    sign = pl.when(text.str.starts_with("-")).then(pl.lit("-")).otherwise(pl.lit(""))
-    mantissa = digits.str.head(1) + "." + pl.when(rest == "").then(pl.lit("0")).otherwise(rest)
-    number = pl.when(whole.is_null()).then(pl.lit("Infinity")).otherwise(mantissa + "E" + power.cast(pl.String))
-    frame = written.alias("text").to_frame().with_columns(text.str.extract_groups(_NUMBER).alias("parts"))
-    return frame.unnest("parts").select(sign + number).to_series()
 
 
 def _float_text(value: float) -> str:

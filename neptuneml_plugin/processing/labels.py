@@ -10,7 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import LabelSpec
+from neptuneml_plugin.processing.configuration.sources import (
+    LabelSpec,
+)
 from neptuneml_plugin.processing.reading.tables import Column, numbers, parse_numbers, split_lists
 
 ClassValue = str | int | float | bool
@@ -87,12 +89,12 @@ def _numbers(column: Column, data_type: str | None) -> Labels:
     large = np.abs(values) > _LARGEST
     if large.any():
         row = int(np.argmax(large))
-        raise column.fail(row, f"{column.values[row]} is larger than a 32-bit float can be; scale the target")
+        raise column.fail(row, f"{column.text(row)} is larger than a 32-bit float can be; scale the target")
     return Labels(values.astype(np.float32), ~np.isnan(values), data_type or "Double")
 
 
 def _classes(spec: LabelSpec, column: Column, data_type: str | None, given: Sequence[ClassValue]) -> Labels:
-    lists = column.values if spec.separator is None else split_lists(column.values, spec.separator)
+    lists = column.texts if spec.separator is None else split_lists(column.values, spec.separator)
     frame = lists.alias("text").to_frame().with_row_index("row")
     frame = (frame if spec.separator is None else frame.explode("text")).drop_nulls("text")
     texts = frame["text"].unique().to_list()
@@ -142,7 +144,7 @@ def _value(text: str, kind: str, column: Column) -> Any:
     try:
         return class_value(text, kind)
     except (ValueError, KeyError):
-        row = int((column.values.str.contains(text, literal=True).fill_null(value=False)).arg_max() or 0)
+        row = int((column.texts.str.contains(text, literal=True).fill_null(value=False)).arg_max() or 0)
         raise column.fail(row, f"'{text}' is not of the type {kind} that config.json records") from None
 
 

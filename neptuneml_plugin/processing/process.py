@@ -15,7 +15,10 @@ from neptuneml_plugin.artifacts import (
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.filerecords import describe_files
-from neptuneml_plugin.processing.configuration.trainingdata import TrainingData, read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    TrainingData,
+    read_training_data,
+)
 from neptuneml_plugin.processing.encoders.fitted import write_encoders
 from neptuneml_plugin.processing.graph.native import RawValues, write_graph
 from neptuneml_plugin.processing.graph.similar_edges import write_similar

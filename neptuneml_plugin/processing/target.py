@@ -1,7 +1,7 @@
 """The target: its answers and the split of its rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -10,18 +10,19 @@ import polars as pl
 
 from neptuneml_plugin.artifacts import EdgeType, SplitReport, Target, Task
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import (
-    DEFAULT_SPLIT,
+from neptuneml_plugin.processing.configuration.sources import (
     EdgeSource,
     LabelSpec,
     NodeSource,
     Rates,
+)
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    DEFAULT_SPLIT,
     TrainingData,
 )
 from neptuneml_plugin.processing.labels import Labels, read_labels
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.reading.exportschema import ExportSchema
-from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.processing.snapshots.arranging import Arranged
 from neptuneml_plugin.processing.splits import splitreport
 from neptuneml_plugin.processing.splits.dealing import Dealt, deal_edges, deal_nodes
@@ -200,11 +201,11 @@ def _values(
         raise InvalidData(f"{folder}: the target's file is gone")
     spec = source.target
     kind = source.label if isinstance(source, NodeSource) else source.type
-    values, given = file.column(spec.column).values, None
+    column, given = file.column(spec.column), None
     if spec.split_files:
         given, overrides = read_split(folder, source, file, spec)
-        values = overrides.to_frame("new").select(pl.coalesce("new", values)).to_series()
-    column = Column(values, source.file_name, spec.column)
+        values = overrides.to_frame("new").select(pl.coalesce("new", column.texts)).to_series()
+        column = replace(column, values=values)
     before = arranged.previous.record.target if arranged else None
     data_type = before.data_type if before else schema.data_types.get((kind, spec.column))
     labels = read_labels(spec, column, data_type, before.classes if before else ())

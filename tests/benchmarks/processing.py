@@ -1,4 +1,6 @@
-"""Time and peak memory of `process` as graphs grow, beside a bare read of the same CSV files.
+"""Time and peak memory of `process` as graphs grow, beside a bare read of the same CSV files, and from Parquet.
+
+`reading` is what processing does before it encodes: rows of edges, and numbers of numeric columns.
 
 Run with `python -m tests.benchmarks.processing [EDGES]…`; one line of JSON per figure, and log-log slopes. Every
 figure is that of a fresh process; memory is its largest resident set.
@@ -14,11 +16,25 @@ from tests.made_exports import made_export
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 READ = "import sys, polars; frames = [polars.read_csv(name) for name in sys.argv[1:]]"
-#: What is measured -> flags of `process`, and whether links are the target.
+READING = """
+import sys
+from pathlib import Path
+from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.reading.elements import read_elements
+from neptuneml_plugin.processing.reading.tables import numbers
+folder = Path(sys.argv[1])
+elements = read_elements(folder, read_training_data(folder, "training-data-configuration.json"))
+for table in (*elements.nodes, *elements.edges):
+    for spec in table.source.features:
+        column = table.file.column(spec.column)
+        numbers(column) if spec.type == "numerical" else column.texts
+"""
+#: What is measured -> flags of `process`, its form, and whether links are the target.
 CASES = {
-    "process": ((), False),
-    "process, no DGL graph": (("--no-dgl-graph",), False),
-    "process, link prediction": ((), True),
+    "process": ((), "csv", False),
+    "process, no DGL graph": (("--no-dgl-graph",), "csv", False),
+    "process, no DGL graph, Parquet": (("--no-dgl-graph",), "parquet", False),
+    "process, link prediction": ((), "csv", True),
 }
 
 
@@ -35,13 +51,20 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def _measure(folder: Path, size: int, costs: dict[str, list[Cost]]) -> None:
-    sources = {links: made_export(folder / f"export-{links}", size, links=links) for links in (False, True)}
-    files = sorted(str(path) for path in sources[False].rglob("*.csv"))
+    sources = {
+        (form, links): made_export(folder / f"{form}-{links}", size, links=links, form=form)
+        for form, links in {(form, links) for _, form, links in CASES.values()}
+    }
+    files = sorted(str(path) for path in sources["csv", False].rglob("*.csv"))
     csv = sum(Path(name).stat().st_size for name in files) / 1e6
-    commands = {"bare read": [sys.executable, "-c", READ, *files]}
-    for name, (flags, links) in CASES.items():
+    commands = {
+        "bare read": [sys.executable, "-c", READ, *files],
+        "reading": [sys.executable, "-c", READING, str(sources["csv", False])],
+        "reading, Parquet": [sys.executable, "-c", READING, str(sources["parquet", False])],
+    }
+    for name, (flags, form, links) in CASES.items():
         output = folder / name
-        commands[name] = [*_process(sources[links], output), *flags]
+        commands[name] = [*_process(sources[form, links], output), *flags]
     for name, command in commands.items():
         cost = run(command)
         costs.setdefault(name, []).append(cost)

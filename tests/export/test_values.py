@@ -13,7 +13,8 @@ from gremlin_python import statics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptuneml_plugin.export.values import Float, Instant, java_class, java_text, texts
+from neptuneml_plugin.cells import texts
+from neptuneml_plugin.export.values import Float, Instant, java_class, java_text
 
 UUID = uuid.UUID("41d2e28a-20a4-4ab0-b379-d810dede3786")
 

@@ -3,12 +3,14 @@
 import csv
 import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from gremlin_python import statics
+from gremlin_python.statics import long
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ from neptuneml_plugin.export.elements import Row
 from neptuneml_plugin.export.files.spool import Spool
 from neptuneml_plugin.export.files.writer import write_files
 from neptuneml_plugin.export.request.layout import Format, Layout
-from neptuneml_plugin.export.values import Instant
+from neptuneml_plugin.export.values import Float, Instant, java_text
 
 CSV = Layout()
 DAY = Instant("2020-01-01T00:00:00Z")
@@ -172,15 +174,41 @@ def test_json_of_edges_names_ends_and_their_labels(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_parquet_holds_the_cells_of_csv_as_texts(tmp_path: Path) -> None:
-    rows: list[dict[str, Any]] = [{"b": 1e10, "tags": ["a;b", "c"]}, {"a": 'x"y'}, {"b": 0.5}]
-    frame = pl.read_parquet(write(tmp_path, *rows, layout=Layout(Format.PARQUET)))
-    assert frame.schema == pl.Schema(dict.fromkeys(["~id", "~label", "b", "tags", "a"], pl.String))
-    assert frame.rows() == [
-        ("t0", "Thing", "1.0E10", "a\\;b;c", None),
-        ("t1", "Thing", None, None, 'x"y'),
-        ("t2", "Thing", "0.5", None, None),
+def test_parquet_holds_typed_columns(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"b": 1e10, "tags": ["a;b", "c"], "n": 5, "is": True, "at": Instant("2020-01-02T03:04:05.000006Z")},
+        {"a": 'x"y', "n": long(2**40), "is": False, "sizes": [1, 2]},
+        {"b": Float(0.1), "tags": [], "sizes": [3]},
     ]
+    frame = pl.read_parquet(write(tmp_path, *rows, layout=Layout(Format.PARQUET)))
+    moment = datetime(2020, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    assert frame.to_dict(as_series=False) == {
+        "~id": ["t0", "t1", "t2"],
+        "~label": ["Thing"] * 3,
+        "b": [1e10, None, 0.1],
+        "tags": [["a;b", "c"], None, []],
+        "n": [5, 2**40, None],
+        "is": [True, False, None],
+        "at": [moment, None, None],
+        "a": [None, 'x"y', None],
+        "sizes": [None, [1, 2], [3]],
+    }
+    assert frame.schema["at"] == pl.Datetime("us", "UTC")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (5, 0.5),
+        (1, "x"),
+        (True, "x"),
+        (Instant("2020-01-02T03:04:05.000000006Z"), Instant("2020-01-02T03:04:05Z")),
+        (Instant("-999999-01-02T03:04:05Z"),),
+    ],
+)
+def test_parquet_holds_texts_where_types_would_say_something_else(tmp_path: Path, values: tuple[Any, ...]) -> None:
+    frame = pl.read_parquet(write(tmp_path, *({"a": value} for value in values), layout=Layout(Format.PARQUET)))
+    assert frame["a"].to_list() == [java_text(value) for value in values]
 
 
 def test_two_columns_of_one_name_are_no_parquet(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    read_training_data,
+)
 from neptuneml_plugin.processing.reading.elements import read_elements
 from neptuneml_plugin.processing.snapshots.arranging import arrange, rows_before
 from neptuneml_plugin.processing.snapshots.previous import open_previous

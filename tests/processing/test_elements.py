@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidData, InvalidSettings
-from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    read_training_data,
+)
 from neptuneml_plugin.processing.reading.elements import Elements, read_elements
 from tests.processing.exports import configuration, edge, node, write_export
 

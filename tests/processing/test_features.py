@@ -10,7 +10,9 @@ from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing import process
-from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    read_training_data,
+)
 from neptuneml_plugin.processing.encoders.fitted import read_encoders
 from neptuneml_plugin.processing.encoders.tfidf import TfIdf
 from neptuneml_plugin.processing.graph.facts import FeatureFacts

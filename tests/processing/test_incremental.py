@@ -12,7 +12,9 @@ import pytest
 from neptuneml_plugin.artifacts import ENCODERS, PARTS, Task
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processed import ProcessedFolder
-from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    read_training_data,
+)
 from neptuneml_plugin.processing.encoders.fitted import read_encoders
 from neptuneml_plugin.processing.reading.elements import read_elements
 from tests.planted import planted_export

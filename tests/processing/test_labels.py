@@ -6,7 +6,12 @@ import polars as pl
 import pytest
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import DEFAULT_SPLIT, LabelSpec
+from neptuneml_plugin.processing.configuration.sources import (
+    LabelSpec,
+)
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    DEFAULT_SPLIT,
+)
 from neptuneml_plugin.processing.labels import Labels, read_labels
 from neptuneml_plugin.processing.reading.tables import Column
 

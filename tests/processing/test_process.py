@@ -15,7 +15,9 @@ from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.processed import ProcessedFolder, open_processed
 from neptuneml_plugin.processing import process
-from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    read_training_data,
+)
 from neptuneml_plugin.processing.encoders.fitted import read_encoders
 from neptuneml_plugin.processing.graph import features
 from neptuneml_plugin.processing.reading.elements import read_elements

@@ -14,7 +14,9 @@ from neptuneml_plugin.artifacts import EdgeType, Task
 from neptuneml_plugin.config import ProcessConfig
 from neptuneml_plugin.errors import InvalidData, InvalidSettings, UnsupportedOperation
 from neptuneml_plugin.processing import process
-from neptuneml_plugin.processing.configuration.trainingdata import read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    read_training_data,
+)
 from neptuneml_plugin.processing.graph import similar
 from neptuneml_plugin.processing.graph import similar_edges as building
 from neptuneml_plugin.processing.graph.similar import Pairs, similar_pairs

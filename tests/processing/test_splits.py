@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptuneml_plugin.processing.configuration.trainingdata import Rates
+from neptuneml_plugin.processing.configuration.sources import (
+    Rates,
+)
 from neptuneml_plugin.processing.splits.split import (
     Floats,
     Split,

@@ -13,15 +13,22 @@ from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing.reading import tables
+from neptuneml_plugin.processing.reading.files import check_columns, header, row_count
 from neptuneml_plugin.processing.reading.tables import (
     Column,
-    CsvFile,
-    header,
+    Rows,
+    TableFile,
     numbers,
     parse_dates,
-    read_columns,
     split_lists,
 )
+
+
+def read_columns(path: Path, delimiter: str, names: list[str]) -> pl.DataFrame:
+    """Return columns of one file as text, as a stage does."""
+    check_columns(path, delimiter, names)
+    return Rows((TableFile(path.parent, path.name, delimiter),)).read(names)
+
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 
@@ -85,14 +92,31 @@ def test_typed_columns_of_parquet_count_as_text(tmp_path: Path) -> None:
     ).write_parquet(path)
     frame = read_columns(path, ",", ["n", "f", "b", "t", "d"])
     assert frame.drop("d").rows() == [("5", "0.5", "true", None), (None, "NaN", None, "x")]
-    assert numbers(Column(frame["f"], "t", "f")).to_list() == [0.5, None]
-    assert parse_dates(frame["d"]).to_list() == [day, None]
+    typed = Rows((TableFile(tmp_path, "t.parquet"),))
+    assert typed.column("f").values.dtype == pl.Float64
+    assert numbers(typed.column("f")).to_list() == [0.5, None]
+    assert parse_dates(typed.column("d").values).to_list() == parse_dates(frame["d"]).to_list() == [day, None]
+
+
+def test_lists_of_parquet_count_as_joined_texts(tmp_path: Path) -> None:
+    values = {"s": [["a;b", "", "c"], [], None], "n": [[1.0, 1e7], [0.5], None], "a": [[1, 2], [3, 4], [5, 6]]}
+    kinds = {"a": pl.Array(pl.Int64, 2), "n": pl.List(pl.Float64), "s": pl.List(pl.String)}
+    pl.DataFrame(values, schema={name: kinds[name] for name in values}).write_parquet(tmp_path / "t.parquet")
+    rows = Rows((TableFile(tmp_path, "t.parquet"),))
+    assert rows.read(["s", "n", "a"]).rows() == [
+        ("a\\;b;;c", "1.0;1.0E7", "1;2"),
+        (None, "0.5", "3;4"),
+        (None, None, "5;6"),
+    ]
+    assert split_lists(rows.column("s").values, "|").to_list() == [["a;b", "c"], None, None]
+    assert split_lists(rows.column("n").values, "|").to_list() == [["1.0", "1.0E7"], ["0.5"], None]
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"~id": ["1"], "a": [["x"]]}, r"column 'a': holds List\(String\); write several values as one text"),
+        ({"~id": ["1"], "a": [[["x"]]]}, r"column 'a': holds List\(String\); write texts, numbers, truth values"),
+        ({"~id": ["1"], "a": [{"x": 1}]}, r"column 'a': holds Struct"),
         ({"~id": ["1"], "a": [b"x"]}, "column 'a': holds Binary"),
         ({"~id": ["1"], "aa": ["x"]}, r"has no column 'a' \(did you mean 'aa'\?\)"),
     ],
@@ -157,12 +181,12 @@ def test_other_texts_are_no_dates() -> None:
 
 def test_the_first_rows_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b,c\n1,2,3\n4,,6\n7,8,9\n")
-    assert CsvFile(tmp_path, "t.csv", ",").head(["c", "b"], 2).rows() == [("3", "2"), ("6", None)]
+    assert Rows((TableFile(tmp_path, "t.csv"),)).head(["c", "b"], 2).rows() == [("3", "2"), ("6", None)]
 
 
-def csv_file(folder: Path, wanted: tuple[str, ...] = ()) -> CsvFile:
+def csv_file(folder: Path, wanted: tuple[str, ...] = ()) -> Rows:
     (folder / "t.csv").write_text("a,b,c\n1,2,3\n4,5,6\n7,8,9\n")
-    return CsvFile(folder, "t.csv", ",", wanted)
+    return Rows((TableFile(folder, "t.csv"),), wanted)
 
 
 def test_a_file_gives_a_column_at_a_time(tmp_path: Path) -> None:
@@ -183,7 +207,7 @@ def test_what_follows_a_column_is_read_with_it(tmp_path: Path, monkeypatch: pyte
 def test_a_column_asked_for_again_is_not_read_again(tmp_path: Path) -> None:
     file = csv_file(tmp_path, ("b", "c"))
     assert file.column("b").values.to_list() == ["2", "5", "8"]
-    file.path.unlink()
+    file.files[0].path.unlink()
     assert file.column("c").values.to_list() == ["3", "6", "9"]
 
 
@@ -200,3 +224,32 @@ def test_pieces_of_a_column_keep_their_places(tmp_path: Path) -> None:
     pieces = list(csv_file(tmp_path).column("a").blocks(2))
     assert [piece.values.to_list() for piece in pieces] == [["1", "4"], ["7"]]
     assert str(pieces[1].fail(0, "is odd")) == "t.csv, row 3, column 'a': is odd"
+
+
+def two_files(folder: Path) -> Rows:
+    """Columns in another order, one in the first file alone; the second is typed."""
+    (folder / "t.csv").write_text("a,b\n1,x\n,y\n")
+    pl.DataFrame({"c": [0.5], "a": [7]}).write_parquet(folder / "u.parquet")
+    return Rows((TableFile(folder, "t.csv"), TableFile(folder, "u.parquet")), ("a", "b", "c"))
+
+
+def test_files_stand_one_below_the_other(tmp_path: Path) -> None:
+    rows = two_files(tmp_path)
+    assert rows.read(["a", "b", "c"]).rows() == [("1", "x", None), (None, "y", None), ("7", None, "0.5")]
+    assert rows.column("c").values.to_list() == [None, None, 0.5]
+    assert rows.head(["b", "a"], 2).rows() == [("x", "1"), ("y", None)]
+    assert rows.scan({"a": pl.col("a")})["a"].to_list() == ["1", None, "7"]
+    assert (rows.has("c"), rows.has("d")) == (True, False)
+
+
+def test_errors_name_the_row_of_its_own_file(tmp_path: Path) -> None:
+    column = two_files(tmp_path).column("a")
+    assert str(column.fail(1, "is odd")) == "t.csv, row 2, column 'a': is odd"
+    assert str(column.fail(2, "is odd")) == "u.parquet, row 1, column 'a': is odd"
+    less = two_files(tmp_path).at(pl.Series([2, 0])).column("a")
+    assert str(less.fail(0, "is odd")) == "u.parquet, row 1, column 'a': is odd"
+
+
+def test_rows_of_a_file_are_counted_as_they_are_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('a,b\n"1\n2",3\n4,5\n')
+    assert row_count(tmp_path / "t.csv", ",") == 2

@@ -9,7 +9,10 @@ import pytest
 
 from neptuneml_plugin.artifacts import EdgeType, Task
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
-from neptuneml_plugin.processing.configuration.trainingdata import TrainingData, read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    TrainingData,
+    read_training_data,
+)
 from neptuneml_plugin.trainingdata.splits import SplitSpec
 from tests.processing.exports import BOOKS, READERS, REVIEWS, configuration, edge, feature, node, write_export
 
@@ -324,7 +327,6 @@ UNSUPPORTED: dict[str, tuple[Change, str]] = {
         lambda raw: raw["graph"]["edges"][0].update(labels=[{"label": ["stars", "regression"]}]),
         "labels: more than one target ('shelf' (classification), 'stars' (regression))",
     ),
-    "two files": (lambda raw: raw["graph"]["nodes"].append(node("Reader")), "graph: Reader has several files"),
     "rdf": (lambda raw: raw.update(query_engine="sparql"), "RDF graphs are not supported"),
 }
 

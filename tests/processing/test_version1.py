@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from neptuneml_plugin.artifacts import EdgeType, Task
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError
 from neptuneml_plugin.problems import Problems
-from neptuneml_plugin.processing.configuration.trainingdata import TrainingData, read_training_data
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    TrainingData,
+    read_training_data,
+)
 from neptuneml_plugin.processing.configuration.version1 import translate
 from tests.processing.exports import BOOKS, READERS, REVIEWS, configuration, edge, feature, node, write_export
 

@@ -1,7 +1,6 @@
 """Columns to files: Neptune's Gremlin-CSV, its JSON, and Parquet.
 
-In CSV ids and texts are always quoted, numbers never, which no CSV library does. Parquet holds the same cells as
-columns of text, so that whoever reads it sees what CSV says.
+In CSV ids and texts are always quoted, numbers never, which no CSV library does.
 """
 
 import json
@@ -16,6 +15,7 @@ from polars.io.plugins import register_io_source
 from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType
 from neptuneml_plugin.errors import UnsupportedOperation
 from neptuneml_plugin.export.files.spool import ID, SOURCE, TARGET, Spool, column_name
+from neptuneml_plugin.export.files.typed import TypedColumn, typed_column
 from neptuneml_plugin.export.request.layout import Format, Layout
 from neptuneml_plugin.export.schema import PropertyColumn, TypeTable
 from neptuneml_plugin.export.values import BOOLEAN, NUMBERS, STRING
@@ -75,18 +75,21 @@ def _lines(cells: pl.DataFrame) -> bytes:
 
 
 def _write_parquet(path: Path, spool: Spool, table: TypeTable, layout: Layout) -> None:
-    cells = list(_cells(table, layout))
-    names = [cell.name for cell in cells]
+    tokens = [(cell.name, TypedColumn(cell.text)) for cell in _tokens(table, layout)]
+    properties = [(column.name, typed_column(spool, table, column)) for column in table.columns.values()]
+    names = [name for name, _ in (*tokens, *properties)]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UnsupportedOperation(f"{table.name}: '{twice}' would be two columns of one Parquet file; export CSV")
-    written = [cell.text.alias(cell.name) for cell in cells]
+    columns = dict((*tokens, *properties))
+    written = [column.values.alias(name) for name, column in columns.items()]
 
     def frames(*_: object) -> Iterator[pl.DataFrame]:
         return (frame.select(written) for frame in spool.frames(table))
 
     with path.open("wb") as file:
-        register_io_source(frames, schema=dict.fromkeys(names, pl.String)).sink_parquet(file)
+        schema = {name: column.kind for name, column in columns.items()}
+        register_io_source(frames, schema=schema).sink_parquet(file)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,12 @@ class _Cell:
 
 
 def _cells(table: TypeTable, layout: Layout) -> Iterator[_Cell]:
+    yield from _tokens(table, layout)
+    for column in table.columns.values():
+        yield _Cell(column.name, _text(column, layout.separator), column.data_type == STRING)
+
+
+def _tokens(table: TypeTable, layout: Layout) -> Iterator[_Cell]:
     kind = table.type
     yield _Cell("~id", pl.col(ID))
     if isinstance(kind, EdgeType):
@@ -117,8 +126,6 @@ def _cells(table: TypeTable, layout: Layout) -> Iterator[_Cell]:
         yield _Cell("~toLabels", _labels(kind.target, layout))
     else:
         yield _Cell("~label", _labels(kind, layout))
-    for column in table.columns.values():
-        yield _Cell(column.name, _text(column, layout.separator), column.data_type == STRING)
 
 
 def _labels(label: str, layout: Layout) -> pl.Expr:

@@ -6,7 +6,7 @@ object, and an array of objects with `warnings` inside (spec/neptune-ml.md, appe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,19 @@ from typing import Any
 from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType, Task, join_labels
 from neptuneml_plugin.errors import InvalidSettings
 from neptuneml_plugin.problems import Problems, holds, leads_outside, load_json
+from neptuneml_plugin.processing.configuration.merging import merged
+from neptuneml_plugin.processing.configuration.sources import (
+    EdgeSource,
+    LabelSpec,
+    NodeSource,
+    Rates,
+    Source,
+    SourceFile,
+)
 from neptuneml_plugin.processing.configuration.version1 import is_version1, translate
 from neptuneml_plugin.trainingdata.features import FeatureSpec, read_feature
 from neptuneml_plugin.trainingdata.similar import SimilarSpec, check_similar, read_similar
-from neptuneml_plugin.trainingdata.splits import LINK_PREDICTION, SplitSpec, Splitting, read_split
-
-Rates = tuple[float, float, float]
+from neptuneml_plugin.trainingdata.splits import LINK_PREDICTION, Splitting, read_split
 
 SPLIT_FILES = ("train", "valid", "test")
 SPLIT_TOLERANCE = 1e-6
@@ -30,57 +37,6 @@ LINK_PREDICTION_SPLIT: Rates = (0.9, 0.05, 0.05)
 #: What CSV has another meaning for.
 _NO_DELIMITERS = frozenset('"\r\n\0')
 _LABEL_MEMBERS = frozenset({"label", "split", "split_rate", "separator", "custom_split_filenames"})
-
-
-@dataclass(frozen=True)
-class LabelSpec:
-    """What is predicted, and how its rows are split."""
-
-    #: Empty for link prediction.
-    column: str
-    #: `classification`, `regression` or `link_prediction`.
-    kind: str
-    split_rate: Rates
-    #: `train`, `valid`, `test` -> file name, instead of the rates.
-    split_files: Mapping[str, str] = field(default_factory=dict)
-    #: Set: a row may have several classes.
-    separator: str | None = None
-    split: SplitSpec = field(default_factory=SplitSpec)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that are read for it."""
-        return tuple(filter(None, (self.column, self.split.property)))
-
-
-@dataclass(frozen=True)
-class NodeSource:
-    """A CSV file of vertices of one label."""
-
-    file_name: str
-    delimiter: str
-    id_column: str
-    label: str
-    features: tuple[FeatureSpec, ...] = ()
-    target: LabelSpec | None = None
-
-
-@dataclass(frozen=True)
-class EdgeSource:
-    """A CSV file of edges of one type, or of one type for each value of a column."""
-
-    file_name: str
-    delimiter: str
-    source_column: str
-    target_column: str
-    type: EdgeType
-    features: tuple[FeatureSpec, ...] = ()
-    target: LabelSpec | None = None
-    #: Its values name the edges' types, behind the label of `type`; empty: all are of that type.
-    relation_column: str = ""
-
-
-Source = NodeSource | EdgeSource
 
 
 @dataclass(frozen=True)
@@ -177,7 +133,7 @@ class _Reader(Problems):
             self.problems.append(
                 "graph.edges: no edge file is named; a graph without edges has nothing to learn from"
             )
-        self._one_file([node.label for node in nodes] + [edge.type for edge in edges])
+        nodes, edges = merged(nodes, self), merged(edges, self)
         self._one_target([*nodes, *edges])
         similar = self.each(top, "similar", "", partial(read_similar, found=self))
         check_similar(similar, _feature_names(nodes), [edge.type for edge in edges], self)
@@ -193,10 +149,6 @@ class _Reader(Problems):
         warnings = members.get("warnings")
         self.warnings += [str(warning) for warning in warnings] if isinstance(warnings, list) else []
 
-    def _one_file(self, types: Sequence[str | EdgeType]) -> None:
-        for kind in sorted({str(kind) for kind in types if types.count(kind) > 1}):
-            self.unsupported.append(f"graph: {kind} has several files, not supported in this release; merge them")
-
     def _one_target(self, sources: Sequence[Source]) -> None:
         targets = [source.target for source in sources if source.target]
         if len(targets) > 1 and any(target.kind != LINK_PREDICTION for target in targets):
@@ -209,11 +161,10 @@ class _Reader(Problems):
         members = self.members(raw, path, {"file_name", "separator", "node", "features", "labels"})
         column, label = self.labelled(members, "node", path)
         label = _joined(label)
-        file_name, delimiter = self._file(members, path)
         features = tuple(self.each(members, "features", path, partial(read_feature, found=self)))
-        return NodeSource(
-            file_name, delimiter, column, label, features, self._target(members, path, on_nodes=True)
-        )
+        target = self._target(members, path, on_nodes=True)
+        file = self._file(members, path, _named(features, target))
+        return NodeSource((file,), column, label, features, target)
 
     def _edge(self, raw: Any, path: str) -> EdgeSource:
         known = {"file_name", "separator", "source", "relation", "dest", "features", "labels"}
@@ -221,7 +172,6 @@ class _Reader(Problems):
         source, source_label = self.labelled(members, "source", path)
         dest, dest_label = self.labelled(members, "dest", path)
         column, relation = self.texts(members, "relation", path, 2)
-        file_name, delimiter = self._file(members, path)
         edge_type = EdgeType(_joined(source_label), relation, _joined(dest_label))
         features = tuple(self.each(members, "features", path, partial(read_feature, found=self)))
         target = self._target(members, path, on_nodes=False)
@@ -230,9 +180,10 @@ class _Reader(Problems):
                 f"{path}.labels: the values of '{column}' make several edge types, of which only links can be "
                 "predicted, by split_rate; write one file for each type"
             )
-        return EdgeSource(file_name, delimiter, source, dest, edge_type, features, target, column)
+        file = self._file(members, path, _named(features, target))
+        return EdgeSource((file,), source, dest, edge_type, features, target, column)
 
-    def _file(self, members: Mapping[str, Any], path: str) -> tuple[str, str]:
+    def _file(self, members: Mapping[str, Any], path: str, columns: tuple[str, ...]) -> SourceFile:
         name = self.text(members, "file_name", path)
         self._inside(name, f"{path}.file_name")
         delimiter = members.get("separator", ",")
@@ -241,7 +192,7 @@ class _Reader(Problems):
                 f"{path}.separator: must be one ASCII character, no quote and no line break, not {delimiter!r}"
             )
             delimiter = ","
-        return name, delimiter
+        return SourceFile(name, delimiter, columns, path)
 
     def _inside(self, name: str, path: str) -> None:
         if not name:
@@ -310,6 +261,11 @@ class _Reader(Problems):
         for part, name in named.items():
             self._inside(name, f"{path}.{part}")
         return named
+
+
+def _named(features: Sequence[FeatureSpec], target: LabelSpec | None) -> tuple[str, ...]:
+    """Return the columns that an entry names, but for its keys."""
+    return (*(feature.column for feature in features), *(target.columns if target else ()))
 
 
 def _feature_names(nodes: Sequence[NodeSource]) -> dict[str, list[str]]:

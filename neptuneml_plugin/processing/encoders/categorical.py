@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from neptuneml_plugin.cells import texts
 from neptuneml_plugin.processing.encoders.columns import (
     Bools,
     Dropped,
@@ -16,7 +17,7 @@ from neptuneml_plugin.processing.encoders.columns import (
     require_present,
 )
 from neptuneml_plugin.processing.encoders.hashing import signed_slots
-from neptuneml_plugin.processing.reading.tables import Column, split_lists
+from neptuneml_plugin.processing.reading.tables import Column, cells_of, split_lists
 from neptuneml_plugin.trainingdata.features import FeatureSpec
 
 #: More categories than this: all but one of them the most frequent ones, and `OTHER`.
@@ -54,7 +55,9 @@ class Category:
         """
         if self.required:
             require_present(column)
-        cells = column.values if self.fill is None else column.values.fill_null(self.fill)
+        cells = column.values
+        if self.fill is not None:
+            cells = cells_of(cells, self.separator).fill_null(self.fill)
         values = rows_of_values(cells, self.separator)
         slots = values["value"].replace_strict(
             pl.Series(self.categories, dtype=pl.String),
@@ -109,11 +112,10 @@ class Hashed:
 
 
 def rows_of_values(cells: pl.Series, separator: str | None) -> pl.DataFrame:
-    """Return `row` and `value`, one for each value that a cell has."""
-    values = cells.alias("value").to_frame().with_row_index("row")
-    if separator is not None:
-        values = values.with_columns(split_lists(cells, separator).alias("value")).explode("value")
-    return values.drop_nulls("value")
+    """Return `row` and `value`, one for each value that a cell has, as text."""
+    values = texts(cells) if separator is None else split_lists(cells, separator)
+    rows = values.alias("value").to_frame().with_row_index("row")
+    return (rows if separator is None else rows.explode("value")).drop_nulls("value")
 
 
 def fit_category(spec: FeatureSpec, column: Column, training: Bools) -> Category | Dropped:
@@ -124,7 +126,7 @@ def fit_category(spec: FeatureSpec, column: Column, training: Bools) -> Category
     ordered = counts.sort(["count", "value"], descending=[True, False])["value"]
     has_other = len(ordered) > MAX_CATEGORIES
     kept = ordered.head(MAX_CATEGORIES - 1) if has_other else ordered
-    fill = _most_frequent(cells) if spec.filled_by == "most-frequent" else None
+    fill = _most_frequent(cells_of(cells, spec.separator)) if spec.filled_by == "most-frequent" else None
     categories = tuple(kept.sort().to_list())
     return Category(
         spec.column, spec.name, categories, has_other, spec.separator, fill=fill, required=spec.required

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from neptuneml_plugin.cells import texts
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing.reading.tables import Column, numbers, parse_numbers, split_lists
 from neptuneml_plugin.trainingdata.features import DROP_ROW, FeatureSpec
@@ -76,8 +77,10 @@ def number_matrix(column: Column, separator: str | None, width: int, *, coerce: 
 
 
 def lists_of(values: pl.Series, separator: str) -> pl.Series:
-    """Return the items of lists, which may stand in brackets."""
-    return split_lists(values.str.strip_chars(" []"), separator)
+    """Return the items of lists, which may stand in brackets: numbers, or texts."""
+    if isinstance(values.dtype, pl.List):
+        return values
+    return split_lists(texts(values).str.strip_chars(" []"), separator)
 
 
 def list_length(spec: FeatureSpec, column: Column) -> int:
@@ -97,7 +100,7 @@ def _fill_lists(matrix: Floats, column: Column, start: int, lists: pl.Series, *,
     wrong = (lengths != width) & (lengths > 0)
     if wrong.any() and not coerce:
         row = int(wrong.arg_max() or 0)
-        text = column.values[start + row]
+        text = column.text(start + row)
         raise column.fail(start + row, f"'{text}' has {lengths[row]} numbers, other rows have {width}")
     rows = np.flatnonzero((lengths == width).to_numpy())
     if width and len(rows):

@@ -76,7 +76,7 @@ def dates_of(column: Column, *, coerce: bool = False) -> pl.Series:
     wrong = dates.is_null() & column.values.is_not_null()
     if wrong.any() and not coerce:
         row = int(wrong.arg_max() or 0)
-        raise column.fail(row, f"'{column.values[row]}' is not an ISO 8601 date such as 2020-12-06T23:10:00Z")
+        raise column.fail(row, f"'{column.text(row)}' is not an ISO 8601 date such as 2020-12-06T23:10:00Z")
     return dates
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from neptuneml_plugin.cells import texts
 from neptuneml_plugin.processing.encoders.columns import Dropped
 from neptuneml_plugin.processing.encoders.language import detect_language
 from neptuneml_plugin.processing.encoders.textmodels import SENTENCE_MODEL, find_model
@@ -53,8 +54,9 @@ def infer(spec: FeatureSpec, column: Column, models: Path | None) -> Inferred | 
     finite = parsed.is_finite().fill_null(value=False) | parsed.is_nan().fill_null(value=False)
     if finite.all():
         return _infer_number(spec, parsed.drop_nans())
-    found = _infer_text(spec, values, models)
-    return _with_reason(found, _no_numbers(values, finite))
+    cells = texts(values)
+    found = _infer_text(spec, cells, models)
+    return _with_reason(found, _no_numbers(cells, finite))
 
 
 def _infer_number(spec: FeatureSpec, parsed: pl.Series) -> Inferred | Dropped:

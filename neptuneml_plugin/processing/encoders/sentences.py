@@ -55,7 +55,7 @@ class Sentences:
         if self.required:
             require_present(column)
         model = open_model(self.model, _load)
-        return encode_distinct(column.values, self.width, lambda texts: self._encode(texts, model))
+        return encode_distinct(column.texts, self.width, lambda texts: self._encode(texts, model))
 
     def _encode(self, texts: pl.Series, model: Any) -> Matrix:
         model.max_seq_length = self.max_length

@@ -53,7 +53,7 @@ class TfIdf:
         """
         if self.required:
             require_present(column)
-        return encode_distinct(column.values, self.width, self._encode)
+        return encode_distinct(column.texts, self.width, self._encode)
 
     def _encode(self, texts: pl.Series) -> Matrix:
         found = terms(texts, self.ngram_range).join(self._known, on="word")

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import polars as pl
+
 from neptuneml_plugin.artifacts import EdgeType
+from neptuneml_plugin.cells import texts
 from neptuneml_plugin.processing.encoders.columns import finite_numbers
 from neptuneml_plugin.processing.encoders.datetimes import dates_of
 from neptuneml_plugin.processing.reading.tables import Column
@@ -91,10 +94,19 @@ def facts_of(
         len(values),
         values.null_count(),
         _unfit(spec, column) if spec.coerces else 0,
-        values.drop_nulls().hash().n_unique(),  # half the time of the texts' own
+        _distinct(values.drop_nulls()),
         dropped,
         spec.separator is not None,
     )
+
+
+def _distinct(values: pl.Series) -> int:
+    """Return how many values differ as text."""
+    if isinstance(values.dtype, pl.List):
+        values = texts(values)
+    if values.dtype.is_float():  # as text, 0.0 and -0.0 differ
+        return pl.Series(values.to_numpy().view(f"i{values.to_numpy().itemsize}")).n_unique()
+    return values.hash().n_unique()  # half the time of the texts' own
 
 
 def _unfit(spec: FeatureSpec, column: Column) -> int:

@@ -14,14 +14,16 @@ import polars as pl
 from neptuneml_plugin.arrays import save_blocks
 from neptuneml_plugin.artifacts import EdgeType, FeatureSchema
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import SPLIT_FILES
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    SPLIT_FILES,
+)
 from neptuneml_plugin.processing.encoders.columns import Bools, Dropped
 from neptuneml_plugin.processing.encoders.fitted import Encoder
 from neptuneml_plugin.processing.encoders.fitting import Texts, fit
 from neptuneml_plugin.processing.encoders.inference import Inferred, infer
 from neptuneml_plugin.processing.graph.facts import CONFIGURED, FeatureFacts, facts_of
 from neptuneml_plugin.processing.reading.elements import EdgeTable, NodeTable
-from neptuneml_plugin.processing.reading.tables import Column, CsvFile
+from neptuneml_plugin.processing.reading.tables import Column, Rows
 from neptuneml_plugin.processing.snapshots.previous import ANEW, Previous
 from neptuneml_plugin.trainingdata.features import FeatureSpec
 
@@ -82,7 +84,7 @@ class TablePlan:
         rows = pl.Series(self.training)
         for planned in self.features:
             if planned.spec.type == "text_tfidf" and self.table.file:
-                yield self.table.file.column(planned.spec.column).values.filter(rows)
+                yield self.table.file.column(planned.spec.column).texts.filter(rows)
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def _encodes(encoder: Encoder, spec: FeatureSpec) -> bool:
     return encoder.column == spec.column and encoder.name.startswith(spec.name)
 
 
-def _settle(requested: FeatureSpec, spec: FeatureSpec, file: CsvFile, models: Path | None) -> _Planned:
+def _settle(requested: FeatureSpec, spec: FeatureSpec, file: Rows, models: Path | None) -> _Planned:
     """Say what `auto` stands for."""
     renamed = f"feature '{requested.name}' is called '{spec.name}', as the name is taken"
     warnings = (renamed,) if requested.name != spec.name else ()
@@ -248,7 +250,7 @@ def _fit(planned: _Planned, column: Column, plan: TablePlan, texts: Texts) -> _E
     if planned.dropped is not None:
         return _Encoded(planned, facts)
     if spec.type == "none":
-        return _Encoded(planned, facts, raw=column.values.to_list())
+        return _Encoded(planned, facts, raw=column.texts.to_list())
     encoder = planned.encoder or fit(spec, column, plan.training, texts)
     if isinstance(encoder, Dropped):
         return _Encoded(planned, replace(facts, chosen=None, dropped=encoder.reason))

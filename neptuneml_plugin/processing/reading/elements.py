@@ -9,15 +9,16 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import EdgeSource, NodeSource, Source, TrainingData
-from neptuneml_plugin.processing.reading.tables import (
-    Column,
-    CsvFile,
-    Recent,
-    check_columns,
-    check_rows,
-    first_null,
+from neptuneml_plugin.processing.configuration.sources import (
+    EdgeSource,
+    NodeSource,
+    Source,
 )
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    TrainingData,
+)
+from neptuneml_plugin.processing.reading.files import check_columns, check_rows
+from neptuneml_plugin.processing.reading.tables import Column, Recent, Rows, TableFile, first_null
 
 Ints = npt.NDArray[np.int64]
 _EXAMPLES = 3
@@ -32,7 +33,7 @@ class NodeTable:
     #: None: known only from the ends of edges.
     source: NodeSource | None = None
     #: Its columns; rows are in the order of `ids`.
-    file: CsvFile | None = None
+    file: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -44,7 +45,7 @@ class EdgeTable:
 
     source: EdgeSource
     #: Its columns; rows are in the order of the ends.
-    file: CsvFile
+    file: Rows
     #: Row of each edge's source and target among the vertices of their labels, (edges,) each.
     sources: Ints
     targets: Ints
@@ -80,27 +81,27 @@ def read_elements(folder: Path, data: TrainingData) -> Elements:
     return Elements(tuple(nodes.values()), edges)
 
 
-def _open(folder: Path, source: Source, recent: Recent) -> CsvFile:
-    """Return a file that has the columns which the configuration names."""
-    wanted = [feature.column for feature in source.features]
-    wanted += source.target.columns if source.target else ()
+def _open(folder: Path, source: Source, recent: Recent) -> Rows:
+    """Return the rows of files, each of which has the columns that its entry of the configuration names."""
+    keys = [column for column in source.key_columns if column]
+    files = tuple(TableFile(folder, file.name, file.delimiter) for file in source.files)
+    for file, named in zip(files, source.files, strict=True):
+        check_columns(file.path, file.delimiter, [*keys, *named.columns])
+        check_rows(file.path, file.delimiter)
+    wanted = [column for file in source.files for column in file.columns]
     wanted += [source.relation_column] if isinstance(source, EdgeSource) and source.relation_column else []
-    check_columns(folder / source.file_name, source.delimiter, [*_keys(source), *wanted])
-    check_rows(folder / source.file_name, source.delimiter)
-    return CsvFile(folder, source.file_name, source.delimiter, tuple(dict.fromkeys(wanted)), recent=recent)
+    return Rows(files, tuple(dict.fromkeys(wanted)), recent=recent)
 
 
-def _keys(source: Source) -> list[str]:
-    return [source.id_column] if isinstance(source, NodeSource) else [source.source_column, source.target_column]
-
-
-def _read_nodes(file: CsvFile, source: NodeSource) -> NodeTable:
+def _read_nodes(file: Rows, source: NodeSource) -> NodeTable:
     column = file.column(source.id_column)
     _refuse_missing(column)
-    ids = column.values
+    ids = column.texts
     if ids.n_unique() < len(ids):
         first = ids.filter(ids.is_duplicated())[0]
-        rows = ", ".join(str(row + 1) for row in (ids == first).arg_true().head(_EXAMPLES))
+        places = [column.located(row) for row in (ids == first).arg_true().head(_EXAMPLES)]
+        alone = len(source.files) == 1
+        rows = ", ".join(f"{row + 1}" if alone else f"{name}, row {row + 1}" for name, row in places)
         raise InvalidData(
             f"{source.file_name}: id '{first}' stands in several rows ({rows}); ids of one label must differ "
             "as text, so give these vertices distinct ids and export again"
@@ -115,7 +116,7 @@ def _refuse_missing(column: Column) -> None:
 
 
 def _labels_without_file(
-    files: Sequence[CsvFile], nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
+    files: Sequence[Rows], nodes: Mapping[str, NodeTable], sources: Sequence[EdgeSource]
 ) -> dict[str, pl.Series]:
     """Return the distinct ids, sorted, of labels that only edges know."""
     ends: dict[str, list[pl.Series]] = {}
@@ -127,7 +128,7 @@ def _labels_without_file(
     return {label: pl.concat(columns).drop_nulls().unique().sort() for label, columns in ends.items()}
 
 
-def _by_relation(sources: Sequence[EdgeSource], files: Sequence[CsvFile]) -> list[tuple[EdgeSource, CsvFile]]:
+def _by_relation(sources: Sequence[EdgeSource], files: Sequence[Rows]) -> list[tuple[EdgeSource, Rows]]:
     """Return each edge type with its rows: a file may hold several types, by the values of a column.
 
     Raises:
@@ -141,7 +142,7 @@ def _by_relation(sources: Sequence[EdgeSource], files: Sequence[CsvFile]) -> lis
     return found
 
 
-def _relations(source: EdgeSource, file: CsvFile) -> Iterator[tuple[EdgeSource, CsvFile]]:
+def _relations(source: EdgeSource, file: Rows) -> Iterator[tuple[EdgeSource, Rows]]:
     if not source.relation_column:
         yield source, file
         return
@@ -149,7 +150,7 @@ def _relations(source: EdgeSource, file: CsvFile) -> Iterator[tuple[EdgeSource, 
     row = first_null(relations.values)
     if row is not None:
         raise relations.fail(row, "the relation is missing; every edge needs one")
-    rows = relations.values.alias("value").to_frame().with_row_index("row")
+    rows = relations.texts.alias("value").to_frame().with_row_index("row")
     by_value = rows.group_by("value").agg("row").sort("value")
     for value, positions in zip(by_value["value"], by_value["row"], strict=True):
         yield _of_relation(source, value), file.at(positions)
@@ -160,13 +161,11 @@ def _of_relation(source: EdgeSource, value: str) -> EdgeSource:
     return replace(source, type=replace(source.type, label=label), relation_column="")
 
 
-def _read_edges(
-    sources: Sequence[tuple[EdgeSource, CsvFile]], nodes: Mapping[str, NodeTable]
-) -> Iterator[EdgeTable]:
+def _read_edges(sources: Sequence[tuple[EdgeSource, Rows]], nodes: Mapping[str, NodeTable]) -> Iterator[EdgeTable]:
     # An enumeration of its label's ids makes an id's text its row, while the file is read.
     rows_of = {label: pl.Enum(node.ids) for label, node in nodes.items()}
     for source, file in sources:
-        start, end = _keys(source)
+        start, end = source.source_column, source.target_column
         labels = source.type.source, source.type.target
         ends = file.scan(
             {
@@ -185,7 +184,7 @@ def _read_edges(
 def _unknown_end(column: Column, rows: pl.Series, node: NodeTable) -> InvalidData:
     """Return why some ends have no row."""
     _refuse_missing(column)
-    unknown = column.values.filter(rows.is_null())
+    unknown = column.texts.filter(rows.is_null())
     examples = ", ".join(f"'{text}'" for text in unknown.unique(maintain_order=True).head(_EXAMPLES))
     return InvalidData(
         f"{column.file}: {len(unknown)} of {len(rows)} edges have a '{column.name}' that is not a vertex of "

@@ -1,19 +1,21 @@
-"""CSV and Parquet files as columns of text, and the kinds of values that cells hold (spec/formats.md A.4).
+"""The files of a vertex label or edge type as columns, and the kinds of values that cells hold.
 
-Everything is read as text first: what a column means is the encoders' business. An empty cell is null. Rows are
-counted from 1, the header not included. A file whose name ends with `.parquet` is read as Parquet; its numbers,
-truth values and dates count as the texts that CSV would hold.
+A file whose name ends with `.parquet` is read as Parquet, all others as CSV (spec/formats.md A.4). CSV is read as
+text: what a column means is the encoders' business. Columns of Parquet keep their type, and mean what CSV with the
+same values means. An empty cell is null. Rows are counted from 1, the header not included.
 """
 
-import csv
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
 
-from neptuneml_plugin.errors import InvalidData, nearest
-from neptuneml_plugin.processing.reading.widths import refuse_uneven
+from neptuneml_plugin.cells import LIST_SEPARATOR, item_texts, texts
+from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.processing.reading.files import header, read_cells, row_count, scan_texts
 
 # Instants as the export writes them, then what people write by hand; without an offset: UTC.
 _DATE_FORMATS = (
@@ -24,29 +26,44 @@ _DATE_FORMATS = (
     "%Y-%m-%d",
 )
 _ESCAPED = "\0"
-#: How the name of a Parquet file ends; all others are CSV.
-PARQUET = ".parquet"
 #: Bytes of a file whose cells are held at a time; as text in memory they are some three times as many.
 HELD = 1 << 26
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a file; `place` names it in messages."""
+    """One column of a type's files; messages name it and the file."""
 
+    #: Texts, or numbers, truth values, dates in UTC, lists of these.
     values: pl.Series
     file: str
     name: str
-    #: Position of the first value in its file.
+    #: Position of the first value among the rows of the files.
     first_row: int = 0
-    #: Position of each value in its file, where rows are left out.
+    #: Position of each value among the rows of the files, where rows are left out.
     positions: pl.Series | None = None
+    #: Tells which row of which file a position is; None: that of the one file.
+    place: Callable[[int], tuple[str, int]] | None = field(default=None, compare=False)
+
+    @property
+    def texts(self) -> pl.Series:
+        """What a CSV file has in the column."""
+        return texts(self.values)
+
+    def text(self, row: int) -> str:
+        """Return what a CSV file has in a row, which counts from 0."""
+        return str(texts(self.values.slice(row, 1))[0])
 
     def fail(self, row: int, problem: str) -> InvalidData:
         """Return the error that names file, row and column; `row` counts from 0."""
+        file, place = self.located(row)
+        return InvalidData(f"{file}, row {place + 1}, column '{self.name}': {problem}")
+
+    def located(self, row: int) -> tuple[str, int]:
+        """Return the file that a row stands in, and its position there."""
         place = self.first_row + row
         place = place if self.positions is None else self.positions[place]
-        return InvalidData(f"{self.file}, row {place + 1}, column '{self.name}': {problem}")
+        return (self.file, place) if self.place is None else self.place(place)
 
     def blocks(self, rows: int) -> Iterator["Column"]:
         """Return the same column in pieces of so many rows."""
@@ -55,76 +72,100 @@ class Column:
 
 
 class Recent:
-    """The columns that were read last, of one file at a time: what is asked for again is not read again."""
+    """The columns that were read last, of one table at a time: what is asked for again is not read again."""
 
     def __init__(self) -> None:
-        self._path: Path | None = None
+        self._files: tuple[TableFile, ...] = ()
         self._frame = pl.DataFrame()
 
-    def column(self, file: "CsvFile", name: str) -> pl.Series:
+    def column(self, rows: "Rows", name: str) -> pl.Series:
         """Return a column, read with those that follow it if they are small."""
-        if self._path != file.path or name not in self._frame.columns:
+        if self._files != rows.files or name not in self._frame.columns:
             self._frame = pl.DataFrame()  # freed before the next ones are read
-            self._path, self._frame = file.path, read_columns(file.path, file.delimiter, file.following(name))
+            self._files, self._frame = rows.files, _stacked(rows.files, rows.following(name))
         return self._frame[name]
 
 
 @dataclass(frozen=True)
-class CsvFile:
-    """A file whose columns are read when they are asked for: all at once may be more than fits."""
+class TableFile:
+    """One file of a vertex label or edge type."""
 
     folder: Path
     #: As the configuration names it, and so messages do.
     name: str
-    delimiter: str
-    #: Columns that will be asked for, in this order.
-    wanted: tuple[str, ...] = ()
-    #: Positions of the rows that count; None: all.
-    positions: pl.Series | None = None
-    #: Shared by the files of an export.
-    recent: Recent = field(default_factory=Recent, compare=False, repr=False)
+    delimiter: str = ","
 
     @property
     def path(self) -> Path:
         """Where it is."""
         return self.folder / self.name
 
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one or more files, whose columns are read when asked for: all at once may be more than fits."""
+
+    files: tuple[TableFile, ...]
+    #: Columns that will be asked for, in this order.
+    wanted: tuple[str, ...] = ()
+    #: Positions of the rows that count; None: all.
+    positions: pl.Series | None = None
+    #: Shared by the tables of an export.
+    recent: Recent = field(default_factory=Recent, compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The files, for messages."""
+        return ", ".join(file.name for file in self.files)
+
     def read(self, names: Sequence[str]) -> pl.DataFrame:
-        """Return columns as text; see `read_columns`."""
-        frame = read_columns(self.path, self.delimiter, names)
+        """Return columns as text."""
+        frame = _as_texts(_stacked(self.files, names))
         return frame if self.positions is None else frame[self.positions]
 
     def scan(self, wanted: Mapping[str, pl.Expr]) -> pl.DataFrame:
-        """Return what expressions make of the columns, of all rows; see `scan_columns`."""
-        return scan_columns(self.path, self.delimiter, wanted)
+        """Return what expressions make of the columns, which are text, of all rows of each file."""
+        return pl.concat([scan_texts(file.path, file.delimiter, wanted) for file in self.files])
 
     def head(self, names: Sequence[str], rows: int) -> pl.DataFrame:
-        """Return columns of the first rows."""
-        return scan_columns(self.path, self.delimiter, {name: pl.col(name) for name in names}, rows)
+        """Return columns of the first rows as text."""
+        return _as_texts(_stacked(self.files, names, rows).head(rows))
 
-    def at(self, positions: pl.Series) -> "CsvFile":
-        """Return the file with these of its rows, in this order."""
+    def at(self, positions: pl.Series) -> "Rows":
+        """Return these of the rows, in this order."""
         kept = positions if self.positions is None else self.positions.gather(positions)
         return replace(self, positions=kept)
 
     def column(self, name: str) -> Column:
-        """Return one column as text, null where the cell is empty."""
+        """Return one column, null where the cell is empty or the row's file lacks it."""
         values = self.recent.column(self, name)
         values = values if self.positions is None else values[self.positions]
-        return Column(values, self.name, name, positions=self.positions)
+        return Column(values, self.name, name, positions=self.positions, place=self._place)
+
+    def has(self, name: str) -> bool:
+        """Return whether a file has a column."""
+        return any(name in header(file.path, file.delimiter) for file in self.files)
 
     def following(self, name: str) -> tuple[str, ...]:
         """Return a column and those wanted after it that may be held together."""
         if name not in self.wanted:
             return (name,)
-        each = self.path.stat().st_size / len(header(self.path, self.delimiter))
+        size = sum(file.path.stat().st_size for file in self.files)
+        each = size / max(len(header(file.path, file.delimiter)) for file in self.files)
         start = self.wanted.index(name)
         return self.wanted[start : start + max(1, int(HELD // max(1.0, each)))]
 
+    def _place(self, position: int) -> tuple[str, int]:
+        if len(self.files) == 1:
+            return self.files[0].name, position
+        starts = [0, *accumulate(row_count(file.path, file.delimiter) for file in self.files)]
+        number = bisect_right(starts, position) - 1
+        return self.files[number].name, position - starts[number]
+
 
 @dataclass(frozen=True)
-class NoRows(CsvFile):
-    """Stands in for the file of a type that has no rows."""
+class NoRows(Rows):
+    """Stands in for the files of a type that has no rows."""
 
     def read(self, names: Sequence[str]) -> pl.DataFrame:
         """Return empty columns."""
@@ -139,121 +180,38 @@ class NoRows(CsvFile):
         """Return an empty column."""
         return Column(self.read([name])[name], self.name, name)
 
-
-def header(path: Path, delimiter: str) -> list[str]:
-    """Return the column names of a file.
-
-    Raises:
-        InvalidData: no header, a name twice, or not UTF-8; not Parquet.
-    """
-    if path.suffix == PARQUET:
-        return list(_parquet_schema(path))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader(file, delimiter=delimiter), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise _unreadable(path, error) from None
-    if not names:
-        raise _unreadable(path, "the header is missing")
-    repeated = [name for i, name in enumerate(names) if name in names[:i]]
-    if repeated:
-        raise InvalidData(f"{path}: column '{repeated[0]}' stands twice in the header; rename one of them")
-    return names
+    def has(self, name: str) -> bool:
+        """Return whether it has a column: any."""
+        return bool(name)
 
 
-def read_columns(path: Path, delimiter: str, wanted: Sequence[str]) -> pl.DataFrame:
-    """Return the wanted columns as text, null where the cell is empty.
-
-    Raises:
-        InvalidData: a column is missing, or the file is not CSV as RFC 4180 says, or not Parquet.
-    """
-    check_columns(path, delimiter, wanted)
-    return scan_columns(path, delimiter, {name: pl.col(name) for name in wanted})
+def _stacked(files: Sequence[TableFile], names: Sequence[str], rows: int | None = None) -> pl.DataFrame:
+    """Return columns of files one below the other; as text where the files have them in several types."""
+    frames = [read_cells(file.path, file.delimiter, names, rows) for file in files]
+    if len(frames) == 1:
+        return frames[0]
+    return pl.DataFrame([_one_column([frame[name] for frame in frames]) for name in names])
 
 
-def check_columns(path: Path, delimiter: str, wanted: Sequence[str]) -> None:
-    """Refuse a file that lacks a column.
-
-    Raises:
-        InvalidData: a column is missing, or the header cannot be read.
-    """
-    names = header(path, delimiter)
-    for name in wanted:
-        if name not in names:
-            raise InvalidData(f"{path} has no column '{name}'{nearest(name, names)}")
+def _one_column(parts: Sequence[pl.Series]) -> pl.Series:
+    kinds = {part.dtype for part in parts} - {pl.Null}
+    if len(kinds) > 1:
+        return pl.concat([texts(part.cast(pl.String) if part.dtype == pl.Null else part) for part in parts])
+    kind = kinds.pop() if kinds else pl.String()
+    return pl.concat([part.cast(kind) for part in parts])
 
 
-def check_rows(path: Path, delimiter: str) -> None:
-    """Refuse a CSV file that has a row of another width than its header.
-
-    Raises:
-        InvalidData: with the row.
-    """
-    if path.suffix != PARQUET:
-        refuse_uneven(path, delimiter, len(header(path, delimiter)))
-
-
-def scan_columns(
-    path: Path, delimiter: str, wanted: Mapping[str, pl.Expr], rows: int | None = None
-) -> pl.DataFrame:
-    """Return what expressions make of the cells, a piece of the file at a time.
-
-    Args:
-        path: the file.
-        delimiter: between its cells.
-        wanted: name of the result -> expression over columns of text, null where the cell is empty.
-        rows: read so many at most.
-
-    Raises:
-        InvalidData: the file is not CSV as RFC 4180 says, or not Parquet.
-    """
-    columns = sorted({column for expression in wanted.values() for column in expression.meta.root_names()})
-    scan = _scan_parquet if path.suffix == PARQUET else _scan_csv
-    try:
-        cells = scan(path, delimiter, columns, rows)
-        texts = cells.select(pl.when(pl.col(column) != "").then(pl.col(column)) for column in columns)
-        return texts.select(**wanted).collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise _unreadable(path, error) from None
-
-
-def _scan_csv(path: Path, delimiter: str, columns: Sequence[str], rows: int | None) -> pl.LazyFrame:
-    names = header(path, delimiter)
-    # Polars leaves doubled quotes in a header as they are, so the names are ours.
-    table = pl.scan_csv(
-        path, separator=delimiter, infer_schema=False, glob=False, with_column_names=lambda _: names, n_rows=rows
-    )
-    return table.select(columns)
-
-
-def _scan_parquet(path: Path, _delimiter: str, columns: Sequence[str], rows: int | None) -> pl.LazyFrame:
-    schema = _parquet_schema(path)
-    for name in columns:
-        kind = schema[name]
-        if kind.is_nested() or kind in {pl.Binary, pl.Object}:
-            raise InvalidData(
-                f"{path}, column '{name}': holds {kind}; write several values as one text, joined by the "
-                "separator that the configuration names"
-            )
-    return pl.scan_parquet(path, glob=False, n_rows=rows).select(pl.col(columns).cast(pl.String))
-
-
-def _parquet_schema(path: Path) -> Mapping[str, pl.DataType]:
-    try:
-        return pl.read_parquet_schema(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, reason: object) -> InvalidData:
-    form = "Parquet" if path.suffix == PARQUET else "CSV in UTF-8"
-    return InvalidData(f"{path} cannot be read as {form}: {str(reason).splitlines()[0]}")
+def _as_texts(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(texts(column).alias(column.name) for column in frame.get_columns())
 
 
 def split_lists(values: pl.Series, separator: str) -> pl.Series:
-    r"""Return lists of items; `\;` inside an item stands for the separator itself. Null stays null."""
-    escaped = values.str.replace_all("\\" + separator, _ESCAPED, literal=True)
-    item = pl.element().str.replace_all(_ESCAPED, separator, literal=True)
+    r"""Return lists of items as texts; `\;` inside an item stands for the separator itself. Null stays null."""
+    item = pl.element()
+    if isinstance(values.dtype, pl.List):
+        return item_texts(values).list.eval(item.filter(item != ""))
+    escaped = texts(values).str.replace_all("\\" + separator, _ESCAPED, literal=True)
+    item = item.str.replace_all(_ESCAPED, separator, literal=True)
     return escaped.str.split(separator).list.eval(item.filter(item != ""))
 
 
@@ -267,18 +225,22 @@ def numbers(column: Column) -> pl.Series:
     wrong = (parsed.is_null() & column.values.is_not_null()) | parsed.is_infinite().fill_null(value=False)
     row = wrong.arg_max()
     if row is not None and wrong[row]:
-        raise column.fail(row, f"'{column.values[row]}' is not a finite number")
+        raise column.fail(row, f"'{column.text(row)}' is not a finite number")
     return parsed.fill_nan(None)
 
 
 def parse_numbers(values: pl.Series) -> pl.Series:
     """Return float64, null where a cell is no number."""
-    return values.str.strip_chars().cast(pl.Float64, strict=False)
+    if values.dtype.is_numeric():
+        return values.cast(pl.Float64)
+    return texts(values).str.strip_chars().cast(pl.Float64, strict=False)
 
 
 def parse_dates(values: pl.Series) -> pl.Series:
     """Return UTC datetimes in milliseconds, null where a cell is no ISO 8601 date."""
-    text = values.str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d) (\d)", "${1}T${2}").alias("text")
+    if isinstance(values.dtype, pl.Datetime):
+        return values.cast(pl.Datetime("ms", "UTC"))
+    text = texts(values).str.strip_chars().str.replace(r"^(\d{4}-\d\d-\d\d) (\d)", "${1}T${2}").alias("text")
     formats = [
         pl.col("text").str.to_datetime(form, time_unit="ms", time_zone="UTC", strict=False)
         for form in _DATE_FORMATS
@@ -289,3 +251,8 @@ def parse_dates(values: pl.Series) -> pl.Series:
 def first_null(values: pl.Series) -> int | None:
     """Return the position of the first null."""
     return values.is_null().arg_max() if values.null_count() else None
+
+
+def cells_of(values: pl.Series, separator: str | None) -> pl.Series:
+    """Return what a CSV file has in a column whose lists are joined by a separator."""
+    return texts(values, separator or LIST_SEPARATOR)

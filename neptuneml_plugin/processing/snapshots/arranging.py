@@ -13,9 +13,13 @@ import polars as pl
 
 from neptuneml_plugin.artifacts import EdgeSchema, EdgeType
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.processing.configuration.trainingdata import EdgeSource, NodeSource
+from neptuneml_plugin.processing.configuration.sources import (
+    EdgeSource,
+    NodeSource,
+    SourceFile,
+)
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, Ints, NodeTable
-from neptuneml_plugin.processing.reading.tables import CsvFile, NoRows
+from neptuneml_plugin.processing.reading.tables import NoRows, Rows, TableFile
 from neptuneml_plugin.processing.snapshots.previous import ANEW, Kind, Previous
 from neptuneml_plugin.trainingdata.features import FeatureSpec
 
@@ -140,21 +144,25 @@ def _moved_vertices(table: NodeTable, order: _Order) -> NodeTable:
     return replace(table, ids=table.ids.gather(order.positions), file=table.file and _moved(table.file, order))
 
 
-def _moved(file: CsvFile, order: _Order) -> CsvFile:
+def _moved(file: Rows, order: _Order) -> Rows:
     if not order.moves:
         return file
     return file.at(pl.Series(order.positions))
 
 
 def _no_vertices(label: str, previous: Previous) -> NodeTable:
-    source = NodeSource("", ",", "~id", label, _features(label, previous))
-    return NodeTable(label, pl.Series([], dtype=pl.String), source, NoRows(Path(), label, ","))
+    source = NodeSource((SourceFile(label, ","),), "~id", label, _features(label, previous))
+    return NodeTable(label, pl.Series([], dtype=pl.String), source, _nothing(label))
 
 
 def _no_edges(kind: EdgeType, previous: Previous) -> EdgeTable:
     nothing = np.zeros(0, dtype=np.int64)
-    source = EdgeSource("", ",", "~from", "~to", kind, _features(kind, previous))
-    return EdgeTable(source, NoRows(Path(), kind.name, ","), nothing, nothing)
+    source = EdgeSource((SourceFile(kind.name, ","),), "~from", "~to", kind, _features(kind, previous))
+    return EdgeTable(source, _nothing(kind.name), nothing, nothing)
+
+
+def _nothing(name: str) -> NoRows:
+    return NoRows((TableFile(Path(), name),))
 
 
 def _features(kind: Kind, previous: Previous) -> tuple[FeatureSpec, ...]:

@@ -19,7 +19,13 @@ from neptuneml_plugin.artifacts import (
 )
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processed import Columns, ProcessedFolder, open_processed
-from neptuneml_plugin.processing.configuration.trainingdata import SPLIT_FILES, NodeSource, TrainingData
+from neptuneml_plugin.processing.configuration.sources import (
+    NodeSource,
+)
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    SPLIT_FILES,
+    TrainingData,
+)
 from neptuneml_plugin.processing.encoders.fitted import Encoder, FittedEncoders, read_encoders
 from neptuneml_plugin.processing.reading.exportschema import ExportSchema
 from neptuneml_plugin.processing.splits.split import Bools, Ints, Split

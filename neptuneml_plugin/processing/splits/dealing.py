@@ -7,7 +7,9 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import LabelSpec
+from neptuneml_plugin.processing.configuration.sources import (
+    LabelSpec,
+)
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.reading.tables import Column, parse_dates, parse_numbers
 from neptuneml_plugin.processing.splits.split import (
@@ -153,6 +155,6 @@ def times(column: Column) -> Floats:
     row = wrong.arg_max()
     if row is not None and wrong[row]:
         raise column.fail(
-            row, f"'{values[row]}' is not of one kind with the others: a number, or an ISO 8601 date"
+            row, f"'{column.text(row)}' is not of one kind with the others: a number, or an ISO 8601 date"
         )
     return parsed.fill_null(np.nan).to_numpy()

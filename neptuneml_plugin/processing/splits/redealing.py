@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from neptuneml_plugin.processing.configuration.trainingdata import LabelSpec
+from neptuneml_plugin.processing.configuration.sources import (
+    LabelSpec,
+)
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.snapshots.arranging import Arranged
 from neptuneml_plugin.processing.splits.dealing import (

@@ -11,7 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from neptuneml_plugin.processing.configuration.trainingdata import SPLIT_FILES, Rates
+from neptuneml_plugin.processing.configuration.sources import (
+    Rates,
+)
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    SPLIT_FILES,
+)
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]

@@ -12,16 +12,14 @@ import polars as pl
 
 from neptuneml_plugin.artifacts import SPLITS, EdgeType, GraphSchema
 from neptuneml_plugin.errors import InvalidData
-from neptuneml_plugin.processing.configuration.trainingdata import EdgeSource, LabelSpec, NodeSource
-from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
-from neptuneml_plugin.processing.reading.tables import (
-    Column,
-    CsvFile,
-    check_rows,
-    first_null,
-    header,
-    read_columns,
+from neptuneml_plugin.processing.configuration.sources import (
+    EdgeSource,
+    LabelSpec,
+    NodeSource,
 )
+from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
+from neptuneml_plugin.processing.reading.files import check_columns, check_rows, header
+from neptuneml_plugin.processing.reading.tables import Column, Rows, TableFile, first_null
 from neptuneml_plugin.processing.splits.split import Split
 
 _EXAMPLES = 3
@@ -58,7 +56,7 @@ def _ends(table: EdgeTable, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
 
 
 def read_split(
-    folder: Path, source: NodeSource | EdgeSource, file: CsvFile, spec: LabelSpec
+    folder: Path, source: NodeSource | EdgeSource, file: Rows, spec: LabelSpec
 ) -> tuple[Split, pl.Series]:
     """Return the split that the files give, and the answers that they override (null elsewhere).
 
@@ -90,7 +88,8 @@ def _split_file(folder: Path, file_name: str, delimiter: str, keys: list[str], t
     path = folder / file_name
     check_rows(path, delimiter)
     has_answer = bool(target) and target in header(path, delimiter)
-    frame = read_columns(path, delimiter, [*keys, target] if has_answer else keys)
+    check_columns(path, delimiter, keys)
+    frame = Rows((TableFile(folder, file_name, delimiter),)).read([*keys, target] if has_answer else keys)
     for key in keys:
         row = first_null(frame[key])
         if row is not None:

@@ -6,7 +6,12 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.artifacts import SplitReport
-from neptuneml_plugin.processing.configuration.trainingdata import SPLIT_FILES, LabelSpec
+from neptuneml_plugin.processing.configuration.sources import (
+    LabelSpec,
+)
+from neptuneml_plugin.processing.configuration.trainingdata import (
+    SPLIT_FILES,
+)
 from neptuneml_plugin.processing.labels import Labels
 from neptuneml_plugin.processing.reading.elements import EdgeTable, Elements, NodeTable
 from neptuneml_plugin.processing.snapshots.previous import ANEW
@@ -54,7 +59,7 @@ def _periods(table: NodeTable | EdgeTable, spec: LabelSpec, split: Split) -> dic
         rows = np.flatnonzero(mask & ~np.isnan(when))
         if len(rows):
             first, last = rows[when[rows].argmin()], rows[when[rows].argmax()]
-            found[part] = (str(column.values[int(first)]), str(column.values[int(last)]))
+            found[part] = (column.text(int(first)), column.text(int(last)))
     return found
 
 
