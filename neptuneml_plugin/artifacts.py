@@ -379,12 +379,14 @@ class Manifest:
       + (u.v / sqrt(d)) * dot_weight + source_bias[row of u] + target_bias[row of v];
       regression: output * std + mean; single label: softmax; multi-label: logistic.
     * link prediction, per target edge type with position k in `schema.edges`: `edges/<k>/relation.npy` float32
-      (d,), `edges/<k>/target_bias.npy` float32 (n_target,), `edges/<k>/source_bias.npy` float32 (n_source,), and
-      the training graph's edges as CSR, int64: `tails_indptr, tails_indices` (by source row) and `heads_indptr,
+      (d,), `edges/<k>/relation_heads.npy` in its place where sources are asked for by another one,
+      `edges/<k>/target_bias.npy` float32 (n_target,), `edges/<k>/source_bias.npy` float32 (n_source,), and the
+      training graph's edges as CSR, int64: `tails_indptr, tails_indices` (by source row) and `heads_indptr,
       heads_indices` (by target row). score(u, v) = sum(u * relation * v) + target_bias[v] + source_bias[u], u from
       `embeddings`, v from `candidates` if there, else `embeddings`; the answer's score is
       logistic(scale * score + offset) with `calibration`. Where these edges hold no self-loop, u is no candidate
-      of its own.
+      of its own. With `edges/<k>/tails_items.npy` float32 (n_target, n_target), the score of v as a target gains
+      the sum of its [j, v] over the training graph's targets j of u; `heads_items.npy` likewise for sources.
     """
 
     #: Identity of the content: first 16 hex digits of the SHA-256 over the files' records.

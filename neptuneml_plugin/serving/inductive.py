@@ -97,6 +97,7 @@ class InductiveModel:
         self._ids = [IdColumn(folder / "nodes" / str(kind)) for kind in range(len(self._schema.nodes))]
         self._model, self._tables = _load(folder, manifest)
         self._learned = [self._tables.get(f"encoder.inputs.{kind}.embedding") for kind in range(len(self._ids))]
+        self._roles = [self._tables[f"encoder.roles.{kind}"] for kind in range(len(self._model.encoder.roles))]
         self._encoders = _encoders(folder, self._schema)
         self._degrees = _degrees(folder, self._schema) if self._model.symmetric else []
 
@@ -128,7 +129,10 @@ class InductiveModel:
         computed = parts(channels, counts, chosen, len(self._model.encoder.layers))
         carried = self._carried(channels, rows)
         vectors = self._model.encoder.along(
-            [_hop(part, channels, carried) for part in computed], features, self._initial(channels, rows)
+            [_hop(part, channels, carried) for part in computed],
+            features,
+            self._initial(channels, rows),
+            [table.of(known[at]) for table, known, at in zip(self._roles, rows, chosen, strict=False)],
         )
         return _embedded([node.label for node in self._schema.nodes], nodes, chosen, vectors, rows)
 

@@ -75,6 +75,9 @@ class Direction:
     largest_bias: float
     #: Whether an element may be its own partner: the training graph holds such an edge.
     self_loops: bool
+    #: What each training neighbour of the known end adds to each candidate, (candidates, candidates), if anything.
+    items: npt.NDArray[Any] | None = None
+    largest_item: float = 0.0
 
     def ends(self, ids: Sequence[str]) -> tuple[Rows, Ends]:
         """Return the positions of those vertices that the artifact knows, and these."""
@@ -107,11 +110,32 @@ class Direction:
             products = np.cumsum(query * candidates.astype(np.float64), axis=1)[:, -1]
             return products + biases.astype(np.float64) + bias
 
-    def rounding(self, vector: npt.NDArray[Any], bias: float) -> float:
-        """Return a bound on the error of `scores32`, the usual one for a sum of d products, doubled."""
+    def added32(self, row: int) -> npt.NDArray[np.float32] | float:
+        """Return approximately what the training neighbours of a row add to every candidate."""
+        if self.items is None or row < 0:
+            return 0.0
+        total = np.zeros(len(self.candidates), np.float32)
+        for neighbour in self.training_neighbours(row).tolist():
+            total += self.items[neighbour]
+        return total
+
+    def added64(self, row: int, candidates: Rows) -> Floats | float:
+        """Return exactly what the training neighbours of a row, in their order, add to some candidates."""
+        if self.items is None or row < 0:
+            return 0.0
+        total = np.zeros(len(candidates))
+        for neighbour in self.training_neighbours(row).tolist():
+            total += self.items[neighbour][candidates]
+        return total
+
+    def rounding(self, vector: npt.NDArray[Any], bias: float, row: int = -1) -> float:
+        """Return a bound on the error of approximate scores, the usual one for a sum of products, doubled."""
         query = vector.astype(np.float64) * self.relation.astype(np.float64)
-        terms = len(query) + 8
-        size = float(np.linalg.norm(query)) * self.largest_norm + self.largest_bias
+        neighbours = 0 if self.items is None or row < 0 else len(self.training_neighbours(row))
+        terms = len(query) + neighbours + 8
+        size = (
+            float(np.linalg.norm(query)) * self.largest_norm + self.largest_bias + neighbours * self.largest_item
+        )
         return 2 * terms * float(np.finfo(np.float32).eps) * size + 1e-15 * abs(bias) + 1e-30
 
     def training_neighbours(self, row: int) -> Rows:
@@ -119,10 +143,10 @@ class Direction:
         return np.asarray(self.indices[self.indptr[row] : self.indptr[row + 1]])
 
     def best(
-        self, vector: npt.NDArray[Any], bias: float, scores: npt.NDArray[np.float32], topk: int
+        self, vector: npt.NDArray[Any], bias: float, scores: npt.NDArray[np.float32], topk: int, row: int = -1
     ) -> list[tuple[float, str]]:
         """Return up to `topk` (score, id), best first, ties by id; `scores` is -inf where left out."""
-        candidates = _contenders(scores, topk, self.rounding(vector, bias))
+        candidates = _contenders(scores, topk, self.rounding(vector, bias, row))
         if not len(candidates):
             return []
         exact = np.concatenate(
@@ -131,6 +155,7 @@ class Direction:
                 for block in np.split(candidates, range(RESCORED_PER_BLOCK, len(candidates), RESCORED_PER_BLOCK))
             ]
         )
+        exact += self.added64(row, candidates)
         finite = np.isfinite(exact)
         candidates, exact = candidates[finite], exact[finite]
         if len(exact) > topk:
@@ -225,13 +250,14 @@ class LinkRanker:
             scores[:, everywhere] = -np.inf
             for at, line in enumerate(scores, start):
                 position, row, vector, bias = group.positions[at], ends.rows[at], ends.vectors[at], ends.biases[at]
+                np.add(line, direction.added32(row), out=line)
                 excluded = invocation.items.excludes[position]
                 line[_known_rows(direction.candidates, excluded)] = -np.inf
                 if row >= 0 and not direction.self_loops:
                     line[row] = -np.inf
                 if row >= 0 and invocation.mask_training_edges:
                     line[direction.training_neighbours(row)] = -np.inf
-                best = direction.best(vector, float(bias), line, topk)
+                best = direction.best(vector, float(bias), line, topk, row)
                 if group.others is not None:
                     itself = () if direction.self_loops else (ends.ids[at],)
                     left_out = {*invocation.exclude, *excluded, *itself}
@@ -272,11 +298,12 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
             _map(arrays / "target_bias.npy"),
         ),
     }
-    tails = mode is Mode.PREDICT_TAIL
+    tails, by_direction = mode is Mode.PREDICT_TAIL, arrays / "relation_heads.npy"
     known_vectors, known_bias = ends["source" if tails else "target"]
     candidate_vectors, candidate_bias = ends["target" if tails else "source"]
     csr = "tails" if tails else "heads"
     indptr, indices = _map(arrays / f"{csr}_indptr.npy"), _map(arrays / f"{csr}_indices.npy")
+    items = _map(path) if (path := arrays / f"{csr}_items.npy").exists() else None
     return Direction(
         known_type=edge.source if tails else edge.target,
         candidate_type=edge.target if tails else edge.source,
@@ -284,7 +311,7 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
         candidates=IdColumn(target if tails else source),
         known_vectors=known_vectors,
         candidate_vectors=candidate_vectors,
-        relation=_map(arrays / "relation.npy"),
+        relation=_map(arrays / ("relation.npy" if tails or not by_direction.exists() else by_direction.name)),
         known_bias=known_bias,
         candidate_bias=candidate_bias,
         indptr=indptr,
@@ -294,6 +321,8 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
         ),
         largest_bias=_largest(np.abs(candidate_bias)),
         self_loops=edge.source != edge.target or _has_self_loop(indptr, indices),
+        items=items,
+        largest_item=0.0 if items is None else max((_largest(np.abs(row)) for row in items), default=0.0),
     )
 
 

@@ -29,7 +29,12 @@ class Hyperparameters:
     batch_size: int = 4096
     #: Concatenate the features with a learnable vector per node.
     concat_node_embed: bool = True
+    #: Ours. A relation weighs each column of a message instead of multiplying it by a matrix, and starts at ones.
+    diagonal_relations: bool = False
     dropout: float = 0.3
+    #: Ours; link prediction. Each step hides a random share, up to this, of the edges of every vertex at one
+    #: end, and learns those, ten steps an epoch; 0: batches of edges are hidden and learned in turn.
+    edge_masking: float = 0.0
     enable_early_stop: bool = True
     #: Ours. The first layer's self term takes a node's features alone, without dropout; what was learned about the
     #: node itself reaches it by its neighbours only, so that its own edges are not learned by heart.
@@ -38,6 +43,9 @@ class Hyperparameters:
     fanout: tuple[int, ...] = ()
     #: Weight decay of everything but the learnable vectors.
     l2norm: float = 0.0
+    #: Ours; link prediction. Scores gain denoising EASE with a weight fitted on validation, where there are not
+    #: more than `items.MAX_ITEMS` candidates.
+    item_item: bool = False
     layer_norm: bool = True
     #: Without effect on full neighbourhoods.
     low_mem: bool = False
@@ -57,6 +65,13 @@ class Hyperparameters:
     regularization_coef: float = 0.0
     #: Ours. Weigh messages by 1 / sqrt(d_source d_target) instead of taking their mean.
     symmetric_norm: bool = False
+    #: Ours. The first vector of a node holds its features; without, it is the learned one alone.
+    node_features: bool = True
+    #: Ours; link prediction. The biases of candidates start at log(1 + training edges).
+    popularity_start: bool = False
+    #: Ours; link prediction. A vertex is found by a learned vector of its own, beside the one that it asks
+    #: with, and each direction has its own relation.
+    separate_roles: bool = False
     #: Learning rate of the learnable vectors and of the biases per node.
     sparse_lr: float = 0.01
     use_class_weight: bool = False
@@ -85,10 +100,11 @@ class Hyperparameters:
 
 _KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field in fields(Hyperparameters)}
 _AT_LEAST: Mapping[str, float] = {
-    "batch-size": 1, "dropout": 0, "l2norm": 0, "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1,
-    "num-layer": 1, "num-negs": 1, "regularization-coef": 0, "sparse-lr": 0, "window-for-early-stop": 1,
+    "batch-size": 1, "dropout": 0, "edge-masking": 0, "l2norm": 0, "lr": 1e-9, "num-bases": 0,
+    "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
+    "regularization-coef": 0, "sparse-lr": 0, "window-for-early-stop": 1,
 }  # fmt: skip
-_BELOW: Mapping[str, float] = {"dropout": 1}
+_BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1}
 
 
 def check_name(name: str) -> None:

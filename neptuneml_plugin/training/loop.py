@@ -14,10 +14,11 @@ from torch import Tensor
 from neptuneml_plugin.stage import Progress
 from neptuneml_plugin.training.adam import Adam, Group
 from neptuneml_plugin.training.data import TrainingData
-from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator
+from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator, fit_item_weights
 from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
-from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.models.decoders import LinkDecoder
+from neptuneml_plugin.training.models.model import Model, has_items
 from neptuneml_plugin.training.objectives import Batch, Setting, objective_of
 from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.seen import Seen
@@ -66,6 +67,8 @@ class Trainer:
         self._data = self._seen.data
         self._model = Model(self._data.processed, hyperparameters).to(self._device)
         self._model.scale.copy_(label_scale(self._data))
+        if hyperparameters.popularity_start and isinstance(self._model.decoder, LinkDecoder):
+            start_at_popularity(self._model.decoder, self._data)
         self._graph = self._model.graph(self._data)
         whole = self._graph if self._seen.is_whole else self._model.graph(data)
         self._evaluator = Evaluator(data, whole, goal.topk, quick=goal.metric not in SLOW_METRICS)
@@ -99,7 +102,10 @@ class Trainer:
                 best = (newest, epoch, copy.deepcopy(self._average.state_dict()))
         if best is not None:
             self._average.load_state_dict(best[2])
-        return Fit(self._seen.whole(self._average), best[1] if best else 0, epoch)
+        model = self._seen.whole(self._average)
+        if has_items(self._hp, self._data.processed):
+            fit_item_weights(self._evaluator, model)
+        return Fit(model, best[1] if best else 0, epoch)
 
     def _evaluations(self) -> Iterator[tuple[int, float]]:
         """Train, and yield (epoch, mean loss since the last time) whenever an evaluation is due."""
@@ -143,6 +149,15 @@ def _move(mean: Tensor, newest: Tensor, weight: float) -> None:
         return
     rows = newest.grad.coalesce().indices()[0]
     mean[rows] = mean[rows].lerp_(newest[rows], weight)
+
+
+def start_at_popularity(decoder: LinkDecoder, data: TrainingData) -> None:
+    """Set the biases of link prediction to log(1 + training edges)."""
+    for position, samples in enumerate(data.samples):
+        for biases, ends in zip((decoder.source_biases, decoder.target_biases), samples.ends, strict=True):
+            degrees = torch.bincount(ends[samples.splits["train"]], minlength=len(biases[position]))
+            with torch.no_grad():
+                biases[position].copy_(degrees.float().log1p())
 
 
 def _optimizer(model: Model, hyperparameters: Hyperparameters) -> Adam:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.training.data import Samples, TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import training_edges
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import (
@@ -38,6 +38,8 @@ LEAST_EDGE_BATCHES = 10
 
 #: Random candidates of a batch, times `num-negs`, of which each edge takes its own where they are not shared.
 _POOL = 4
+#: Of a vertex's edges, the least share that `edge-masking` hides.
+LEAST_MASKED = 0.05
 
 #: Position of a target type -> positions of its samples.
 Batch = Mapping[int, Tensor]
@@ -130,7 +132,19 @@ class Links:
 
     def batches(self) -> Sequence[Batch]:
         """See `Objective`."""
+        if self._setting.hyperparameters.edge_masking:
+            return [batch for step in range(LEAST_EDGE_BATCHES) if (batch := self._masked(step % 2))]
         return dealt(self._setting.data, self._setting.hyperparameters.batch_size, LEAST_EDGE_BATCHES)
+
+    def _masked(self, end: int) -> Batch:
+        """Return a random share of the edges of every vertex at one end, 0 for sources and 1 for targets."""
+        data, most = self._setting.data, self._setting.hyperparameters.edge_masking
+        drawn = {}
+        for at, samples in enumerate(data.samples):
+            count = data.counts[data.ends_of(samples.position)[end]]
+            shares = LEAST_MASKED + (most - LEAST_MASKED) * torch.rand(count)
+            drawn[at] = masked_rows(samples, end, shares.to(samples.ends[end].device))
+        return {at: rows for at, rows in drawn.items() if len(rows)}
 
     def loss(self, batch: Batch) -> Tensor:
         """See `Objective`."""
@@ -231,6 +245,17 @@ def dealt(data: TrainingData, size: int, least: int) -> list[Batch]:
         for place, part in enumerate(shuffled(rows, samples.pairs, min(count, len(rows)))):
             batches[(first + place) % count][at] = part
     return [batch for batch in batches if batch]
+
+
+def masked_rows(samples: Samples, end: int, shares: Tensor) -> Tensor:
+    """Draw training rows: of each vertex at an end its share, (vertices,); those of one pair all or none."""
+    rows = samples.splits["train"]
+    chances, drawn = shares[samples.ends[end][rows]], torch.rand(len(rows)).to(rows.device)
+    if samples.pairs is not None and len(rows):
+        pairs, at = samples.pairs[rows], torch.arange(len(rows), device=rows.device)
+        first = at.new_full((int(pairs.max()) + 1,), len(rows)).scatter_reduce(0, pairs, at, "amin")[pairs]
+        chances, drawn = chances[first], drawn[first]
+    return rows[drawn < chances]
 
 
 def shuffled(rows: Tensor, pairs: Tensor | None, count: int) -> Sequence[Tensor]:

@@ -51,7 +51,17 @@ CLASS_METRICS = (
 )  # fmt: skip
 LABEL_METRICS = ("acc", "f1", "f1_macro", "f1_micro", "precision", "recall", "roc_auc", "average_precision")
 VALUE_METRICS = ("rmse", "mse", "mae", "r2")
-RANKING_METRICS = ("mrr", "mr", "hits@1", "hits@3", "hits@10", "recall@10", "ndcg@10")
+RANKING_METRICS = (
+    "mrr",
+    "mrr_targets",
+    "mrr_sources",
+    "mr",
+    "hits@1",
+    "hits@3",
+    "hits@10",
+    "recall@10",
+    "ndcg@10",
+)
 
 
 def _cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
@@ -89,7 +99,7 @@ TASKS: Mapping[Task, TaskRow] = {
     Task.NODE_REGRESSION: TaskRow(Answer.VALUE, baselines=("mean", "own_features", "neighbours")),
     Task.EDGE_CLASS: TaskRow(Answer.CLASS, Answer.CLASSES, ("majority", "own_features", "neighbours")),
     Task.EDGE_REGRESSION: TaskRow(Answer.VALUE, baselines=("mean", "bias", "own_features", "neighbours")),
-    Task.LINK_PREDICTION: TaskRow(Answer.RANKING, baselines=("popularity", "ials", "ease")),
+    Task.LINK_PREDICTION: TaskRow(Answer.RANKING, baselines=("popularity", "ials", "ease", "denoising_ease")),
 }
 
 

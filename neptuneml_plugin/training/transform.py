@@ -48,6 +48,7 @@ from neptuneml_plugin.training.links import EdgeIndex
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
 from neptuneml_plugin.training.models.encoder import Vectors
+from neptuneml_plugin.training.models.items import item_parts
 from neptuneml_plugin.training.models.model import Model, aligned, save_weights
 from neptuneml_plugin.training.outputs.applied import Applied, write_answers
 from neptuneml_plugin.training.outputs.clientfiles import write_client_files
@@ -142,6 +143,8 @@ def _write_decoder(folder: Path, applied: Applied) -> dict[str, float]:
     model, data, decoder = applied.model, applied.data, applied.model.decoder
     if isinstance(decoder, LinkDecoder):
         _write_links(folder, decoder, applied.vectors, data)
+        if bool(model.item_weights.any()):
+            _write_items(folder, model, data)
         return {}
     if isinstance(decoder, EdgeDecoder):
         _write_edge_decoder(folder / "decoder", decoder)
@@ -183,7 +186,10 @@ def _write_links(folder: Path, decoder: LinkDecoder, vectors: Vectors, data: Tra
     for position, samples in enumerate(data.samples):
         edge = folder / "edges" / str(samples.position)
         edge.mkdir(parents=True, exist_ok=True)
-        _save(edge / "relation.npy", decoder.relations[position])
+        tail, head = decoder.stored_relations(position)
+        _save(edge / "relation.npy", tail)
+        if not torch.equal(tail, head):
+            _save(edge / "relation_heads.npy", head)
         _save(edge / "source_bias.npy", decoder.source_biases[position])
         _save(edge / "target_bias.npy", decoder.target_biases[position])
         tails, heads = training_edges(data, samples)
@@ -191,6 +197,14 @@ def _write_links(folder: Path, decoder: LinkDecoder, vectors: Vectors, data: Tra
         _save_index(edge, "heads", heads)
     for kind in sorted({end for samples in data.samples for end in data.ends_of(samples.position)}):
         write_id_table(folder / table_name(kind), IdColumn(folder / "nodes" / str(kind)))
+
+
+def _write_items(folder: Path, model: Model, data: TrainingData) -> None:
+    """Write the item-item part, weighted, of each direction that has one."""
+    for samples, parts in zip(data.samples, item_parts(data), strict=True):
+        for name, part, weight in zip(("tails", "heads"), parts, model.item_weights.tolist(), strict=True):
+            if part is not None and weight:
+                _save(folder / "edges" / str(samples.position) / f"{name}_items.npy", part.matrix * weight)
 
 
 def _write_manifest(

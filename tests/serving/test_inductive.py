@@ -25,6 +25,7 @@ from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from tests.live_graph import HAS, LINKED, Edge, LiveGraph, planted_graph
 from tests.planted import planted_export
 from tests.training.graphs import QUICK, set_hyperparameters, trained
+from tests.training.test_neighbours_only import NEIGHBOURS_ONLY
 
 MEAN = {"concat-node-embed": False, "per-feat-name-embed": True, "layer-norm": False, "num-bases": 2}
 SYMMETRIC = {"symmetric-norm": True, "concat-node-embed": True, "feature-self-loop": True}
@@ -34,6 +35,7 @@ CASES = [
     (Task.NODE_CLASS, {"use-self-loop": False, "num-layer": 1}),
     (Task.NODE_CLASS, {"num-layer": 3, "symmetric-norm": True, "per-feat-name-embed": True}),
     (Task.EDGE_CLASS, LABELS),
+    (Task.LINK_PREDICTION, NEIGHBOURS_ONLY | {"edge-masking": 0.9}),
     (Task.EDGE_REGRESSION, LABELS | {"symmetric-norm": True}),
 ]
 

@@ -47,14 +47,14 @@ def names(answers: Listed) -> list[list[str | None]]:
     return [[answer.id for answer in item] for item in answers]
 
 
-def raw_scores(folder: Path) -> Any:
+def raw_scores(folder: Path, name: str = "relation") -> Any:
     """The formula of `artifacts.Manifest`, read aloud; shape (users, movies)."""
     u = np.load(folder / "nodes/0/embeddings.npy").astype(np.float64)
     own = folder / "nodes/1/candidates.npy"
     v = np.load(own if own.exists() else folder / "nodes/1/embeddings.npy").astype(np.float64)
     edge = folder / "edges/0"
     relation, by_target, by_source = (
-        np.load(edge / f"{name}.npy") for name in ("relation", "target_bias", "source_bias")
+        np.load(edge / f"{each}.npy") for each in (name, "target_bias", "source_bias")
     )
     return (u * relation) @ v.T + by_target + by_source[:, None]
 
@@ -182,6 +182,43 @@ def test_an_item_of_another_label_has_no_answer(tmp_path: Path) -> None:
     items = Items(heads=("1", "1"), head_types=("critic", "user"), tail_types=(None, None), excludes=((), ()))
     answers = ask(opened(tmp_path), Invocation(Mode.PREDICT_TAIL, items))
     assert [len(item) for item in answers] == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def with_items(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact whose scores have an item-item part, and a relation of its own for each direction."""
+    folder, random = tmp_path_factory.mktemp("items"), np.random.default_rng(1)
+    overrides = {
+        "edges/0/tails_items.npy": random.normal(size=(len(MOVIES), len(MOVIES))).astype(np.float32),
+        "edges/0/heads_items.npy": random.normal(size=(len(USERS), len(USERS))).astype(np.float32),
+        "edges/0/relation_heads.npy": random.normal(size=8).astype(np.float32),
+    }
+    edges = sorted((int(user), int(movie)) for user, movie in random.integers((9, 60), size=(80, 2)))
+    opened(folder, users=USERS, movies=MOVIES, training_edges=sorted(set(edges)), overrides=overrides)
+    return folder
+
+
+@pytest.mark.parametrize("mode", ["tails", "heads"])
+def test_training_neighbours_add_their_rows(with_items: Path, mode: str) -> None:
+    edge = with_items / "edges/0"
+    indptr, indices, items = (np.load(edge / f"{mode}_{name}.npy") for name in ("indptr", "indices", "items"))
+    scores = raw_scores(with_items, "relation" if mode == "tails" else "relation_heads")
+    line = scores[4] if mode == "tails" else scores[:, 4]
+    line = line + items[indices[indptr[4] : indptr[5]]].astype(np.float64).sum(0)
+    ids, asked = (MOVIES, tails("u4", topk=7)) if mode == "tails" else (USERS, heads("4", topk=7))
+    (answers,) = ask(open_predictor(with_items)[1], asked)
+    best = np.argsort(-line)[:7]
+    assert [answer.id for answer in answers] == [ids[index] for index in best]
+    expected = [1 / (1 + math.exp(-(2.0 * line[index] - 1.0))) for index in best]
+    assert [answer.score for answer in answers] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("topk", [1, 5, 60])
+def test_with_them_too_an_item_gets_the_same_bits_alone_or_in_a_batch(with_items: Path, topk: int) -> None:
+    predictor = open_predictor(with_items)[1]
+    together = ask(predictor, tails(*USERS, *USERS, topk=topk))
+    for user, answers in zip(USERS * 2, together, strict=True):
+        assert _bits(answers) == _bits(ask(predictor, tails(user, topk=topk))[0])
 
 
 def _bits(answers: list[Answer]) -> list[tuple[Any, ...]]:

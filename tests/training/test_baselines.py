@@ -13,6 +13,7 @@ from neptuneml_plugin.training.evaluation import collaborative
 from neptuneml_plugin.training.evaluation.baselines import Problem, bias, neighbours, run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.models import items
 from neptuneml_plugin.training.tasks import TASKS
 from tests.planted import Signal
 from tests.training.graphs import processed
@@ -99,5 +100,5 @@ def test_ease_is_the_closed_form_and_large_sets_are_left_out(
     inverse = np.linalg.inv(edges.T @ edges + collaborative.EASE_REGULARIZATION * np.eye(edges.shape[1]))
     weights = np.eye(len(inverse)) - inverse / np.diag(inverse)
     np.testing.assert_allclose(scorers[0][0](torch.arange(5)).numpy(), edges[:5] @ weights, atol=1e-8)
-    monkeypatch.setattr(collaborative, "MAX_EASE_CANDIDATES", 10)
+    monkeypatch.setattr(items, "MAX_ITEMS", 10)
     assert collaborative.ease(data) is None

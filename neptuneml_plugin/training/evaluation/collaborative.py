@@ -1,4 +1,4 @@
-"""Trivial competitors of link prediction: popularity, implicit ALS, and EASE.
+"""Trivial competitors of link prediction: popularity, implicit ALS, EASE, and denoising EASE.
 
 Each gives scorers of targets and of sources per target edge type, or None where it would take too long.
 """
@@ -15,9 +15,8 @@ from torch import Tensor
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import Scorers
 from neptuneml_plugin.training.links import Scorer
+from neptuneml_plugin.training.models.items import ItemParts, item_parts
 
-#: Candidates beyond which EASE, a matrix inversion, is left out.
-MAX_EASE_CANDIDATES = 5000
 #: Lambda of H. Steck: "Embarrassingly Shallow Autoencoders for Sparse Data", 2019.
 EASE_REGULARIZATION = 100.0
 ALS_WIDTH = 32
@@ -48,10 +47,18 @@ def implicit_als(data: TrainingData) -> Scorers | None:
 
 def ease(data: TrainingData) -> Scorers | None:
     """Score by a linear model of each candidate's column from all the others, in closed form."""
-    matrices = _matrices(data)
-    if any(max(edges.shape) > MAX_EASE_CANDIDATES for edges in matrices):
-        return None
-    return [(_autoencoder(edges), _autoencoder(edges.T.tocsr())) for edges in matrices]
+    return _whole(item_parts(data, regularization=EASE_REGULARIZATION, dropped=0.0))
+
+
+def denoising_ease(data: TrainingData) -> Scorers | None:
+    """Score like EASE, but learned from edges of which half are dropped."""
+    return _whole(item_parts(data))
+
+
+def _whole(parts: ItemParts) -> Scorers | None:
+    """Return the parts if every direction has one."""
+    whole = [(tails, heads) for tails, heads in parts if tails is not None and heads is not None]
+    return whole if len(whole) == len(parts) else None
 
 
 def _matrices(data: TrainingData) -> list[Matrix]:
@@ -86,15 +93,6 @@ def _solve(edges: Matrix, fixed: Floats) -> Floats:
     return np.asarray(np.linalg.solve(grams, (edges @ fixed)[:, :, None])[:, :, 0], dtype=np.float32)
 
 
-def _autoencoder(edges: Matrix) -> Scorer:
-    gram = torch.from_numpy((edges.T @ edges).toarray().astype(np.float32))
-    gram.diagonal().add_(EASE_REGULARIZATION)
-    # The matrix is positive definite and well conditioned: a fourth of the time of a general inverse in float64.
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
-    weights = inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0).contiguous().numpy()
-    return lambda rows: torch.from_numpy(np.asarray(edges[rows.cpu().numpy()] @ weights))
-
-
 def _same_for_all(scores: npt.NDArray[Any]) -> Scorer:
     values = torch.from_numpy(np.asarray(scores))
     return lambda rows: values.repeat(len(rows), 1)
@@ -113,4 +111,5 @@ COLLABORATIVE: Mapping[str, Callable[[TrainingData], Scorers | None]] = {
     "popularity": popularity,
     "ials": implicit_als,
     "ease": ease,
+    "denoising_ease": denoising_ease,
 }

@@ -10,11 +10,12 @@ from torch import Tensor
 from neptuneml_plugin.training.data import SPLITS, Samples, TrainingData
 from neptuneml_plugin.training.evaluation import metrics
 from neptuneml_plugin.training.evaluation.logistic import fit_logistic
-from neptuneml_plugin.training.links import Direction, EdgeIndex, LinkScorer, Scorer, directions, filtered_ranks
+from neptuneml_plugin.training.links import Direction, EdgeIndex, Scorer, directions, filtered_ranks
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Vectors
+from neptuneml_plugin.training.models.items import ItemParts, PairScorer, item_parts, with_items
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
 
@@ -40,6 +41,7 @@ class Evaluator:
     #: Rank at most `MAX_QUICK_EDGES` edges, and leave out `SLOW_METRICS`: for every epoch.
     quick: bool = False
     _indices: dict[tuple[int, int, tuple[str, ...]], EdgeIndex] = field(default_factory=dict, repr=False)
+    _items: list[ItemParts] = field(default_factory=list, repr=False)
 
     @property
     def answer(self) -> Answer:
@@ -57,11 +59,17 @@ class Evaluator:
         """Return the metrics of each split that has rows."""
         vectors = self.embed(model)
         if self.answer is Answer.RANKING:
-            scorers = link_scorers(model, vectors, self.data)
+            scorers = link_scorers(model, vectors, self.data, self.items)
             return self._each(splits, lambda split: self.rank(scorers, split))
         return self._each(
             splits, lambda split: self.judge(predict(model, vectors, self.data, self.rows(split)), split)
         )
+
+    def items(self) -> ItemParts:
+        """Return the item-item parts of the graph, computed once."""
+        if not self._items:
+            self._items.append(item_parts(self.data))
+        return self._items[0]
 
     def judge(self, predictions: metrics.Floats, split: str) -> dict[str, float]:
         """Return the metrics of predictions for `rows(split)`."""
@@ -103,6 +111,8 @@ class Evaluator:
                 lists.append((ranked.numpy(), both[0].queries[edges].cpu().numpy() + offset))
                 offset += both[0].query_count
         values = metrics.ranking(np.concatenate(ranks))
+        for way, end in enumerate(("targets", "sources")):
+            values[f"mrr_{end}"] = float((1 / np.concatenate(ranks[way::2])).mean())
         if self.quick:
             return values
         wanted, queries = (np.concatenate(part) for part in zip(*lists, strict=True))
@@ -132,13 +142,22 @@ def predict(model: Model, vectors: Vectors, data: TrainingData, rows: Tensor) ->
     return np.asarray(torch.cat(parts).cpu().numpy())
 
 
-def link_scorers(model: Model, vectors: Vectors, data: TrainingData) -> list[tuple[LinkScorer, LinkScorer]]:
-    """Return the scorers of both directions for each target edge type."""
+def link_scorers(
+    model: Model, vectors: Vectors, data: TrainingData, items: Callable[[], ItemParts] | None = None
+) -> list[tuple[PairScorer, PairScorer]]:
+    """Return the scorers of both directions for each target edge type.
+
+    `items` gives the item-item parts of the data where they are kept.
+    """
     decoder = model.decoder
     if not isinstance(decoder, LinkDecoder):
         raise TypeError("only link prediction has scorers")
     ends = [data.ends_of(samples.position) for samples in data.samples]
-    return [decoder.scorers(vectors[s], vectors[t], position) for position, (s, t) in enumerate(ends)]
+    scorers: list[tuple[PairScorer, PairScorer]] = [
+        decoder.scorers(vectors[s], vectors[t], position) for position, (s, t) in enumerate(ends)
+    ]
+    weights = model.item_weights.tolist()
+    return with_items(scorers, items() if items else item_parts(data), weights) if any(weights) else scorers
 
 
 def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
@@ -160,7 +179,7 @@ def calibrate(evaluator: Evaluator, model: Model) -> tuple[float, float]:
     The edges are those of validation, else of training.
     """
     data = evaluator.data
-    scorers = link_scorers(model, evaluator.embed(model), data)
+    scorers = link_scorers(model, evaluator.embed(model), data, evaluator.items)
     split = "valid" if any(len(samples.splits["valid"]) for samples in data.samples) else "train"
     positives, negatives = [], []
     generator = torch.Generator().manual_seed(0)
@@ -180,6 +199,26 @@ def calibrate(evaluator: Evaluator, model: Model) -> tuple[float, float]:
     if slope <= 0:  # a model that learned nothing; the order of its answers stays
         return 1 / spread, -float(scores.mean()) / spread
     return slope / spread, offset
+
+
+#: Weights of the item-item part that are tried.
+ITEM_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0)
+
+
+def fit_item_weights(evaluator: Evaluator, model: Model) -> None:
+    """Set the weights of the item-item part, one per direction, to those of the best validation MRR; else to 0."""
+    if not any(len(samples.splits["valid"]) for samples in evaluator.data.samples):
+        return
+    scorers = link_scorers(model, evaluator.embed(model), evaluator.data)
+    weights = [0.0, 0.0]
+    with torch.no_grad():
+        for way in (0, 1):
+            tried = [[*weights[:way], weight, *weights[way + 1 :]] for weight in ITEM_WEIGHTS]
+            found = [
+                evaluator.rank(with_items(scorers, evaluator.items(), each), "valid")["mrr"] for each in tried
+            ]
+            weights = tried[int(np.argmax(found))]
+        model.item_weights.copy_(torch.tensor(weights))
 
 
 def training_edges(data: TrainingData, samples: Samples) -> tuple[EdgeIndex, EdgeIndex]:

@@ -14,7 +14,8 @@ from neptuneml_plugin.training.tasks import Answer
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     "acc": True, "acc_topk": True, "balanced_accuracy": True, "f1": True, "f1_macro": True, "f1_micro": True,
     "mcc": True, "precision": True, "recall": True, "roc_auc": True, "average_precision": True, "rmse": False,
-    "mse": False, "mae": False, "r2": True, "mrr": True, "mr": False, "hits@1": True, "hits@3": True,
+    "mse": False, "mae": False, "r2": True, "mrr": True, "mrr_sources": True,
+    "mrr_targets": True, "mr": False, "hits@1": True, "hits@3": True,
     "hits@10": True, "recall@10": True, "ndcg@10": True,
 }  # fmt: skip
 

@@ -58,7 +58,7 @@ class LinkDecoder(nn.Module):
     def __init__(self, width: int, counts: Sequence[tuple[int, int]]) -> None:
         super().__init__()
         self.relations = nn.Parameter(torch.ones(len(counts), width) / math.sqrt(width))
-        self.candidate = nn.Linear(width, width)
+        self.candidate: nn.Module = nn.Linear(width, width)
         self.source_biases = nn.ParameterList(torch.zeros(count) for count, _ in counts)
         self.target_biases = nn.ParameterList(torch.zeros(count) for _, count in counts)
 
@@ -70,9 +70,52 @@ class LinkDecoder(nn.Module):
         `rows`: which nodes the embeddings are of; None: all nodes of both types.
         """
         candidates: Tensor = self.candidate(targets)
-        relation = self.relations[position]
-        biases = self.source_biases[position], self.target_biases[position]
-        if rows is not None:
-            biases = biases[0].index_select(0, rows[0]), biases[1].index_select(0, rows[1])
+        relation, biases = self.relations[position], self._biases(position, rows)
         tails = LinkScorer(sources * relation, biases[0], candidates, biases[1])
         return tails, LinkScorer(candidates * relation, biases[1], sources, biases[0])
+
+    def _biases(self, position: int, rows: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
+        sources, targets = self.source_biases[position], self.target_biases[position]
+        return (sources, targets) if rows is None else (sources[rows[0]], targets[rows[1]])
+
+    def stored_relations(self, position: int) -> tuple[Tensor, Tensor]:
+        """Return what stands between u and v in `Manifest`'s formula: asked for targets, and for sources."""
+        return self.relations[position], self.relations[position]
+
+
+class RolesLinkDecoder(LinkDecoder):
+    """The same for vectors [asks | is found]: who asks is compared by the first half, a candidate by the second.
+
+    score(u, v) = sum(u asks * relation * v found) + biases for targets, sum(v asks * relation' * u found) + biases
+    for sources.
+    """
+
+    def __init__(self, width: int, counts: Sequence[tuple[int, int]]) -> None:
+        super().__init__(width, counts)
+        half = width // 2
+        self.relations = nn.Parameter(torch.ones(len(counts), 2, half))
+        self.candidate = SwappedHalves()
+
+    def scorers(
+        self, sources: Tensor, targets: Tensor, position: int = 0, rows: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[LinkScorer, LinkScorer]:
+        """See `LinkDecoder`."""
+        (asking, found), (asking_back, found_back) = sources.chunk(2, 1), targets.chunk(2, 1)
+        tail, head = self.relations[position]
+        biases = self._biases(position, rows)
+        tails = LinkScorer(asking * tail, biases[0], found_back, biases[1])
+        return tails, LinkScorer(asking_back * head, biases[1], found, biases[0])
+
+    def stored_relations(self, position: int) -> tuple[Tensor, Tensor]:
+        """See `LinkDecoder`; a candidate's halves are swapped, so each direction has its half."""
+        tail, head = self.relations[position]
+        nothing = torch.zeros_like(tail)
+        return torch.cat([tail, nothing]), torch.cat([nothing, head])
+
+
+class SwappedHalves(nn.Module):
+    """[a | b] to [b | a]."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Map (rows, d) to (rows, d)."""
+        return vectors.roll(vectors.shape[1] // 2, 1)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neptuneml_plugin.artifacts import GraphSchema, Target, Task
+from neptuneml_plugin.artifacts import GraphSchema, NodeType, Target, Task
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import Aggregation, channel_ends
 
@@ -59,15 +59,24 @@ class RelationalLayer(nn.Module):
         ends: source and target node type of each relation.
         types: number of node types.
         bases: 0, or the number of matrices of which each W_r is a combination.
+        diagonal: each W_r is diagonal, and starts at one; `bases` means nothing then.
     """
 
     def __init__(
-        self, ends: Sequence[tuple[int, int]], types: int, width: int, *, bases: int = 0, self_loop: bool = True
+        self,
+        ends: Sequence[tuple[int, int]],
+        types: int,
+        width: int,
+        *,
+        bases: int = 0,
+        self_loop: bool = True,
+        diagonal: bool = False,
     ) -> None:
         super().__init__()
         self._ends = tuple(ends)
-        self.weights = nn.Parameter(_glorot(min(bases, len(ends)) or len(ends), width, width))
-        uses_bases = 0 < bases < len(ends)
+        uses_bases = 0 < bases < len(ends) and not diagonal
+        matrices = bases if uses_bases else len(ends)
+        self.weights = nn.Parameter(torch.ones(matrices, width) if diagonal else _glorot(matrices, width, width))
         self.coefficients = nn.Parameter(_glorot(len(ends), bases)) if uses_bases else None
         self.self_weights = nn.Parameter(_glorot(types, width, width)) if self_loop else None
         self.bias = nn.Parameter(torch.zeros(types, width))
@@ -83,7 +92,8 @@ class RelationalLayer(nn.Module):
             for kind, h in enumerate(hop.own(themselves or vectors))
         ]
         for relation, (source, target) in enumerate(self._ends):
-            out[target] = out[target] + hop.messages[relation].aggregate(vectors[source]) @ weights[relation]
+            message, weight = hop.messages[relation].aggregate(vectors[source]), weights[relation]
+            out[target] = out[target] + (message @ weight if weight.dim() > 1 else message * weight)
         return out
 
 
@@ -126,12 +136,22 @@ class Encoder(nn.Module):
     def __init__(self, described: Described, hyperparameters: Hyperparameters, labels: int) -> None:
         super().__init__()
         hp = hyperparameters
-        self.inputs = nn.ModuleList(
-            InputLayer({f.name: f.width for f in node.features}, node.count, hp) for node in described.schema.nodes
+        nodes = described.schema.nodes
+        self.inputs = nn.ModuleList(InputLayer(_widths(node, hp), node.count, hp) for node in nodes)
+        #: Vectors by which nodes are found as candidates, joined to the others; empty unless `separate-roles`.
+        self.roles = nn.ParameterList(
+            torch.randn(n.count, hp.num_hidden) * 0.1 for n in nodes if has_roles(hp, described)
         )
         ends = channel_ends(described.schema, labels, described.target.edges[0] if labels else None)
         self.layers = nn.ModuleList(
-            RelationalLayer(ends, len(self.inputs), hp.num_hidden, bases=hp.num_bases, self_loop=hp.use_self_loop)
+            RelationalLayer(
+                ends,
+                len(self.inputs),
+                hp.num_hidden,
+                bases=hp.num_bases,
+                self_loop=hp.use_self_loop,
+                diagonal=hp.diagonal_relations,
+            )
             for _ in range(hp.num_layer)
         )
         norms = (nn.LayerNorm(hp.num_hidden) if hp.layer_norm else nn.Identity() for _ in self.layers)
@@ -147,10 +167,12 @@ class Encoder(nn.Module):
         hops: Sequence[Hop],
         features: Sequence[Mapping[str, Tensor]],
         learned: Sequence[Tensor | None] | None = None,
+        roles: Sequence[Tensor] | None = None,
     ) -> Vectors:
         """Return the embeddings of the last hop's rows, (rows, d) per node type.
 
-        `learned` stands in for the encoder's own vectors, per node type; None where its nodes have none.
+        `learned` stands in for the encoder's own vectors, per node type; None where its nodes have none. `roles`
+        does so for `self.roles`, of the last hop's rows.
         """
         given = list(zip(self.inputs, features, learned or [None] * len(self.inputs), strict=True))
         vectors = [self._drop(layer(columns, own)) for layer, columns, own in given]
@@ -162,7 +184,10 @@ class Encoder(nn.Module):
             vectors = layer(vectors, hop, None if position else themselves)
             if position < last:
                 vectors = [self._drop(functional.relu(norm(h))) for h in vectors]
-        return [self.norms[last](h) for h in vectors]
+        vectors = [self.norms[last](h) for h in vectors]
+        if not self.roles:
+            return vectors
+        return [torch.cat(pair, 1) for pair in zip(vectors, roles or self.roles, strict=True)]
 
     def learned(self, rows: Sequence[Tensor]) -> list[Tensor | None]:
         """Return the encoder's own vectors of some rows, per node type; the gradient has these rows alone."""
@@ -174,6 +199,15 @@ class Encoder(nn.Module):
 
     def _drop(self, vectors: Tensor) -> Tensor:
         return functional.dropout(vectors, self._dropout, self.training)
+
+
+def has_roles(hyperparameters: Hyperparameters, described: Described) -> bool:
+    """Return whether nodes have another vector as candidates than as queries."""
+    return hyperparameters.separate_roles and described.task is Task.LINK_PREDICTION
+
+
+def _widths(node: NodeType, hyperparameters: Hyperparameters) -> dict[str, int]:
+    return {f.name: f.width for f in node.features} if hyperparameters.node_features else {}
 
 
 def _glorot(*shape: int) -> Tensor:

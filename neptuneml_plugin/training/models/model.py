@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import MessageGraph
-from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder, NodeDecoder
+from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder, NodeDecoder, RolesLinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
-from neptuneml_plugin.training.models.encoder import Described, Encoder
+from neptuneml_plugin.training.models.encoder import Described, Encoder, has_roles
 from neptuneml_plugin.training.tasks import label_columns, output_count
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Model(nn.Module):
     """The encoder and the decoder of a task."""
 
     scale: Tensor
+    item_weights: Tensor
 
     def __init__(self, described: Described, hyperparameters: Hyperparameters) -> None:
         super().__init__()
@@ -35,11 +36,13 @@ class Model(nn.Module):
         #: Whether messages are weighed by both ends' degrees.
         self.symmetric = hp.symmetric_norm
         #: Of an embedding.
-        self.width = hp.num_hidden
+        self.width = hp.num_hidden * (2 if has_roles(hp, described) else 1)
         self.encoder = Encoder(described, hp, outputs if self.says_labels else 0)
         self.decoder = _decoder(described, hp, outputs)
         #: Mean and standard deviation of the training labels: regressions learn standardised values.
         self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
+        #: Weights of the item-item part when targets, and when sources are asked for (`items`).
+        self.register_buffer("item_weights", torch.zeros(2), persistent=has_items(hp, described))
         #: Name of each parameter with a row per node -> position of the node type.
         self.node_tables = self._node_tables(described)
 
@@ -67,6 +70,7 @@ class Model(nn.Module):
             for kind, layer in enumerate(self.encoder.inputs)
             if layer.embedding is not None
         }
+        tables |= {f"encoder.roles.{kind}": kind for kind in range(len(self.encoder.roles))}
         for position, (source, target) in enumerate(_target_ends(described)):
             if isinstance(self.decoder, EdgeDecoder):
                 tables |= {"decoder.source_bias": source, "decoder.target_bias": target}
@@ -76,6 +80,11 @@ class Model(nn.Module):
                     f"decoder.target_biases.{position}": target,
                 }
         return tables
+
+
+def has_items(hyperparameters: Hyperparameters, described: Described) -> bool:
+    """Return whether the item-item part may have a weight."""
+    return hyperparameters.item_item and described.task is Task.LINK_PREDICTION
 
 
 def _target_ends(described: Described) -> list[tuple[int, int]]:
@@ -89,6 +98,8 @@ def _decoder(described: Described, hp: Hyperparameters, outputs: int) -> NodeDec
         return NodeDecoder(hp.num_hidden, outputs, hp.dropout)
     nodes = described.schema.nodes
     counts = [(nodes[source].count, nodes[target].count) for source, target in _target_ends(described)]
+    if has_roles(hp, described):
+        return RolesLinkDecoder(2 * hp.num_hidden, counts)
     if described.task is Task.LINK_PREDICTION:
         return LinkDecoder(hp.num_hidden, counts)
     return EdgeDecoder(hp.num_hidden, outputs, counts[0])

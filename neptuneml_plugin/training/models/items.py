@@ -1,0 +1,128 @@
+"""The additive item-item part of link prediction: EASE (Steck, 2019), denoising (Steck, 2020).
+
+score(u, v) gains weight * sum over u's training neighbours j of B[j, v], where B is the linear model of each
+candidate's column from all the others that closed form gives. It needs a matrix of candidates by candidates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neptuneml_plugin.training.links import Direction, EdgeIndex, directions
+
+if TYPE_CHECKING:
+    from neptuneml_plugin.training.data import TrainingData
+
+#: Candidates beyond which there is no such part: the matrix takes 100 MB, and its inversion seconds.
+MAX_ITEMS = 5000
+#: Of `B`: its ridge, and the share of a row's edges that is dropped while it is rebuilt; chosen on MovieLens
+#: (tests/quality/LOG.md).
+REGULARIZATION, DROPPED = 300.0, 0.5
+#: Rows whose scores are held at once.
+_ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class ItemPart:
+    """One direction's part."""
+
+    #: Candidates of each query by training edges.
+    known: EdgeIndex
+    #: B, (candidates, candidates).
+    matrix: Tensor
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return what is added to the scores of all candidates, unweighted: (rows, candidates)."""
+        positions, neighbours = self.known.of(rows)
+        sums = self.matrix.new_zeros(len(rows), self.matrix.shape[1])
+        for start in range(0, len(positions), _ROWS_AT_ONCE):
+            at = slice(start, start + _ROWS_AT_ONCE)
+            sums.index_add_(0, positions[at], self.matrix[neighbours[at]])
+        return sums
+
+
+class PairScorer(Protocol):
+    """Scores pairs of queries and candidates."""
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Return the scores of all candidates: (rows, candidates)."""
+
+    def some(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return the scores of some candidates for each row: rows (n,), columns (n, k) to (n, k)."""
+
+
+@dataclass(frozen=True)
+class WithItems:
+    """A scorer and the weighted item-item part."""
+
+    base: PairScorer
+    part: ItemPart
+    weight: float
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """See `PairScorer`."""
+        return self.base(rows) + self.weight * self.part(rows)
+
+    def some(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """See `PairScorer`."""
+        blocks = zip(torch.split(rows, _ROWS_AT_ONCE), torch.split(columns, _ROWS_AT_ONCE), strict=True)
+        added = [self.part(some).gather(1, chosen) for some, chosen in blocks]
+        return self.base.some(rows, columns) + self.weight * torch.cat(added)
+
+
+#: Per target type, of targets and of sources; None where there are too many candidates.
+ItemParts = Sequence[tuple[ItemPart | None, ItemPart | None]]
+
+
+def item_parts(
+    data: "TrainingData", *, regularization: float = REGULARIZATION, dropped: float = DROPPED
+) -> ItemParts:
+    """Return the parts of all directions, from the training edges."""
+    parts = []
+    for samples in data.samples:
+        source, target = data.ends_of(samples.position)
+        tails, heads = directions(samples.ends, (data.counts[source], data.counts[target]))
+        train = samples.splits["train"]
+        tail, head = (_part(direction, train, regularization, dropped) for direction in (tails, heads))
+        parts.append((tail, head))
+    return parts
+
+
+def with_items(
+    scorers: Sequence[tuple[PairScorer, PairScorer]], parts: ItemParts, weights: Sequence[float]
+) -> list[tuple[PairScorer, PairScorer]]:
+    """Return scorers with the parts of a positive weight, one weight for targets and one for sources."""
+    return [
+        (_with(pair[0], part[0], weights[0]), _with(pair[1], part[1], weights[1]))
+        for pair, part in zip(scorers, parts, strict=True)
+    ]
+
+
+def _matrix(edges: EdgeIndex, count: int, regularization: float, dropped: float) -> Tensor:
+    """Return B for edges of queries to `count` candidates."""
+    from scipy import sparse  # noqa: PLC0415  # takes a while, and few trainings need it
+
+    ones = np.ones(len(edges.indices), dtype=np.float32)
+    shape = (len(edges.indptr) - 1, count)
+    rows = sparse.csr_array((ones, edges.indices.cpu().numpy(), edges.indptr.cpu().numpy()), shape=shape)
+    gram = torch.from_numpy((rows.T @ rows).toarray())
+    gram.diagonal().add_(regularization + dropped / (1 - dropped) * gram.diagonal())
+    # Positive definite and well conditioned: a fourth of the time of a general inverse in float64.
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
+    return inverse.div_(-inverse.diagonal().clone()).fill_diagonal_(0).contiguous()
+
+
+def _part(direction: Direction, train: Tensor, regularization: float, dropped: float) -> ItemPart | None:
+    if direction.candidate_count > MAX_ITEMS or not len(train):
+        return None
+    known = direction.index(train)
+    matrix = _matrix(known, direction.candidate_count, regularization, dropped)
+    return ItemPart(known, matrix.to(train.device))
+
+
+def _with(scorer: PairScorer, part: ItemPart | None, weight: float) -> PairScorer:
+    return scorer if part is None or not weight else WithItems(scorer, part, weight)

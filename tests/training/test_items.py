@@ -1,0 +1,99 @@
+"""The item-item part against plain numpy, and its weight."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.training.data import TrainingData, load_data
+from neptuneml_plugin.training.evaluation import evaluator as evaluation
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator, fit_item_weights
+from neptuneml_plugin.training.hyperparameters import Hyperparameters
+from neptuneml_plugin.training.links import LinkScorer
+from neptuneml_plugin.training.models import items
+from neptuneml_plugin.training.models.items import ItemPart, WithItems, item_parts, with_items
+from neptuneml_plugin.training.models.model import Model
+from tests.training.graphs import processed
+
+OPTIONS = Hyperparameters(num_hidden=4, item_item=True)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    return load_data(processed(tmp_path_factory.mktemp("items"), Task.LINK_PREDICTION, nodes=60))
+
+
+def tails(data: TrainingData) -> ItemPart:
+    part = item_parts(data)[0][0]
+    assert part is not None
+    return part
+
+
+def adjacency(data: TrainingData) -> np.ndarray:
+    samples = data.samples[0]
+    matrix = np.zeros((data.counts[0], data.counts[0]))
+    matrix[tuple(end[samples.splits["train"]].numpy() for end in samples.ends)] = 1
+    return matrix
+
+
+@pytest.mark.parametrize("dropped", [0.0, 0.5])
+def test_the_matrix_is_the_closed_form(data: TrainingData, dropped: float) -> None:
+    edges = adjacency(data)
+    gram = edges.T @ edges
+    inverse = np.linalg.inv(gram + np.diag(10 + dropped / (1 - dropped) * gram.diagonal()))
+    expected = -inverse / inverse.diagonal()
+    np.fill_diagonal(expected, 0)
+    part = item_parts(data, regularization=10.0, dropped=dropped)[0][0]
+    assert part is not None
+    np.testing.assert_allclose(part.matrix.numpy(), expected, atol=1e-5)
+
+
+def test_scores_add_the_rows_of_training_neighbours(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "_ROWS_AT_ONCE", 7)
+    part, rows = tails(data), torch.tensor([5, 3, 5])
+    expected = adjacency(data)[rows.numpy()] @ part.matrix.numpy()
+    np.testing.assert_allclose(part(rows).numpy(), expected, atol=1e-5)
+    flat = LinkScorer(torch.zeros(60, 2), torch.ones(60), torch.zeros(60, 2), torch.zeros(60))
+    scorer, columns = WithItems(flat, part, 3.0), torch.tensor([[1, 2], [0, 0], [59, 4]])
+    np.testing.assert_allclose(scorer(rows).numpy(), 1 + 3 * expected, atol=1e-5)
+    torch.testing.assert_close(scorer.some(rows, columns), scorer(rows).gather(1, columns))
+
+
+def test_there_is_none_for_many_candidates(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "MAX_ITEMS", 59)
+    assert list(item_parts(data)) == [(None, None)]
+    flat = LinkScorer(torch.zeros(60, 2), torch.ones(60), torch.zeros(60, 2), torch.zeros(60))
+    assert with_items([(flat, flat)], item_parts(data), [1.0, 1.0]) == [(flat, flat)]
+
+
+def test_the_weights_are_those_of_the_best_validation_rank(data: TrainingData) -> None:
+    model = Model(data.processed, OPTIONS)
+    evaluator = Evaluator(data, model.graph(data))
+    fit_item_weights(evaluator, model)
+    chosen = model.item_weights.tolist()
+    model.item_weights.zero_()
+    scorers = evaluation.link_scorers(model, evaluator.embed(model), data)
+    with torch.no_grad():
+        best = evaluator.rank(with_items(scorers, item_parts(data), chosen), "valid")
+        for weight in evaluation.ITEM_WEIGHTS:
+            other = evaluator.rank(with_items(scorers, item_parts(data), [weight, weight]), "valid")
+            assert best["mrr_targets"] >= other["mrr_targets"]
+            assert best["mrr_sources"] >= other["mrr_sources"]
+    # An untrained model ranks by chance, so the links within blocks help.
+    assert max(chosen) > 0
+
+
+def test_without_validation_rows_nothing_is_added(data: TrainingData) -> None:
+    samples = data.samples[0]
+    splits = dict(samples.splits) | {"valid": samples.splits["valid"][:0]}
+    unjudged = dataclasses.replace(data, samples=(dataclasses.replace(samples, splits=splits),))
+    model = Model(data.processed, OPTIONS)
+    fit_item_weights(Evaluator(unjudged, model.graph(unjudged)), model)
+    assert model.item_weights.tolist() == [0, 0]
+
+
+def test_only_models_that_may_have_the_part_keep_its_weights(data: TrainingData) -> None:
+    assert "item_weights" in Model(data.processed, OPTIONS).state_dict()
+    assert "item_weights" not in Model(data.processed, Hyperparameters()).state_dict()
