@@ -77,9 +77,11 @@ class Setting:
             return Embedded(self.vectors(batch))
         nodes = self._nodes(batch, others)
         around = self.sampler.around(nodes, self._left_out(batch))
-        learned = self.model.encoder.learned(around.rows)
-        vectors = self.model.encoder.along(around.hops, around.features(self.data), learned)
-        return Embedded(vectors, [nodes.get(kind, vectors[kind].new_zeros(0)) for kind in range(len(vectors))])
+        encoder, features = self.model.encoder, around.features(self.data)
+        none = self.data.samples[0].ends[0].new_zeros(0)
+        rows = [nodes.get(kind, none) for kind in range(len(self.data.counts))]
+        vectors = encoder.along(around.hops, features, encoder.learned(around.rows), encoder.roles_of(rows))
+        return Embedded(vectors, rows)
 
     def _left_out(self, batch: Batch) -> LeftOut:
         """Return a batch's own edges, so that none is predicted from itself."""

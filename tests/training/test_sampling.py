@@ -30,6 +30,7 @@ CASES: Mapping[str, tuple[Task, Mapping[str, Any]]] = {
     "bases, one layer": (Task.NODE_REGRESSION, {"num-bases": 2, "num-layer": 1}),
     "links": (Task.LINK_PREDICTION, {}),
     "symmetric": (Task.LINK_PREDICTION, {"symmetric-norm": True}),
+    "roles": (Task.LINK_PREDICTION, {"separate-roles": True, "num-layer": 1, "use-self-loop": False}),
     "labels": (Task.EDGE_REGRESSION, {"use-edge-labels": True, "symmetric-norm": True, "feature-self-loop": True}),
     "class labels": (Task.EDGE_CLASS, {"use-edge-labels": True}),
 }
@@ -53,12 +54,9 @@ def embedded(
 ) -> Vectors:
     sampler = NeighbourSampler(model.graph(data), data, [fanout] * len(model.encoder.layers))
     around = sampler.around(nodes, left_out)
-    tables = dict(model.named_parameters())
-    learned: list[Tensor | None] = [None] * len(around.rows)
-    for kind, rows in enumerate(around.rows):
-        table = tables.get(f"encoder.inputs.{kind}.embedding")
-        learned[kind] = None if table is None else table[rows]
-    return model.encoder.along(around.hops, around.features(data), learned)
+    encoder, none = model.encoder, torch.zeros(0, dtype=torch.int64)
+    roles = encoder.roles_of([nodes.get(kind, none) for kind in range(len(data.counts))])
+    return encoder.along(around.hops, around.features(data), encoder.learned(around.rows), roles)
 
 
 @pytest.mark.parametrize("every", [None, 3])
@@ -112,7 +110,7 @@ def test_edges_under_prediction_and_of_other_parts_are_never_drawn(folders: Mapp
     assert [carried[position] for position in at] == [training, training]
 
 
-@pytest.mark.parametrize("case", ["nodes", "labels", "symmetric"])
+@pytest.mark.parametrize("case", ["nodes", "labels", "symmetric", "roles"])
 def test_a_batch_teaches_the_same_where_all_neighbours_are_drawn(case: str, folders: Mapping[Task, Path]) -> None:
     task, values = CASES[case]
     model, data = model_of(folders[task], values)

@@ -197,6 +197,14 @@ class Encoder(nn.Module):
             for table, chosen in zip(tables, rows, strict=True)
         ]
 
+    def roles_of(self, rows: Sequence[Tensor]) -> list[Tensor] | None:
+        """Return `roles` of some rows, per node type, as `learned` does; None: there are none."""
+        tables = [
+            functional.embedding(chosen, table, sparse=True)
+            for chosen, table in zip(rows, self.roles, strict=False)
+        ]
+        return tables or None
+
     def _drop(self, vectors: Tensor) -> Tensor:
         return functional.dropout(vectors, self._dropout, self.training)
 
