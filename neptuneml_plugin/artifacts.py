@@ -9,7 +9,7 @@ processed   processed.json  encoders.json  nodes/<node type>/  edges/<edge type>
             splits/<target type>/  model-HPO-configuration.json  train_instance_recommendation.json
             data_report.json  data_report.html  graph.bin  info.pkl
 training    training.json  trials/<n>/{model.safetensors, trial.json, metrics.jsonl}  ids/  artifact/
-            eval_metrics_info.json  test_metrics_info.json  and the files beside an artifact
+            eval_metrics_info.json  test_metrics_info.json  report.html  and the files beside an artifact
 artifact    manifest.json  model.safetensors  encoders.json  nodes/<node type>/  edges/<edge type>/  decoder/
             beside it, in a training's output, or in the same folder, in a transform's: embeddings/entity.npy
             predictions/result.npz  predictions.parquet  mapping.info  infer_instance_recommendation.json
@@ -60,6 +60,7 @@ METRICS_LOG = "metrics.jsonl"
 ARTIFACT = "artifact"
 VALIDATION_METRICS = "eval_metrics_info.json"
 TEST_METRICS = "test_metrics_info.json"
+TRAINING_REPORT_PAGE = "report.html"
 
 # Artifact folder
 MANIFEST = "manifest.json"

@@ -1,14 +1,18 @@
 """Self-contained HTML pages: what a page says goes in, one text comes out, with no script and nothing to fetch.
 
-A page is a title, facts, and sections of tables, bars and notes; `report.html` draws it, for screen and phone.
+A page is a title, facts, and sections of tables, bars, notes and charts; `report.html` draws it, for any screen.
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
+
+from neptuneml_plugin import charts
+from neptuneml_plugin.charts import Chart
 
 Cell = str | int | float | None
 NOTHING = "-"
@@ -54,7 +58,7 @@ class Notes:
     caption: str = ""
 
 
-Part = Table | Bars | Notes
+Part = Table | Bars | Notes | Chart
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,12 @@ class Section:
 
     title: str
     parts: tuple[Part, ...]
+
+    @property
+    def groups(self) -> list[tuple[bool, tuple[Part, ...]]]:
+        """The parts in order, charts that follow each other together: (whether they are charts, parts)."""
+        grouped = itertools.groupby(self.parts, key=lambda part: isinstance(part, Chart))
+        return [(are_charts, tuple(parts)) for are_charts, parts in grouped]
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,18 @@ def most_frequent(counts: Sequence[tuple[str, int]], limit: int) -> tuple[tuple[
 
 @functools.cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=FunctionLoader(lambda name: files(__package__).joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"shown": shown, "kind": lambda part: type(part).__name__}
-    return environment.from_string(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
+    environment.globals |= {
+        "sheet": charts,
+        "colour": lambda position: min(position, charts.COLOURS - 1),
+        "short": charts.short,
+        "compact": charts.compact,
+    }
+    return environment.get_template("report.html")

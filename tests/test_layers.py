@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 #: Lowest first; a module imports from layers below its own, or from its own folder.
 LAYERS = (
     ("errors",),
-    ("config", "cells", "problems", "stage", "arrays", "filerecords"),
+    ("cells", "charts", "config", "problems", "stage", "arrays", "filerecords"),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "learn"),
     ("table", "processed", "trainingdata"),
     ("export", "processing", "training", "serving", "service"),

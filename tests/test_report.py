@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from neptuneml_plugin.report import NOTHING, Bars, Cell, Notes, Page, Section, Table, most_frequent, render, shown
 
 VOID = {"meta"}
-KNOWN_TAGS = set(re.findall(r"<(\w+)", files("neptuneml_plugin").joinpath("report.html").read_text("utf-8")))
+KNOWN_TAGS = {
+    tag
+    for name in ("report.html", "charts.html")
+    for tag in re.findall(r"<(\w+)", files("neptuneml_plugin").joinpath(name).read_text("utf-8"))
+}
 
 
 class Document(HTMLParser):

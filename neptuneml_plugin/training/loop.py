@@ -86,9 +86,10 @@ class Trainer:
         best: tuple[float, int, Mapping[str, Tensor]] | None = None
         epoch, started = 0, time.monotonic()
         for epoch, loss in self._evaluations():
-            value = self._evaluator.measure(self._seen.whole(self._average), [split])[split]
+            values = self._evaluator.measure(self._seen.whole(self._average), {split: None, "train": None})
+            value = values[split]
             newest = value.get(self._goal.metric, -math.inf if HIGHER_IS_BETTER[self._goal.metric] else math.inf)
-            self._write(epoch, loss, time.monotonic() - started, {split: value})
+            self._write(epoch, loss, time.monotonic() - started, values)
             progress(
                 f"epoch {epoch}: loss {loss:.4f}, {split} {self._goal.metric} {newest:.4f}",
                 epoch / self._hp.num_epochs,

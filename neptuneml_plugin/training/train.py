@@ -23,6 +23,7 @@ from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.baselines import run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.reporting.gather import report_training
 from neptuneml_plugin.training.search.configuration import check_model, read_configuration
 from neptuneml_plugin.training.search.space import SearchSpace
 from neptuneml_plugin.training.search.trials import Plan, judged_by, run_trials, threads_per_trial
@@ -65,6 +66,8 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         _write_metrics(folder, record.best)
         progress("artifact")
         write_outputs(folder, folder / ARTIFACT, folder, source, data)
+        progress("report")
+        report_training(folder, record, source, data, (*processed.warnings, *_own_warnings(record)))
     return _summary(record, processed.warnings, target, watch)
 
 

@@ -23,6 +23,8 @@ from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
 MAX_TRAINING_ROWS = 2000
 #: Rows of the validation split that are measured for every epoch of link prediction.
 MAX_QUICK_EDGES = 1000
+#: Rows of the training split that are measured for every epoch, for its curve.
+MAX_QUICK_TRAINING_ROWS = 250
 SLOW_METRICS = ("roc_auc", "average_precision", "recall@10", "ndcg@10")
 _ROWS_AT_ONCE = 65536
 
@@ -89,6 +91,8 @@ class Evaluator:
         limit = MAX_TRAINING_ROWS if split == "train" else len(rows)
         if self.quick and self.answer is Answer.RANKING:
             limit = MAX_QUICK_EDGES
+        if self.quick and split == "train":
+            limit = MAX_QUICK_TRAINING_ROWS
         if len(rows) <= limit:
             return rows
         chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:limit]
