@@ -43,6 +43,7 @@ PROCESSED = "processed.json"
 ENCODERS = "encoders.json"
 IDS = "ids"
 HELD_OUT = "held_out.npy"  # of a node type; only after an inductive split
+LATER = "later.npy"  # of an edge type; only after a split by time
 SPLITS = "splits"  # custom_split_filenames' format
 HPO_CONFIGURATION = "model-HPO-configuration.json"
 DATA_REPORT = "data_report.json"
@@ -220,6 +221,8 @@ class SplitReport:
     periods: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     #: `inductive`: vertices held out, by label.
     held_out: Mapping[str, int] = field(default_factory=dict)
+    #: `time`: edges later than the training rows, by the name of their type.
+    later: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -282,6 +285,8 @@ class ProcessedGraph:
       when its encoder was fitted (`processing.drift`), for the snapshots that come after.
     * `nodes/<i>/held_out.npy` bool (rows,), where an inductive split holds out vertices of the type: a training
       may read nothing of them, neither their features nor any of their edges; its evaluation may.
+    * `edges/<k>/later.npy` bool (edges,), where a split by time finds edges of the type that are later than its
+      training rows: they carry no message in a training; in its evaluation they do.
 
     `graph.bin` and `info.pkl`, where there are such, hold the same for custom models of the original: a DGL graph
     with the triples of `schema.edges` and `EdgeType.reverse` of each, in the same order of edges.

@@ -10,6 +10,7 @@ from neptuneml_plugin.artifacts import (
     HELD_OUT,
     IDS,
     INFO_PICKLE,
+    LATER,
     PARTS,
     PROCESSED,
     EdgeSchema,
@@ -75,6 +76,13 @@ class ProcessedFolder:
         if not any(kind.label in report.held_out for report in self.record.splits):
             return None
         return self._rows(f"{node_folder(position)}/{HELD_OUT}", kind.count)
+
+    def later(self, position: int) -> Array | None:
+        """Return which edges of a type carry no message in a training, bool (edges,); None where all may."""
+        kind = self.record.schema.edges[position]
+        if not any(kind.type.name in report.later for report in self.record.splits):
+            return None
+        return self._rows(f"{edge_folder(position)}/{LATER}", kind.count)
 
     def _columns(self, folder: str, kind: NodeType | EdgeSchema, *, is_target: bool) -> Columns:
         features = {

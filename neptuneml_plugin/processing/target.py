@@ -26,10 +26,11 @@ from neptuneml_plugin.processing.reading.exportschema import ExportSchema
 from neptuneml_plugin.processing.snapshots.arranging import Arranged
 from neptuneml_plugin.processing.splits import splitreport
 from neptuneml_plugin.processing.splits.dealing import Dealt, deal_edges, deal_nodes
+from neptuneml_plugin.processing.splits.later import Timed, later_edges
 from neptuneml_plugin.processing.splits.redealing import deal_edges_again, deal_nodes_again
 from neptuneml_plugin.processing.splits.split import Bools, Split
 from neptuneml_plugin.processing.splits.splitfiles import read_split
-from neptuneml_plugin.trainingdata.splits import INDUCTIVE, LINK_PREDICTION
+from neptuneml_plugin.trainingdata.splits import INDUCTIVE, LINK_PREDICTION, TIME
 
 _ALL_LINKS = LabelSpec("", LINK_PREDICTION, DEFAULT_SPLIT)
 
@@ -50,6 +51,8 @@ class Answers:
     #: One per target type.
     reports: tuple[SplitReport, ...] = ()
     warnings: tuple[str, ...] = ()
+    #: Edge type -> edges later than the training rows, (edges,); splits by time only.
+    later: Mapping[EdgeType, Bools] = field(default_factory=dict)
 
     def learnable(self, table: NodeTable | EdgeTable) -> Bools:
         """Return the rows that encoders may learn from, (rows,)."""
@@ -98,7 +101,20 @@ def read_answers(
             f"{folder}: no row of the target is left to train on ({rows}); check its values, and its split "
             "rate or split files"
         )
-    return answers
+    return _with_later(answers, elements)
+
+
+def _with_later(answers: Answers, elements: Elements) -> Answers:
+    """Note which edges came about after the training rows of a split by time."""
+    tables: list[NodeTable | EdgeTable] = [*elements.nodes, *elements.edges]
+    by_kind = {table.label if isinstance(table, NodeTable) else table.source.type: table for table in tables}
+    specs = {kind: table.source.target for kind, table in by_kind.items() if table.source}
+    timed = [Timed(by_kind[kind], specs.get(kind) or _ALL_LINKS, split) for kind, split in answers.splits.items()]
+    found = later_edges(elements, timed)
+    counts = {kind.name: int(rows.sum()) for kind, rows in found.edges.items()}
+    reports = tuple(replace(report, later=counts if report.kind == TIME else {}) for report in answers.reports)
+    warnings = (*answers.warnings, *found.warnings)
+    return replace(answers, later=found.edges, reports=reports, warnings=warnings)
 
 
 def _links(folder: Path, data: TrainingData, elements: Elements, seed: int, arranged: Arranged | None) -> Answers:

@@ -61,6 +61,8 @@ class TrainingData:
     samples: tuple[Samples, ...]
     #: Per node type: rows that a training must not see, (rows,) bool; None where it may see all.
     held_out: tuple[Tensor | None, ...] = ()
+    #: Per edge type: edges that carry no message in a training, (edges,) bool; None where all may.
+    later: tuple[Tensor | None, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -80,6 +82,7 @@ class TrainingData:
             ),
             samples=tuple(_moved(samples, device) for samples in self.samples),
             held_out=tuple(None if rows is None else rows.to(device) for rows in self.held_out),
+            later=tuple(None if rows is None else rows.to(device) for rows in self.later),
         )
 
     def ends_of(self, edge_type: int) -> tuple[int, int]:
@@ -107,7 +110,8 @@ def load_data(folder: Path, *, verify: bool = True) -> TrainingData:
         ),
         relations=tuple(_relations(record, ends)),
         samples=tuple(_samples(opened, ends)),
-        held_out=tuple(_held_out(opened.held_out(position)) for position in nodes),
+        held_out=tuple(_mask(opened.held_out(position)) for position in nodes),
+        later=tuple(_mask(opened.later(position)) for position in range(len(ends))),
     )
     if not any(len(samples.splits["train"]) for samples in data.samples):
         raise InvalidData(
@@ -120,7 +124,7 @@ def _tensor(array: Array) -> Tensor:
     return torch.from_numpy(np.asarray(array))
 
 
-def _held_out(array: Array | None) -> Tensor | None:
+def _mask(array: Array | None) -> Tensor | None:
     return None if array is None else _tensor(array)
 
 

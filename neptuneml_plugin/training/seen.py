@@ -1,4 +1,7 @@
-"""The part of a graph that a training sees: after an inductive split, the graph without the held-out nodes.
+"""The part of a graph that a training sees.
+
+After an inductive split that is the graph without the held-out nodes, after one by time without the edges that are
+later than the training rows.
 
 The trained model then answers for the whole graph as it would for one that has grown since: a node that it has not
 seen has its own features, and the average of its type's learned vectors.
@@ -20,7 +23,8 @@ class Seen:
 
     def __init__(self, data: TrainingData) -> None:
         self._whole = data
-        self.is_whole = not any(rows is not None and bool(rows.any()) for rows in data.held_out)
+        hidden = (*data.held_out, *data.later)
+        self.is_whole = not any(rows is not None and bool(rows.any()) for rows in hidden)
         #: Per node type: the row of each node in what is seen, or -1.
         self.rows: tuple[Tensor, ...] = ()
         self.data = data if self.is_whole else self._part()
@@ -55,12 +59,13 @@ class Seen:
             relations=tuple(self._relation(relation) for relation in whole.relations),
             samples=tuple(self._samples(samples) for samples in whole.samples),
             held_out=(),
+            later=(),
         )
 
     def _relation(self, relation: Relation) -> Relation:
         sources = self.rows[relation.source_type][relation.sources]
         targets = self.rows[relation.target_type][relation.targets]
-        kept = (sources >= 0) & (targets >= 0)
+        kept = (sources >= 0) & (targets >= 0) & self._in_time(relation.edge_type, len(sources))
         return dataclasses.replace(relation, sources=sources[kept], targets=targets[kept])
 
     def _samples(self, samples: Samples) -> Samples:
@@ -69,6 +74,8 @@ class Seen:
         kinds = (samples.position,) if on_nodes else self._whole.ends_of(samples.position)
         ends = [self.rows[kind][end] for kind, end in zip(kinds, samples.ends, strict=True)]
         kept = torch.stack([end >= 0 for end in ends]).all(0)
+        if not on_nodes:
+            kept &= self._in_time(samples.position, len(kept))
         return Samples(
             samples.position,
             tuple(end[kept] for end in ends),
@@ -76,6 +83,12 @@ class Seen:
             _moved(samples.splits, kept),
             None if samples.pairs is None else samples.pairs[kept],
         )
+
+    def _in_time(self, edge_type: int, count: int) -> Tensor:
+        """Return which edges of a type are not later than the training rows, (edges,)."""
+        later = self._whole.later[edge_type] if self._whole.later else None
+        device = self._whole.samples[0].ends[0].device
+        return torch.ones(count, dtype=torch.bool, device=device) if later is None else ~later
 
 
 def _renumbered(kept: Tensor) -> Tensor:

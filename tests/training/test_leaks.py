@@ -168,3 +168,37 @@ def disturbed(data: TrainingData) -> TrainingData:
                 rows[held[rows]] = unseen[0]
         relations.append(dataclasses.replace(relation, sources=sources, targets=targets))
     return dataclasses.replace(data, features=(features, *data.features[1:]), relations=tuple(relations))
+
+
+# later edges
+
+
+@pytest.mark.parametrize("task", Task)
+def test_edges_that_are_later_change_nothing(task: Task, folder: Path) -> None:
+    data = load(folder / task, task, None)
+    hidden = dataclasses.replace(data, later=tuple(later_context(data)))
+    before = learnt(hidden)
+    assert same(learnt(turned(hidden)), before)
+    assert not same(learnt(dataclasses.replace(turned(hidden), later=())), before)
+
+
+def later_context(data: TrainingData) -> Iterable[Tensor]:
+    """Call every second edge of each type later that nothing is learnt from."""
+    for position in range(len(data.processed.schema.edges)):
+        relation = next(one for one in data.relations if one.edge_type == position)
+        later = torch.arange(len(relation.sources)) % 2 == 0
+        for samples in data.samples:
+            if not data.task.on_nodes and samples.position == position:
+                later[samples.splits["train"]] = False
+        yield later
+
+
+def turned(data: TrainingData) -> TrainingData:
+    """Return the data with other sources of the later edges."""
+    relations = []
+    for relation in data.relations:
+        later = data.later[relation.edge_type]
+        assert later is not None
+        sources = torch.where(later, 0, relation.sources)
+        relations.append(dataclasses.replace(relation, sources=sources))
+    return dataclasses.replace(data, relations=tuple(relations))

@@ -11,6 +11,7 @@ from neptuneml_plugin.arrays import save_array
 from neptuneml_plugin.artifacts import (
     HELD_OUT,
     IDS,
+    LATER,
     EdgeSchema,
     EdgeType,
     GraphSchema,
@@ -84,6 +85,8 @@ def write_graph(
         write_ids(folder / IDS / str(position), node.ids)
     for target, edge in zip(folders[len(elements.nodes) :], elements.edges, strict=True):
         write_ends(target, edge.sources, edge.targets)
+        if edge.source.type in answers.later:
+            save_array(target / LATER, answers.later[edge.source.type])
     return _built(elements, recorded, features[: len(elements.nodes)], features[len(elements.nodes) :])
 
 

@@ -163,6 +163,9 @@ def _split(split: SplitReport, target: Target) -> list[Part]:
     if not split.periods:
         columns, rows = columns[:3], [row[:3] for row in rows]
     parts: list[Part] = [Table(columns, tuple(rows), f"{name}, split: {split.kind}")]
+    if split.later:
+        caption = "edges later than the training rows, which carry no message in training"
+        parts.append(Table(("type", "edges"), tuple(split.later.items()), caption))
     return parts + _classes(split, target)
 
 
