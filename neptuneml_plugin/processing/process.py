@@ -1,6 +1,6 @@
 """The stage: an export folder to a processed one."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neptuneml_plugin.artifacts import (
@@ -20,18 +20,19 @@ from neptuneml_plugin.processing.configuration.trainingdata import (
     read_training_data,
 )
 from neptuneml_plugin.processing.encoders.fitted import write_encoders
-from neptuneml_plugin.processing.graph.native import RawValues, write_graph
+from neptuneml_plugin.processing.graph.native import Built, RawValues, write_graph
 from neptuneml_plugin.processing.graph.similar_edges import write_similar
 from neptuneml_plugin.processing.reading.dropping import drop_rows
-from neptuneml_plugin.processing.reading.elements import read_elements
-from neptuneml_plugin.processing.reading.exportschema import read_schema
+from neptuneml_plugin.processing.reading.elements import Elements, read_elements
+from neptuneml_plugin.processing.reading.exportschema import ExportSchema, read_schema
+from neptuneml_plugin.processing.reading.exportstats import differences
 from neptuneml_plugin.processing.reports.datareport import data_report, write_data_report
 from neptuneml_plugin.processing.reports.hpo import hpo_configuration
 from neptuneml_plugin.processing.reports.instances import instance_recommendation
 from neptuneml_plugin.processing.snapshots import drift
-from neptuneml_plugin.processing.snapshots.arranging import arrange
+from neptuneml_plugin.processing.snapshots.arranging import Arranged, arrange
 from neptuneml_plugin.processing.snapshots.drift import write_summaries
-from neptuneml_plugin.processing.snapshots.previous import open_previous, require_same_target, same_ids
+from neptuneml_plugin.processing.snapshots.previous import Previous, open_previous, require_same_target, same_ids
 from neptuneml_plugin.processing.splits.splitfiles import write_splits
 from neptuneml_plugin.processing.target import Answers, read_answers
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
@@ -56,46 +57,12 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
         raise InvalidParameter(f"{source} is no folder; give the output of `export`")
     previous = open_previous(config.previous) if config.previous else None
     with output_folder(target, overwrite=config.overwrite) as folder:
-        progress("reading the configuration", 0.0)
-        data, recorded = read_training_data(source, config.config_file_name), read_schema(source)
-        if previous:
-            require_same_target(previous, data)
-            recorded = same_ids(previous, recorded)
-        progress("reading vertices and edges", 0.05)
-        elements, left_out = drop_rows(read_elements(source, data))
-        arranged = arrange(elements, previous) if previous else None
-        elements = arranged.elements if arranged else elements
-        answers = read_answers(source, data, elements, recorded, config.seed, arranged)
+        read = _read(config, source, previous, progress)
         progress("encoding features", 0.3)
-        built = write_graph(folder, elements, answers, recorded, config.text_models, previous)
-        similar = write_similar(folder, built.schema, data.similar, previous)
-        write_summaries(folder, similar.schema, previous)
-        moved = drift.measure(folder, similar.schema, arranged) if arranged else None
-        warnings = (*data.warnings, *left_out, *(arranged.warnings if arranged else ()), *_notes(data, answers))
-        warnings += (
-            *answers.warnings,
-            *built.warnings,
-            *similar.warnings,
-            *(drift.warnings(moved) if moved else ()),
-        )
-        record = ProcessedGraph(
-            answers.task,
-            answers.target,
-            similar.schema,
-            answers.split_rate,
-            config.seed,
-            warnings,
-            answers.reports,
-            moved,
-        )
-        write_splits(folder, elements, answers.splits, record.schema)
-        write_encoders(folder / ENCODERS, built.encoders)
-        node_count = sum(node.count for node in record.schema.nodes)
-        write_json(folder / HPO_CONFIGURATION, hpo_configuration(answers, node_count))
-        write_json(folder / TRAIN_INSTANCE, instance_recommendation(record.schema))
-        write_data_report(folder, data_report(record, built.facts))
-        counts = _counts(record, answers)
-        del elements, answers, arranged
+        record, built = _encode(folder, read, config, previous)
+        _describe(folder, read, record, built)
+        counts = _counts(record, read.answers)
+        del read  # frees the rows before torch is there
         if config.dgl_graph:
             progress("writing graph.bin and info.pkl", 0.6)
             _write_for_custom_models(folder, record, built.raw)
@@ -104,8 +71,73 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
         write_record(folder / PROCESSED, replace(record, files=files))
     progress("done", 1.0)
     return Summary(
-        "process", str(target), watch.seconds, watch.peak_memory_mib, record.task.value, warnings, counts
+        "process", str(target), watch.seconds, watch.peak_memory_mib, record.task.value, record.warnings, counts
     )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What an export says."""
+
+    data: TrainingData
+    recorded: ExportSchema
+    elements: Elements
+    answers: Answers
+    #: Where the elements stood before; None without a previous snapshot.
+    arranged: Arranged | None
+    warnings: tuple[str, ...]
+
+
+def _read(config: ProcessConfig, source: Path, previous: Previous | None, progress: Progress) -> _Read:
+    """Read the configuration, the vertices and edges, and the target with its split."""
+    progress("reading the configuration", 0.0)
+    data, recorded = read_training_data(source, config.config_file_name), read_schema(source)
+    if previous:
+        require_same_target(previous, data)
+        recorded = same_ids(previous, recorded)
+    progress("reading vertices and edges", 0.05)
+    everything = read_elements(source, data)
+    elements, left_out = drop_rows(everything)
+    warnings = (*data.warnings, *differences(source, everything), *left_out)
+    arranged = arrange(elements, previous) if previous else None
+    if arranged:
+        elements, warnings = arranged.elements, (*warnings, *arranged.warnings)
+    answers = read_answers(source, data, elements, recorded, config.seed, arranged)
+    warnings = (*warnings, *_notes(data, answers), *answers.warnings)
+    return _Read(data, recorded, elements, answers, arranged, warnings)
+
+
+def _encode(
+    folder: Path, read: _Read, config: ProcessConfig, previous: Previous | None
+) -> tuple[ProcessedGraph, Built]:
+    """Write the graph and the edges to build; return its description, and how it was encoded."""
+    answers = read.answers
+    built = write_graph(folder, read.elements, answers, read.recorded, config.text_models, previous)
+    similar = write_similar(folder, built.schema, read.data.similar, previous)
+    write_summaries(folder, similar.schema, previous)
+    moved = drift.measure(folder, similar.schema, read.arranged) if read.arranged else None
+    warnings = (*read.warnings, *built.warnings, *similar.warnings, *(drift.warnings(moved) if moved else ()))
+    record = ProcessedGraph(
+        answers.task,
+        answers.target,
+        similar.schema,
+        answers.split_rate,
+        config.seed,
+        warnings,
+        answers.reports,
+        moved,
+    )
+    return record, built
+
+
+def _describe(folder: Path, read: _Read, record: ProcessedGraph, built: Built) -> None:
+    """Write what stands beside the graph: split, encoders, search, memory, and the data report."""
+    write_splits(folder, read.elements, read.answers.splits, record.schema)
+    write_encoders(folder / ENCODERS, built.encoders)
+    node_count = sum(node.count for node in record.schema.nodes)
+    write_json(folder / HPO_CONFIGURATION, hpo_configuration(read.answers, node_count))
+    write_json(folder / TRAIN_INSTANCE, instance_recommendation(record.schema))
+    write_data_report(folder, data_report(record, built.facts))
 
 
 def _write_for_custom_models(folder: Path, record: ProcessedGraph, raw: RawValues) -> None:

@@ -16,14 +16,14 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData, PreconditionsFailed
-from neptuneml_plugin.processing.encoders.columns import Matrix, require_present
+from neptuneml_plugin.processing.encoders.columns import Matrix
 from neptuneml_plugin.processing.encoders.textmodels import (
     ModelReference,
     folder_fingerprint,
     open_model,
     reference_to,
 )
-from neptuneml_plugin.processing.encoders.words import encode_distinct
+from neptuneml_plugin.processing.encoders.words import encode_texts
 from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.trainingdata.features import SENTENCE_TOKENS, FeatureSpec
 
@@ -52,10 +52,8 @@ class Sentences:
             InvalidData: a value is missing that must not be.
             PreconditionsFailed: the model is gone, or sentence-transformers is not installed.
         """
-        if self.required:
-            require_present(column)
         model = open_model(self.model, _load)
-        return encode_distinct(column.texts, self.width, lambda texts: self._encode(texts, model))
+        return encode_texts(column, self.width, lambda texts: self._encode(texts, model), required=self.required)
 
     def _encode(self, texts: pl.Series, model: Any) -> Matrix:
         model.max_seq_length = self.max_length

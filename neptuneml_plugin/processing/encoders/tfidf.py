@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from neptuneml_plugin.processing.encoders.columns import Dropped, Floats, Matrix, require_present
+from neptuneml_plugin.processing.encoders.columns import Dropped, Floats, Matrix
 from neptuneml_plugin.processing.encoders.hashing import SLOTS, signed_slots
-from neptuneml_plugin.processing.encoders.words import blocks, encode_distinct, terms, weighted_sums
+from neptuneml_plugin.processing.encoders.words import blocks, encode_texts, terms, weighted_sums
 from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.trainingdata.features import FeatureSpec
 
@@ -51,9 +51,7 @@ class TfIdf:
         Raises:
             InvalidData: a value is missing that must not be.
         """
-        if self.required:
-            require_present(column)
-        return encode_distinct(column.texts, self.width, self._encode)
+        return encode_texts(column, self.width, self._encode, required=self.required)
 
     def _encode(self, texts: pl.Series) -> Matrix:
         found = terms(texts, self.ngram_range).join(self._known, on="word")

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from neptuneml_plugin.processing.encoders.columns import Floats, Matrix, require_present
+from neptuneml_plugin.processing.encoders.columns import Floats, Matrix
 from neptuneml_plugin.processing.encoders.textmodels import ModelReference, open_model, reference_to
-from neptuneml_plugin.processing.encoders.words import encode_distinct, weighted_sums, words
+from neptuneml_plugin.processing.encoders.words import encode_texts, weighted_sums, words
 from neptuneml_plugin.processing.encoders.wordvectors import WordVectors, open_word_vectors
 from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.trainingdata.features import FeatureSpec
@@ -44,10 +44,8 @@ class WordMeans:
             InvalidData: a value is missing that must not be.
             PreconditionsFailed: the model is gone.
         """
-        if self.required:
-            require_present(column)
         model = open_model(self.model, _load)
-        return encode_distinct(column.texts, self.width, lambda texts: self._encode(texts, model))
+        return encode_texts(column, self.width, lambda texts: self._encode(texts, model), required=self.required)
 
     def _encode(self, texts: pl.Series, model: WordVectors) -> Matrix:
         found = words(texts)

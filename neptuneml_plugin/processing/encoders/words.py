@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from neptuneml_plugin.processing.encoders.columns import Floats, Matrix
+from neptuneml_plugin.processing.encoders.columns import Floats, Matrix, require_present
+from neptuneml_plugin.processing.reading.tables import Column
 
 #: Text that is taken apart at a time, and cells of a matrix: 2 MiB, 32 MiB of float32.
 _BLOCK_BYTES, _BLOCK_CELLS = 1 << 21, 1 << 23
@@ -28,6 +29,17 @@ def encode_distinct(values: pl.Series, width: int, encode: Callable[[pl.Series],
         chosen = order[low:high]
         matrix[known[chosen]] = encode(texts)[places[chosen] - start]
     return matrix
+
+
+def encode_texts(column: Column, width: int, encode: Callable[[pl.Series], Matrix], *, required: bool) -> Matrix:
+    """Return (rows, width) of a column's texts; see `encode_distinct`.
+
+    Raises:
+        InvalidData: a value is missing that must not be.
+    """
+    if required:
+        require_present(column)
+    return encode_distinct(column.texts, width, encode)
 
 
 def blocks(texts: pl.Series, most: int = 1 << 20) -> Iterator[tuple[int, pl.Series]]:
