@@ -64,7 +64,7 @@ def _measure(folder: Path, size: int, costs: dict[str, list[Cost]]) -> None:
     }
     for name, (flags, form, links) in CASES.items():
         output = folder / name
-        commands[name] = [*_process(sources[form, links], output), *flags]
+        commands[name] = [*process_command(sources[form, links], output), *flags]
     for name, command in commands.items():
         cost = run(command)
         costs.setdefault(name, []).append(cost)
@@ -81,7 +81,8 @@ def _measure(folder: Path, size: int, costs: dict[str, list[Cost]]) -> None:
         )
 
 
-def _process(source: Path, output: Path) -> list[str]:
+def process_command(source: Path, output: Path) -> list[str]:
+    """Return the command of the stage."""
     command = [sys.executable, "-m", "neptuneml_plugin.cli", "process"]
     return [*command, "--input", str(source), "--output", str(output)]
 

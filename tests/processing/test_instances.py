@@ -1,5 +1,6 @@
 """The recommended instance holds what a training takes."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,19 @@ def test_a_small_graph_fits_the_smallest_instance() -> None:
     document = instance_recommendation(graph(3_000, 50_000))
     assert document["instance"] == document["cpu_instance"] == "ml.r5.large"
     assert BASE_BYTES < int(document["mem_size"]) < 2 << 30
+    assert document["note"].startswith("estimates of a training")
+
+
+@pytest.mark.parametrize(("edges", "measured_mb"), [(100_000, 969), (100_000, 1137), (1_000_000, 2184)])
+def test_estimates_are_near_and_above_what_was_measured(edges: int, measured_mb: int) -> None:
+    """Figures of `tests.benchmarks.training_memory`, whose vertices have 65 columns of features."""
+    item = EdgeType("item", "linked", "item")
+    features = (FeatureSchema("f", "numerical", 65),)
+    schema = GraphSchema(
+        (NodeType("item", edges // 10, features=features),),
+        (EdgeSchema(item, edges, (FeatureSchema("weight", "numerical", 1),)),),
+    )
+    assert measured_mb * 1e6 < training_bytes(schema) < 1.35 * measured_mb * 1e6
 
 
 def test_what_fits_nowhere_takes_the_largest() -> None:
