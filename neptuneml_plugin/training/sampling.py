@@ -70,6 +70,8 @@ class NeighbourSampler:
             nodes: node type -> distinct rows; the last hop's rows are these, in their order.
             left_out: edge type -> edges that carry no message, in either direction.
         """
+        # DGL's generators follow torch's, which a seed and a checkpoint set.
+        self._dgl.seed(int(torch.randint(2**31 - 1, ())))
         wanted = {str(kind): rows for kind, rows in nodes.items()}
         excluded = self._excluded(left_out)
         hops = []
