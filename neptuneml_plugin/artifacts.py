@@ -308,6 +308,19 @@ class ProcessedGraph:
     format_version: int = 2
 
 
+class TrialState(StrEnum):
+    """How a trial ended."""
+
+    #: All epochs, or stopped early.
+    COMPLETE = "complete"
+    #: Stopped, since the trials before were better at the same evaluation.
+    PRUNED = "pruned"
+    #: Stopped, since the loss left the numbers; what was best until then is kept.
+    DIVERGED = "diverged"
+    #: Without a model; `message` says why.
+    FAILED = "failed"
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """`trials/<n>/trial.json`: one training with one set of hyperparameters."""
@@ -325,6 +338,8 @@ class TrialRecord:
     threshold: float | None = None
     #: Link prediction: probability = logistic(scale * score + offset) (decision 16).
     calibration: tuple[float, float] | None = None
+    state: TrialState = TrialState.COMPLETE
+    message: str | None = None
 
 
 @dataclass(frozen=True)

@@ -39,25 +39,35 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         _err.print("interrupted", style="yellow")
+        for note in _notes(error):
+            _err.print(note, style="yellow", markup=False, soft_wrap=True)
         sys.exit(130)
     except InvalidSettings as error:
         _fail(f"{error.source} has {len(error.problems)} problem(s):", *error.problems, code=error.exit_code)
     except NeptuneMLError as error:
-        _fail(str(error), code=error.exit_code)
+        _fail(str(error), *_notes(error), code=error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
         name = error.filename2 or error.filename  # a copy names its source first
         place = f"{name}: " if name else ""
-        _fail(f"{place}{error.strerror or error}; nothing half-written was left behind", code=1)
+        notes = _notes(error)
+        left = "" if notes else "; nothing half-written was left behind"
+        _fail(f"{place}{error.strerror or error}{left}", *notes, code=1)
     sys.exit(0)
 
 
 def _interrupt(*_: object) -> NoReturn:
     """Let SIGTERM end a command as Ctrl-C does, so that nothing half-written or running is left behind."""
     raise KeyboardInterrupt
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Return what a stage added to an error: how to go on. Click puts an error of its own before an interrupt."""
+    cause = error.__cause__ if isinstance(error, click.Abort) and error.__cause__ else error
+    return list(getattr(cause, "__notes__", ()))
 
 
 def _fail(headline: str, *details: str, code: int) -> NoReturn:
@@ -155,6 +165,13 @@ def process_command(source: Path, output: Path, config_file: Path | None, *, as_
 @click.option("--parallel", type=int, help="Trainings at the same time.  [default: 1]")
 @click.option("--model", help="rgcn; see model-HPO-configuration.json for its hyperparameters.")
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 0]")
+@click.option("--previous", type=FOLDER, help="Earlier training, whose search and weights go on.")
+@click.option(
+    "--executor",
+    type=click.Choice([choice.value for choice in config.TrialExecutor]),
+    help="Where trials run: in processes of this machine, or on a Ray cluster.  [default: local]",
+)
+@click.option("--ray-address", help="The cluster's head, host:port.  [default: $RAY_ADDRESS]")
 @_stage_options
 def train_command(source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Train on a processed graph and write the artifact of the best trial to OUTPUT/artifact."""

@@ -77,6 +77,15 @@ class ProcessConfig:
     overwrite: bool = False
 
 
+class TrialExecutor(StrEnum):
+    """Who runs the trials of a training; the results are the same."""
+
+    #: Processes of this machine.
+    LOCAL = "local"
+    #: Tasks of a Ray cluster.
+    RAY = "ray"
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Settings of `train`."""
@@ -87,8 +96,19 @@ class TrainConfig:
     #: Overrides the model of `model-HPO-configuration.json` where that names none.
     model: str | None = None
     seed: int = 0
-    #: Threads of one trial; 0: all cores divided by `parallel`.
+    #: Output folder of an earlier training of the same target, whose search and weights go on (docs/training.md).
+    previous: Path | None = None
+    #: Threads of one trial; 0: the cores divided by `parallel`.
     threads: int = 0
+    #: Cores for all trials that run at the same time; 0: those that this process may use.
+    cores: int = 0
+    #: Memory for all trials that run at the same time, MiB; 0: what is free at the start.
+    memory_mib: int = 0
+    executor: TrialExecutor = TrialExecutor.LOCAL
+    #: `host:port` of a Ray cluster's head; None: what `RAY_ADDRESS` names, else the cluster of this machine.
+    ray_address: str | None = None
+    #: A training that is killed loses no more than this.
+    checkpoint_seconds: float = 60.0
     overwrite: bool = False
 
 
@@ -263,6 +283,7 @@ _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 for _kind in _KIND_NAMES:
     _CONVERTER.register_structure_hook(_kind, lambda value, kind: _strict(kind, value))
 _CONVERTER.register_structure_hook(NewNodeVectors, lambda value, kind: one_of(kind, value))
+_CONVERTER.register_structure_hook(TrialExecutor, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Reader, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
 _CONVERTER.register_structure_hook_factory(

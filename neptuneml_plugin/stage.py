@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
+import fcntl
 import glob
 import json
 import os
 import resource
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,8 @@ from typing import Any, Protocol
 from neptuneml_plugin.errors import InvalidParameter
 
 Metrics = Mapping[str, float]
+#: In an unfinished folder: the settings that it was begun with.
+UNFINISHED = "unfinished.json"
 
 
 class Progress(Protocol):
@@ -81,15 +84,7 @@ def output_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         InvalidParameter: `target` exists, is not empty, and may not be overwritten.
     """
     target = target.absolute()
-    if target.exists() and not target.is_dir():
-        raise InvalidParameter(f"{target} is a file; name a folder for the output")
-    if not overwrite and target.is_dir() and any(target.iterdir()):
-        raise InvalidParameter(f"{target} is not empty; name another folder or pass --overwrite")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        file = next((path for path in target.parents if path.is_file()), target.parent)
-        raise InvalidParameter(f"{target} cannot be made: {file} is a file") from None
+    _check_target(target, overwrite=overwrite)
     _remove_abandoned(target)
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     partial.mkdir()
@@ -102,6 +97,105 @@ def output_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def resumable_folder(
+    target: Path, settings: Mapping[str, Any], is_worth: Callable[[Path], bool], *, overwrite: bool = False
+) -> Iterator[Path]:
+    """Yield a folder to write into, as `output_folder` does, but one that outlives a failure and a kill.
+
+    It is `.<name>.unfinished` beside `target`; the next call with the same settings finds in it what is there.
+
+    Args:
+        target: the output folder.
+        settings: what the output depends on, by name; JSON.
+        is_worth: whether what a failure leaves behind is of use to the next call.
+        overwrite: replace `target`, and begin anew.
+
+    Raises:
+        InvalidParameter: `target` may not be overwritten; another process writes it; what there is of it was
+            written under other settings.
+    """
+    target = target.absolute()
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    stored = _stored_settings(unfinished)
+    _check_target(target, overwrite=overwrite or stored.pop("overwrite", False))
+    unfinished.mkdir(exist_ok=True)
+    with _locked(unfinished, target):
+        if overwrite:
+            _clear(unfinished)
+        elif stored:
+            _check_settings(unfinished, stored, settings)
+        try:
+            write_json(unfinished / UNFINISHED, {**settings, "overwrite": overwrite or target.is_dir()})
+            yield unfinished
+            (unfinished / UNFINISHED).unlink()
+            _sync_tree(unfinished)
+            _replace(unfinished, target)
+        except BaseException as error:
+            if isinstance(error, OSError):
+                error.filename = error.filename or str(target)
+            if is_worth(unfinished):
+                error.add_note(f"the same command goes on from what {unfinished} holds; --overwrite begins anew")
+            else:
+                shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+
+
+def _stored_settings(unfinished: Path) -> dict[str, Any]:
+    try:
+        stored = json.loads((unfinished / UNFINISHED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stored if isinstance(stored, dict) else {}
+
+
+def _check_settings(unfinished: Path, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    given = json.loads(json.dumps(settings))
+    differing = sorted(name for name in stored.keys() | given.keys() if stored.get(name) != given.get(name))
+    if differing:
+        raise InvalidParameter(
+            f"{unfinished} holds unfinished work with other settings ({', '.join(differing)}); give the same ones "
+            "to go on, or --overwrite to begin anew"
+        )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, target: Path) -> Iterator[None]:
+    """Hold a folder for this process alone; the lock ends with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidParameter(
+                f"another process writes {target}; wait for it, or name another folder"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    """Make the folder above the output, or refuse."""
+    if target.exists() and not target.is_dir():
+        raise InvalidParameter(f"{target} is a file; name a folder for the output")
+    if not overwrite and target.is_dir() and any(target.iterdir()):
+        raise InvalidParameter(f"{target} is not empty; name another folder or pass --overwrite")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next((path for path in target.parents if path.is_file()), target.parent)
+        raise InvalidParameter(f"{target} cannot be made: {file} is a file") from None
 
 
 def _remove_abandoned(target: Path) -> None:

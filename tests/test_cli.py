@@ -32,7 +32,10 @@ FLAGS = {
     "gremlin-console": {"-e"},
     "export": {"--gremlin", "--output", "--request", "--node-label", "--edge-label", "--config", "--json"},
     "process": {"--input", "--output", "--config-file-name", "--previous", "--config", "--json"},
-    "train": {"--input", "--output", "--trials", "--parallel", "--model", "--seed", "--config", "--json"},
+    "train": {
+        "--input", "--output", "--trials", "--parallel", "--model", "--seed", "--previous", "--executor",
+        "--ray-address", "--config", "--json",
+    },
     "transform": {"--input", "--model", "--output", "--config", "--json"},
     "endpoint create": {"--artifact", "--new-node-vectors", "--fanouts", "--service", "--token"},
     "endpoint update": {"--artifact", "--new-node-vectors", "--fanouts", "--service", "--token"},
@@ -244,10 +247,14 @@ def nearly_no_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "last_line"), [([], "epoch 1:"), (["--trials", "4", "--parallel", "2"], "trial 1 took")]
+    ("arguments", "last_line", "left"),
+    [
+        ([], "epoch 1:", []),
+        (["--trials", "4", "--parallel", "2"], "trial 1 took", [".out.unfinished"]),
+    ],
 )
-def test_a_terminated_training_leaves_nothing(
-    arguments: list[str], last_line: str, processed: Path, tmp_path: Path
+def test_a_terminated_training_leaves_what_it_can_go_on_from(
+    arguments: list[str], last_line: str, left: list[str], processed: Path, tmp_path: Path
 ) -> None:
     command = [*PROGRAM, "train", "--input", str(processed), "--output", str(tmp_path / "out"), *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -256,9 +263,10 @@ def test_a_terminated_training_leaves_nothing(
         process.terminate()
         rest = process.stderr.read()
     assert process.returncode == 130, rest
-    assert rest.endswith("interrupted\n")
+    assert "\ninterrupted\n" in f"\n{rest}"
+    assert ("the same command goes on" in rest) == bool(left)
     assert "Traceback" not in rest
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == left
 
 
 def test_an_export_is_interrupted_while_the_server_says_nothing(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_make_has_every_target_that_is_named() -> None:
 
 def test_the_submission_check_runs_the_commands() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert {"make check", "make test", "make test-clients", "make test-gherkin"} <= set(lines)
+    assert {"make check", "make test", "make test-clients", "make test-ray", "make test-gherkin"} <= set(lines)
 
 
 def test_the_tree_lists_existing_files() -> None:

@@ -6,7 +6,6 @@ starts in half the time without.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,13 +70,15 @@ class Adam:
         root = (squares / (1 - _SQUARE_DECAY**self._steps)).sqrt_().add_(_EPSILON)
         parameter.index_add_(0, rows, means / root, alpha=-lr / (1 - _MEAN_DECAY**self._steps))
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` takes; its tensors are the optimiser's own."""
-        return {"means": self._means, "squares": self._squares, "steps": self._steps}
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what `load` takes; the moments are the optimiser's own, not copies."""
+        means = {f"mean/{position}": value for position, value in enumerate(self._means)}
+        squares = {f"square/{position}": value for position, value in enumerate(self._squares)}
+        return {"steps": torch.tensor(self._steps), **means, **squares}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from where another optimiser of the same parameters was."""
-        self._steps = int(state["steps"])
-        for own, given in ((self._means, state["means"]), (self._squares, state["squares"])):
-            for kept, value in zip(own, given, strict=True):
-                kept.copy_(value)
+        self._steps = int(tensors["steps"])
+        for position, (mean, square) in enumerate(zip(self._means, self._squares, strict=True)):
+            mean.copy_(tensors[f"mean/{position}"])
+            square.copy_(tensors[f"square/{position}"])

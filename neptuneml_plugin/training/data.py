@@ -85,6 +85,14 @@ class TrainingData:
             later=tuple(None if rows is None else rows.to(device) for rows in self.later),
         )
 
+    def not_finite(self) -> str | None:
+        """Name the first feature with values that are NaN or infinite; None where there is none."""
+        for node, columns in zip(self.processed.schema.nodes, self.features, strict=True):
+            for name, values in columns.items():
+                if not torch.isfinite(values).all():
+                    return f"feature '{name}' of '{node.label}' holds values that are not finite"
+        return None
+
     def ends_of(self, edge_type: int) -> tuple[int, int]:
         """Return the positions of the source's and the target's node types."""
         schema = self.processed.schema
@@ -113,11 +121,27 @@ def load_data(folder: Path, *, verify: bool = True) -> TrainingData:
         held_out=tuple(_mask(opened.held_out(position)) for position in nodes),
         later=tuple(_mask(opened.later(position)) for position in range(len(ends))),
     )
+    _check_classes(data)
     if not any(len(samples.splits["train"]) for samples in data.samples):
         raise InvalidData(
             f"{folder} holds no training targets; check the target and the split rate of its processing"
         )
     return data
+
+
+def _check_classes(data: TrainingData) -> None:
+    target = data.processed.target
+    for samples in data.samples:
+        labels = samples.labels
+        if labels is None or labels.is_floating_point() or not len(labels):
+            continue
+        highest = int(labels.max())
+        if highest >= len(target.classes):
+            owner = target.node or target.edges[0].name
+            raise InvalidData(
+                f"the labels of '{owner}' name class {highest}, there are {len(target.classes)}; "
+                "run `process` again"
+            )
 
 
 def _tensor(array: Array) -> Tensor:

@@ -123,6 +123,12 @@ def check_name(name: str) -> None:
         raise InvalidParameter(f"unknown hyperparameter '{name}'{nearest(name, _KINDS)}")
 
 
+def kind_of(name: str) -> str | None:
+    """Return `bool`, `int` or `float`; None for one that holds a list."""
+    kind = _KINDS.get(name)
+    return kind.__name__ if kind in {bool, int, float} else None
+
+
 def build(values: Mapping[str, Any]) -> Hyperparameters:
     """Return the hyperparameters from values by Neptune's names; those not given keep their defaults.
 

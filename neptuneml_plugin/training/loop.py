@@ -4,18 +4,27 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
 import torch
 from torch import Tensor
 
+from neptuneml_plugin.artifacts import TrialState
+from neptuneml_plugin.errors import NeptuneMLError
 from neptuneml_plugin.stage import Progress
 from neptuneml_plugin.training.adam import Adam, Group
+from neptuneml_plugin.training.checkpoints import (
+    Checkpoint,
+    Checkpoints,
+    Position,
+    named,
+    random_state,
+    set_random_state,
+)
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator, fit_item_weights
-from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.model import Model, has_items
@@ -24,6 +33,7 @@ from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.seen import Seen
 from neptuneml_plugin.training.stopping import EarlyStopping, Goal
 from neptuneml_plugin.training.tasks import label_scale
+from neptuneml_plugin.training.warmstart import Initial
 
 #: Decay of the exponential average of the weights; what is evaluated and kept is the average.
 AVERAGING = 0.98
@@ -40,13 +50,29 @@ class Fit:
     model: Model
     best_epoch: int
     epochs: int
+    seconds: float
+    #: COMPLETE, PRUNED or DIVERGED.
+    state: TrialState = TrialState.COMPLETE
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where a training starts, what it leaves behind while it runs, and where it is cut off."""
+
+    #: Takes one JSON object per evaluation.
+    log: TextIO | None = None
+    #: Where to go on from, and to store how far the training has come.
+    checkpoints: Checkpoints | None = None
+    #: Parameters to start from.
+    initial: Initial | None = None
+    #: By evaluation: the training is pruned where the best value so far is worse; None: anything will do.
+    bar: Sequence[float | None] = ()
 
 
 class Trainer:
     """Trains one model on one graph.
 
     Args:
-        log: takes one JSON object per evaluation.
         sampled: draw the neighbourhood of each batch, instead of computing the embeddings of all nodes.
     """
 
@@ -57,11 +83,11 @@ class Trainer:
         goal: Goal,
         *,
         seed: int,
-        log: TextIO | None = None,
+        course: Course | None = None,
         sampled: bool = False,
     ) -> None:
         torch.manual_seed(seed)
-        self._hp, self._goal, self._log = hyperparameters, goal, log
+        self._hp, self._goal, self._course = hyperparameters, goal, course or Course()
         self._device = data.relations[0].sources.device if data.relations else torch.device("cpu")
         self._seen = Seen(data)
         self._data = self._seen.data
@@ -69,6 +95,8 @@ class Trainer:
         self._model.scale.copy_(label_scale(self._data))
         if hyperparameters.popularity_start and isinstance(self._model.decoder, LinkDecoder):
             start_at_popularity(self._model.decoder, self._data)
+        if self._course.initial is not None:
+            self._seen.start_from(self._model, self._course.initial)
         self._graph = self._model.graph(self._data)
         whole = self._graph if self._seen.is_whole else self._model.graph(data)
         self._evaluator = Evaluator(data, whole, goal.topk, quick=goal.metric not in SLOW_METRICS)
@@ -76,71 +104,162 @@ class Trainer:
         self._optimizer = _optimizer(self._model, hyperparameters)
         sampler = NeighbourSampler(self._graph, self._data, hyperparameters.fanouts) if sampled else None
         self._objective = objective_of(Setting(self._model, self._data, self._graph, hyperparameters, sampler))
-        self._steps = 0
+        self._position, self._best = Position(), dict[str, Tensor]()
+        #: State of the random generators before the epoch's batches were dealt out.
+        self._shuffle = random_state()
+        self._diverged, self._began = False, time.monotonic()
 
     def fit(self, progress: Progress) -> Fit:
-        """Train until the metric stops getting better, or for all epochs; return the best averaged weights."""
+        """Train until the metric stops getting better, or for all epochs; return the best averaged weights.
+
+        Raises:
+            NeptuneMLError: the loss left the numbers before there was anything to keep.
+        """
         validates = any(len(samples.splits["valid"]) for samples in self._evaluator.data.samples)
         split = "valid" if validates else "train"
-        stopping = EarlyStopping(self._goal, self._hp.window_for_early_stop)
-        best: tuple[float, int, Mapping[str, Tensor]] | None = None
-        epoch, started = 0, time.monotonic()
+        state, position = TrialState.COMPLETE, self._position
         for epoch, loss in self._evaluations():
             values = self._evaluator.measure(self._seen.whole(self._average), {split: None, "train": None})
-            value = values[split]
-            newest = value.get(self._goal.metric, -math.inf if HIGHER_IS_BETTER[self._goal.metric] else math.inf)
-            self._write(epoch, loss, time.monotonic() - started, values)
+            newest = self._newest(values[split])
+            self._write(epoch, loss, values)
+            said = "not measurable" if newest is None else f"{newest:.4f}"
             progress(
-                f"epoch {epoch}: loss {loss:.4f}, {split} {self._goal.metric} {newest:.4f}",
-                epoch / self._hp.num_epochs,
+                f"epoch {epoch}: loss {loss:.4f}, {split} {self._goal.metric} {said}", epoch / self._hp.num_epochs
             )
-            if best is None or self._goal.better(newest, best[0]):
-                best = (newest, epoch, copy.deepcopy(self._average.state_dict()))
-            stops = split == "valid" and self._hp.enable_early_stop and stopping.says_stop(newest)
-            if stops and self._steps >= LEAST_STEPS:
+            if (not validates and newest is not None and math.isfinite(newest)) or self._is_best(newest):
+                position.best_value, position.best_epoch = newest, epoch
+                self._best = copy.deepcopy(dict(self._average.state_dict()))
+            if newest is not None and validates and self._is_over(newest):
                 break
-            if split == "train":  # without validation rows the last weights are the best known
-                best = (newest, epoch, copy.deepcopy(self._average.state_dict()))
-        if best is not None:
-            self._average.load_state_dict(best[2])
+            if self._is_pruned():
+                state = TrialState.PRUNED
+                break
+        if self._diverged:
+            state = TrialState.DIVERGED
+        return self._fitted(state)
+
+    def _newest(self, values: Mapping[str, float]) -> float | None:
+        """Return the goal's metric; None where it cannot be measured, as on rows of one class."""
+        value = values.get(self._goal.metric)
+        return self._goal.worst if value is not None and math.isnan(value) else value
+
+    def _is_best(self, newest: float | None) -> bool:
+        """Return whether to keep the newest weights: the last ones, while nothing else can be said of any."""
+        best = self._position.best_value
+        if newest is None:
+            return best is None
+        return math.isfinite(newest) and self._goal.better(newest, best)
+
+    def _is_over(self, newest: float) -> bool:
+        """Take the newest evaluation and return whether training stops early."""
+        stopping = EarlyStopping(self._goal, self._hp.window_for_early_stop, self._position.history)
+        stops = stopping.says_stop(newest) and self._position.steps >= LEAST_STEPS
+        return stops and self._hp.enable_early_stop
+
+    def _is_pruned(self) -> bool:
+        evaluation, best, bars = self._position.evaluations - 1, self._position.best_value, self._course.bar
+        bar = bars[evaluation] if evaluation < len(bars) else None
+        return bar is not None and best is not None and self._goal.better(bar, best)
+
+    def _fitted(self, state: TrialState) -> Fit:
+        position = self._position
+        if not self._best:
+            hint = self._data.not_finite() or "lower 'lr', and look for extreme values among features and labels"
+            raise NeptuneMLError(
+                f"the loss is no longer a number in epoch {position.epoch}, before the first evaluation; {hint}"
+            )
+        self._average.load_state_dict(self._best)
         model = self._seen.whole(self._average)
         if has_items(self._hp, self._data.processed):
             fit_item_weights(self._evaluator, model)
-        return Fit(model, best[1] if best else 0, epoch)
+        return Fit(model, position.best_epoch, position.epoch, position.seconds, state)
 
     def _evaluations(self) -> Iterator[tuple[int, float]]:
         """Train, and yield (epoch, mean loss since the last time) whenever an evaluation is due."""
-        losses: list[float] = []
-        for epoch in range(1, self._hp.num_epochs + 1):
+        position, random = self._position, self._resume()
+        while True:
             batches = self._objective.batches()
             between = self._goal.batches_between(len(batches))
-            for batch in batches:
-                losses.append(self._step(batch))
-                if self._steps % between == 0:
-                    yield epoch, sum(losses) / len(losses)
-                    losses = []
-        if losses:
-            yield self._hp.num_epochs, sum(losses) / len(losses)
+            if random:
+                set_random_state(random)
+                random = None
+            for batch in batches[position.batches :]:
+                loss = self._step(batch)
+                if not math.isfinite(loss):
+                    self._diverged = True
+                    return
+                position.losses.append(loss)
+                position.batches += 1
+                if position.steps % between == 0:
+                    yield self._evaluated()
+                self._store()
+            if position.epoch == self._hp.num_epochs:
+                break
+            self._shuffle = random_state()
+            position.epoch, position.batches = position.epoch + 1, 0
+        if position.losses:
+            yield self._evaluated()
+
+    def _evaluated(self) -> tuple[int, float]:
+        losses, self._position.losses = self._position.losses, []
+        return self._position.epoch, sum(losses) / len(losses)
+
+    def _resume(self) -> Mapping[str, Tensor] | None:
+        """Go on from the checkpoint, if there is one; return what the random generators were then."""
+        checkpoints = self._course.checkpoints
+        checkpoint = checkpoints.load() if checkpoints else None
+        if checkpoint is None:
+            return None
+        vars(self._position).update(vars(checkpoint.position))
+        self._model.load_state_dict(checkpoint.part("model"))
+        self._average.load_state_dict(checkpoint.part("average"))
+        self._best = {name: value.to(self._device) for name, value in checkpoint.part("best").items()}
+        self._optimizer.load(checkpoint.part("optimizer"))
+        self._shuffle = checkpoint.part("shuffle")
+        set_random_state(self._shuffle)
+        self._began = time.monotonic() - self._position.seconds
+        return checkpoint.part("random")
+
+    def _store(self) -> None:
+        checkpoints = self._course.checkpoints
+        if checkpoints is None or not checkpoints.is_due():
+            return
+        self._position.seconds = time.monotonic() - self._began
+        tensors = {
+            **named("model", self._model.state_dict()),
+            **named("average", self._average.state_dict()),
+            **named("best", self._best),
+            **named("optimizer", self._optimizer.tensors()),
+            **named("shuffle", self._shuffle),
+            **named("random", random_state()),
+        }
+        checkpoints.save(Checkpoint(self._position, tensors))
 
     def _step(self, batch: Batch) -> float:
+        """Change the weights and return the loss; where loss or gradient is no number, change nothing."""
         self._model.train()
         self._optimizer.zero_grad()
         loss = self._objective.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM)
+        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM)
+        if not torch.isfinite(norm):
+            return math.nan
         self._optimizer.step()
-        self._steps += 1
-        decay = min(AVERAGING, self._steps / (self._steps + 9))
+        self._position.steps += 1
+        decay = min(AVERAGING, self._position.steps / (self._position.steps + 9))
         with torch.no_grad():
             for mean, newest in zip(self._average.parameters(), self._model.parameters(), strict=True):
                 _move(mean, newest, 1 - decay)
         return float(loss.detach())
 
-    def _write(self, epoch: int, loss: float, seconds: float, values: Mapping[str, Mapping[str, float]]) -> None:
-        if self._log is not None:
-            record = {"epoch": epoch, "step": self._steps, "loss": loss, "seconds": round(seconds, 3), **values}
-            self._log.write(json.dumps(record) + "\n")
-            self._log.flush()
+    def _write(self, epoch: int, loss: float, values: Mapping[str, Mapping[str, float]]) -> None:
+        self._position.seconds = time.monotonic() - self._began
+        self._position.evaluations += 1
+        if self._course.log is not None:
+            seconds = round(self._position.seconds, 3)
+            record = {"epoch": epoch, "step": self._position.steps, "loss": loss, "seconds": seconds, **values}
+            self._course.log.write(json.dumps(record) + "\n")
+            self._course.log.flush()
 
 
 def _move(mean: Tensor, newest: Tensor, weight: float) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from neptuneml_plugin.artifacts import GraphSchema
 from neptuneml_plugin.training.data import Relation, Samples, TrainingData
 from neptuneml_plugin.training.models.model import Model, aligned
+from neptuneml_plugin.training.warmstart import Initial
 
 
 class Seen:
@@ -39,6 +40,17 @@ class Seen:
         grown = Model(self._whole.processed, model.hyperparameters).to(model.scale.device)
         grown.load_state_dict(weights)
         return grown
+
+    def start_from(self, model: Model, initial: Initial) -> None:
+        """Set the parameters of a model of what is seen to those of the same name and shape."""
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                value, kind = initial.weights.get(name), model.node_tables.get(name)
+                if value is not None and kind is not None:
+                    value = aligned(value, initial.rows[kind])
+                    value = value if self.is_whole else value[(self.rows[kind] >= 0).cpu()]
+                if value is not None and value.shape == parameter.shape:
+                    parameter.copy_(value)
 
     def _part(self) -> TrainingData:
         whole, device = self._whole, self._whole.samples[0].ends[0].device

@@ -1,5 +1,6 @@
 """When to evaluate, what is better, and when to stop."""
 
+import math
 from dataclasses import dataclass, field
 
 from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
@@ -17,8 +18,15 @@ class Goal:
     #: Evaluate after this part of an epoch.
     every_part: float | None = None
 
-    def better(self, a: float, b: float) -> bool:
-        """Return whether `a` is better than `b`."""
+    @property
+    def worst(self) -> float:
+        """The value that every other is better than."""
+        return -math.inf if HIGHER_IS_BETTER[self.metric] else math.inf
+
+    def better(self, a: float, b: float | None) -> bool:
+        """Return whether `a` is better than `b`, or there is no `b`."""
+        if b is None:
+            return True
         return a > b if HIGHER_IS_BETTER[self.metric] else a < b
 
     def batches_between(self, batches_per_epoch: int) -> int:

@@ -1,34 +1,55 @@
 """The stage `train`: a processed folder to trials, metrics, baselines, and the best trial's artifact."""
 
+import contextlib
+import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from neptuneml_plugin import __version__
 from neptuneml_plugin.artifacts import (
     ARTIFACT,
     HPO_CONFIGURATION,
     IDS,
+    PROCESSED,
     TEST_METRICS,
     TRAINING,
+    TRIAL,
+    TRIALS,
     VALIDATION_METRICS,
     TrainingRecord,
     TrialRecord,
+    TrialState,
     write_record,
 )
-from neptuneml_plugin.config import TrainConfig
+from neptuneml_plugin.config import TrainConfig, TrialExecutor
 from neptuneml_plugin.errors import InvalidParameter
-from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent, write_json
+from neptuneml_plugin.stage import (
+    UNFINISHED,
+    Progress,
+    Stopwatch,
+    Summary,
+    resumable_folder,
+    silent,
+    write_json,
+)
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.baselines import run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.reporting.gather import report_training
+from neptuneml_plugin.training.search import raycluster
+from neptuneml_plugin.training.search.budget import Budget, budget
 from neptuneml_plugin.training.search.configuration import check_model, read_configuration
+from neptuneml_plugin.training.search.executors import Executor, LocalProcesses
 from neptuneml_plugin.training.search.space import SearchSpace
-from neptuneml_plugin.training.search.trials import Plan, judged_by, run_trials, threads_per_trial
+from neptuneml_plugin.training.search.trial import CHECKPOINT, REQUEST
+from neptuneml_plugin.training.search.trials import Plan, Trials, judged_by
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.transform import write_outputs
+from neptuneml_plugin.training.warmstart import open_previous
 
 #: Names of Neptune ML's metric files where they are not ours.
 METRIC_FILE_NAMES: Mapping[str, str] = {
@@ -54,11 +75,16 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         check_model(config.model)
     data = load_data(source)
     processed = data.processed
-    space = read_configuration(source / HPO_CONFIGURATION, processed.task, processed.target, config.model)
-    with output_folder(target, overwrite=config.overwrite) as folder:
-        threads = threads_per_trial(config.threads, config.parallel)
-        plan = Plan(source, folder, space, config.trials, config.parallel, config.seed, threads)
-        trials = run_trials(plan, data, progress)
+    space = read_configuration(source / HPO_CONFIGURATION, processed, config.model)
+    if config.previous is not None:
+        open_previous(config.previous, data)
+    limits = budget(config, source)
+    with resumable_folder(target, _settings(config, source), _is_begun, overwrite=config.overwrite) as folder:
+        for path in folder.iterdir():  # what an earlier attempt wrote last is written again
+            if path.name not in {TRIALS, UNFINISHED}:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with _executor(config, limits) as executor:
+            trials = Trials(_plan(folder, source, space, config, limits), executor, data, progress).run()
         progress("trivial competitors")
         record = _record(data, space, trials)
         write_record(folder / TRAINING, record)
@@ -67,13 +93,58 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         progress("artifact")
         write_outputs(folder, folder / ARTIFACT, folder, source, data)
         progress("report")
-        report_training(folder, record, source, data, (*processed.warnings, *_own_warnings(record)))
-    return _summary(record, processed.warnings, target, watch)
+        warnings = (*processed.warnings, *limits.warnings, *_own_warnings(record))
+        report_training(folder, record, source, data, warnings)
+        for path in [*folder.glob(f"{TRIALS}/*/{REQUEST}"), *folder.glob(f"{TRIALS}/*/{CHECKPOINT}")]:
+            path.unlink()
+    return _summary(record, (*processed.warnings, *limits.warnings), target, watch)
+
+
+@contextlib.contextmanager
+def _executor(config: TrainConfig, limits: Budget) -> Iterator[Executor | None]:
+    """Yield who runs the trials; a single one runs in this process, which has torch and the graph already."""
+    if config.executor is TrialExecutor.RAY:
+        with raycluster.connected(config.ray_address, limits.threads, limits.trial_bytes) as cluster:
+            yield cluster
+    else:
+        yield LocalProcesses(limits.slots) if config.trials > 1 else None
+
+
+def _plan(folder: Path, source: Path, space: SearchSpace, config: TrainConfig, limits: Budget) -> Plan:
+    return Plan(
+        source=source,
+        target=folder,
+        space=space,
+        trials=config.trials,
+        parallel=config.parallel,
+        seed=config.seed,
+        threads=limits.threads,
+        checkpoint_seconds=config.checkpoint_seconds,
+        previous=config.previous,
+    )
+
+
+def _settings(config: TrainConfig, source: Path) -> dict[str, Any]:
+    """Return what decides about the trials, by which an unfinished training is found again."""
+    inputs = {name: _digest(source / name) for name in (PROCESSED, HPO_CONFIGURATION)}
+    chosen = {name: getattr(config, name) for name in ("trials", "parallel", "model", "seed", "threads")}
+    previous = _digest(config.previous / TRAINING) if config.previous else None
+    return {**inputs, **chosen, "previous": previous, "release": __version__}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_begun(folder: Path) -> bool:
+    """Return whether there is anything of a training that one can go on from."""
+    return any(path.name in {TRIAL, CHECKPOINT} for path in folder.glob(f"{TRIALS}/*/*"))
 
 
 def _record(data: TrainingData, space: SearchSpace, trials: tuple[TrialRecord, ...]) -> TrainingRecord:
-    best = trials[0]
-    for trial in trials[1:]:
+    usable = [trial for trial in trials if trial.state is not TrialState.FAILED]
+    best = usable[0]
+    for trial in usable[1:]:
         if space.goal.better(judged_by(trial, space.goal), judged_by(best, space.goal)):
             best = trial
     split = next(name for name in ("test", "valid", "train") if name in best.metrics)
@@ -124,6 +195,13 @@ def _own_warnings(record: TrainingRecord) -> list[str]:
     own = record.best.metrics[split].get(record.metric)
     if "valid" not in record.best.metrics:
         warnings.append("there are no validation rows: the last epoch was kept; give a split rate with validation")
+    elif record.metric not in record.best.metrics["valid"]:
+        warnings.append(
+            f"{record.metric} cannot be measured on validation, as on rows of one class: the last epoch was kept"
+        )
+    warnings += [
+        f"trial {trial.number} {trial.state}: {trial.message}" for trial in record.trials if trial.message
+    ]
     for name, values in record.baselines.items():
         value = values.get(record.metric)
         if own is not None and value is not None and not goal.better(own, value):

@@ -237,13 +237,21 @@ def test_a_damaged_source_is_refused_and_leaves_nothing(tmp_path: Path, name: st
     assert not (tmp_path / "training").exists()
 
 
-def test_a_failure_during_training_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failure_after_the_trials_keeps_them_for_the_next_run(tmp_path: Path) -> None:
     source = processed(tmp_path, Task.NODE_CLASS, nodes=60, values={"num-epochs": 1})
     # What comes last is the artifact, which takes the ids along.
-    (source / "ids" / "0" / "extra").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(shutil.Error):
+    extra = source / "ids" / "0" / "extra"
+    extra.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(shutil.Error) as caught:
         trained(source, tmp_path / "training")
-    assert [path.name for path in tmp_path.iterdir() if "training" in path.name] == []
+    assert "the same command goes on" in caught.value.__notes__[0]
+    assert [path.name for path in tmp_path.iterdir() if "training" in path.name] == [".training.unfinished"]
+    trial = tmp_path / ".training.unfinished" / "trials" / "0" / "trial.json"
+    written = trial.stat().st_mtime_ns
+    extra.unlink()
+    trained(source, tmp_path / "training")
+    assert (tmp_path / "training" / "trials" / "0" / "trial.json").stat().st_mtime_ns == written
+    assert [path.name for path in tmp_path.iterdir() if "training" in path.name] == ["training"]
 
 
 def leave_out(source: Path, *parts: str) -> None:

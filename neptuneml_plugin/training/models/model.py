@@ -1,15 +1,13 @@
 """A model: the encoder, and the decoder of a task."""
 
-import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.training.checkpoints import save_tensors
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder, NodeDecoder, RolesLinkDecoder
@@ -115,12 +113,5 @@ def aligned(table: Tensor, rows: Tensor) -> Tensor:
 
 
 def save_weights(model: Model, path: Path) -> None:
-    """Write a model's weights as safetensors.
-
-    Raises:
-        OSError: the file cannot be written; safetensors reports that as an error of its own.
-    """
-    try:
-        save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, path)
-    except SafetensorError as error:
-        raise OSError(errno.EIO, str(error)) from None
+    """Write a model's weights as safetensors; see `save_tensors` for errors."""
+    save_tensors(model.state_dict(), path)

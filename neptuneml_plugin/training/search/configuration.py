@@ -5,10 +5,11 @@ Read strictly: what is unknown or not built is refused by name.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.artifacts import Target, Task
+from neptuneml_plugin.artifacts import ProcessedGraph, Task
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, InvalidSettings, UnsupportedOperation, nearest
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.search.space import FIXED, TIERS, Parameter, SearchSpace
@@ -40,7 +41,7 @@ def check_model(name: str) -> str:
     return name
 
 
-def read_configuration(path: Path, task: Task, target: Target, model: str | None = None) -> SearchSpace:
+def read_configuration(path: Path, processed: ProcessedGraph, model: str | None = None) -> SearchSpace:
     """Read the file.
 
     `model` is the model if the file names none.
@@ -48,51 +49,64 @@ def read_configuration(path: Path, task: Task, target: Target, model: str | None
     Raises:
         InvalidData: missing or not JSON.
         InvalidSettings: with every problem, each with its path.
-        InvalidParameter, UnsupportedOperation: see `hyperparameters.check_name` and `check_model`.
+        InvalidParameter, UnsupportedOperation: see `check_model`; a hyperparameter that is not built.
     """
-    entry = _entry(path)
-    reader = _Reader(str(path))
-    reader.known("models[0]", entry, _MODEL_KEYS)
-    name = check_model(str(entry.get("model") or model or MODEL))
-    if entry.get("task_type", task.value) not in {task.value, _TASK_ALIASES.get(task, task.value)}:
-        reader.problem(
-            "models[0].task_type", f"is '{entry['task_type']}', but the graph was processed for '{task}'"
-        )
-    goal = reader.goal(entry, task, target)
+    document = _document(path)
+    reader = _Reader(processed)
+    reader.known("the file", document, ("models",))
+    entry = reader.entry(document)
+    goal = reader.goal(entry)
     tiers = {tier: reader.parameters(entry, tier) for tier in (*TIERS, FIXED)}
     reader.no_doubles(tiers)
     if reader.problems:
         raise InvalidSettings(str(path), reader.problems)
-    space = SearchSpace(name, goal, tiers)
-    hyperparameters.build(space.defaults())
-    return space
+    if reader.unsupported:
+        raise reader.unsupported[0]
+    return SearchSpace(check_model(str(entry.get("model") or model or MODEL)), goal, tiers)
 
 
 _TASK_ALIASES = {Task.LINK_PREDICTION: "link_predict"}
+#: `node_strategy` and `edge_strategy` -> elements up to which a range is as it is written (decision 10).
+_UNITS: Mapping[str, int] = {"perM": 10**6, "per10M": 10**7, "per100M": 10**8}
 
 
-def _entry(path: Path) -> dict[str, Any]:
+def _document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InvalidData(f"{path} is missing; is {path.parent} the output of `process`?") from None
     except ValueError as error:
         raise InvalidData(f"{path} is not JSON ({error}); correct it or run `process` again") from None
-    models = document.get("models") if isinstance(document, dict) else None
-    if not isinstance(models, list) or len(models) != 1 or not isinstance(models[0], dict):
-        raise InvalidSettings(str(path), ["models: must be a list of exactly one object"])
-    unknown = sorted(set(document) - {"models"})
-    if unknown:
-        raise InvalidSettings(str(path), [f"unknown key '{key}'{nearest(key, ['models'])}" for key in unknown])
-    return models[0]
+    return document if isinstance(document, dict) else {}
 
 
 class _Reader:
-    """Collects problems instead of stopping at the first."""
+    """Reads the file's parts and collects problems."""
 
-    def __init__(self, source: str) -> None:
-        self.source = source
+    def __init__(self, processed: ProcessedGraph) -> None:
+        self._processed = processed
+        schema = processed.schema
+        self._counts = {
+            "node_strategy": sum(node.count for node in schema.nodes),
+            "edge_strategy": sum(edge.count for edge in schema.edges),
+        }
         self.problems: list[str] = []
+        self.unsupported: list[UnsupportedOperation] = []
+
+    def entry(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the one model."""
+        models = document.get("models")
+        if not isinstance(models, list) or len(models) != 1 or not isinstance(models[0], dict):
+            self.problem("models", "must be a list of exactly one object")
+            return {tier: [] for tier in (*TIERS, FIXED)}
+        entry: dict[str, Any] = models[0]
+        self.known("models[0]", entry, _MODEL_KEYS)
+        task = self._processed.task
+        if entry.get("task_type", task.value) not in {task.value, _TASK_ALIASES.get(task, task.value)}:
+            self.problem(
+                "models[0].task_type", f"is '{entry['task_type']}', but the graph was processed for '{task}'"
+            )
+        return entry
 
     def problem(self, where: str, what: str) -> None:
         self.problems.append(f"{where}: {what}")
@@ -101,8 +115,9 @@ class _Reader:
         for key in sorted(set(value) - set(allowed)):
             self.problem(where, f"unknown key '{key}'{nearest(key, allowed)}")
 
-    def goal(self, entry: Mapping[str, Any], task: Task, target: Target) -> Goal:
-        kind = KINDS[answer_of(task, target)]
+    def goal(self, entry: Mapping[str, Any]) -> Goal:
+        """Return what chooses epochs and trials."""
+        kind = KINDS[answer_of(self._processed.task, self._processed.target)]
         metric = entry.get("eval_metric", {"metric": kind.metric})
         if not isinstance(metric, dict) or not isinstance(metric.get("metric"), str):
             self.problem("models[0].eval_metric", 'must be an object like {"metric": "acc"}')
@@ -151,42 +166,94 @@ class _Reader:
         if not isinstance(value, dict) or not isinstance(value.get("param"), str):
             self.problem(where, 'must be an object with "param"')
             return None
-        name = value["param"]
-        hyperparameters.check_name(name)
-        self.known(f"{where} ({name})", value, _PARAMETER_KEYS)
-        if "default" not in value:
-            self.problem(f"{where} ({name})", "has no default")
-            return None
+        name, where = value["param"], f"{where} ({value['param']})"
+        self.known(where, value, _PARAMETER_KEYS)
         kind = value.get("type", "int")
         if kind not in {"bool", "int", "float"}:
-            self.problem(f"{where} ({name}).type", f"must be bool, int or float, not {kind!r}")
-        if tier == FIXED:
-            return Parameter(name, kind, value["default"])
-        return self._range(f"{where} ({name})", Parameter(name, kind, value["default"]), value)
+            self.problem(f"{where}.type", f"must be bool, int or float, not {kind!r}")
+        if "default" not in value:
+            self.problem(where, "has no default")
+            return None
+        if not self._is_valid(f"{where}.default", name, value["default"]):
+            return None
+        kind = hyperparameters.kind_of(name) or kind
+        parameter = Parameter(name, kind, value["default"])
+        return parameter if tier == FIXED else self._range(where, parameter, value)
+
+    def _is_valid(self, where: str, name: str, value: Any) -> bool:
+        """Note what is wrong with a value of a hyperparameter."""
+        before = len(self.problems)
+        try:
+            hyperparameters.build({name: value})
+        except InvalidSettings as error:
+            self.problems += [f"{where}: {problem}" for problem in error.problems]
+        except InvalidParameter as error:
+            self.problem(where.rpartition(".")[0], str(error))
+        except UnsupportedOperation as error:
+            self.unsupported.append(error)
+            return False
+        return len(self.problems) == before
 
     def _range(self, where: str, parameter: Parameter, value: Mapping[str, Any]) -> Parameter:
         options, limits = value.get("options"), value.get("range")
+        if options is not None:
+            return self._with_options(where, parameter, options, limits)
+        if parameter.kind == "bool":
+            if limits is not None:
+                self.problem(f"{where}.range", "is nothing for true and false; leave it out")
+            return replace(parameter, options=(True, False))
         strategy = value.get("inc_strategy", "linear")
         if strategy not in _STRATEGIES:
             self.problem(f"{where}.inc_strategy", f"'{strategy}'{nearest(str(strategy), _STRATEGIES)}")
-        if options is not None:
-            if not isinstance(options, list) or not options or limits is not None:
-                self.problem(where, "must have either a range or a list of options")
-                return parameter
-            return _with(parameter, options=tuple(tuple(o) if isinstance(o, list) else o for o in options))
-        if parameter.kind == "bool":
-            return _with(parameter, options=(True, False))
         if not isinstance(limits, list) or len(limits) != 2 or not all(_is_number(limit) for limit in limits):
             self.problem(where, "must have either a range of two numbers or a list of options")
             return parameter
-        if limits[0] > limits[1] or (strategy in {"log", "power2"} and limits[0] <= 0):
+        low, high = limits[0], self._grown(where, parameter, limits[1], value)
+        valid = [self._is_valid(f"{where}.range", parameter.name, end) for end in (low, high)]
+        if not all(valid):
+            return parameter
+        if not _holds_values(low, high, strategy):
             self.problem(f"{where}.range", f"{limits} does not fit '{strategy}'")
-        step = value.get("inc_val")
-        return _with(parameter, low=limits[0], high=limits[1], strategy=strategy, step=step)
+        step = self._step(where, parameter, value.get("inc_val"))
+        return replace(parameter, low=low, high=high, strategy=strategy, step=step)
+
+    def _with_options(self, where: str, parameter: Parameter, options: Any, limits: Any) -> Parameter:
+        if not isinstance(options, list) or not options or limits is not None:
+            self.problem(where, "must have either a range or a list of options")
+            return parameter
+        for option in options:
+            self._is_valid(f"{where}.options", parameter.name, option)
+        return replace(parameter, options=tuple(tuple(o) if isinstance(o, list) else o for o in options))
+
+    def _grown(self, where: str, parameter: Parameter, high: float, value: Mapping[str, Any]) -> float:
+        """Return the upper end of a range for a graph of this size."""
+        for key, count in self._counts.items():
+            if key not in value:
+                continue
+            unit = _UNITS.get(value[key]) if isinstance(value[key], str) else None
+            if unit is None:
+                self.problem(f"{where}.{key}", f"{value[key]!r}{nearest(str(value[key]), _UNITS)}")
+                continue
+            high *= max(1.0, count / unit)
+        return int(high) if parameter.kind == "int" and high > value["range"][1] else high
+
+    def _step(self, where: str, parameter: Parameter, step: Any) -> float | None:
+        """Return the step of a range; those of `log` and `power2` have none of their own."""
+        if step is None:
+            return None
+        whole = parameter.kind != "int" or _is_int(step)
+        if not _is_number(step) or step <= 0 or not whole:
+            kind = "an integer" if parameter.kind == "int" else "a number"
+            self.problem(f"{where}.inc_val", f"must be {kind} above 0, not {step!r}")
+            return None
+        return float(step)
 
 
-def _with(parameter: Parameter, **changes: Any) -> Parameter:
-    return Parameter(**{**vars(parameter), **changes})
+def _holds_values(low: float, high: float, strategy: str) -> bool:
+    """Return whether there is anything between the ends of a range."""
+    if low > high or (strategy in {"log", "power2"} and low <= 0):
+        return False
+    return strategy != "power2" or max(0, int(low) - 1).bit_length() <= int(high).bit_length() - 1
 
 
 def _is_int(value: Any) -> bool:

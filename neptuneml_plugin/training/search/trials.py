@@ -1,27 +1,25 @@
-"""Trials: one after the other, or several at a time, each in a process of its own."""
+"""All trials of a training, in generations, so that what a trial knows of others does not depend on speed."""
 
-import multiprocessing
-import os
-import signal
-import time
+import contextlib
+import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from neptuneml_plugin.artifacts import METRICS_LOG, TRIAL, TRIALS, WEIGHTS, TrialRecord, write_record
-from neptuneml_plugin.stage import Progress, silent
-from neptuneml_plugin.training import hyperparameters
-from neptuneml_plugin.training.data import SPLITS, TrainingData, load_data
-from neptuneml_plugin.training.evaluation.evaluator import Evaluator, calibrate, tune_threshold
-from neptuneml_plugin.training.loop import Trainer
-from neptuneml_plugin.training.models.model import save_weights
-from neptuneml_plugin.training.search.space import Search, SearchSpace
+from neptuneml_plugin.artifacts import TRIAL, TRIALS, TrialRecord, TrialState, read_record, write_record
+from neptuneml_plugin.errors import NeptuneMLError
+from neptuneml_plugin.stage import Progress
+from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.training.search.executors import Executor
+from neptuneml_plugin.training.search.failures import Failure, Kind, failure_of
+from neptuneml_plugin.training.search.pruning import best_so_far, medians
+from neptuneml_plugin.training.search.space import SearchSpace
+from neptuneml_plugin.training.search.study import Search
+from neptuneml_plugin.training.search.trial import TrialRequest, run_trial
 from neptuneml_plugin.training.stopping import Goal
-from neptuneml_plugin.training.tasks import Answer
+from neptuneml_plugin.training.warmstart import open_previous
 
 
 @dataclass(frozen=True)
@@ -37,91 +35,161 @@ class Plan:
     seed: int
     #: Threads of one trial.
     threads: int
+    checkpoint_seconds: float
+    #: Folder of an earlier training.
+    previous: Path | None = None
+
+    def folder(self, number: int) -> Path:
+        """Return the folder of a trial."""
+        return self.target / TRIALS / str(number)
+
+    def generations(self) -> Iterator[Sequence[int]]:
+        """Yield the numbers of trials that run at the same time."""
+        for first in range(0, self.trials, self.parallel):
+            yield range(first, min(first + self.parallel, self.trials))
 
 
-def run_trials(plan: Plan, data: TrainingData, progress: Progress) -> tuple[TrialRecord, ...]:
-    """Run all trials and write their folders; the same plan gives the same trials.
+class Trials:
+    """Runs trials and remembers their results.
 
-    Trials are asked for in rounds of `parallel`, so that what a trial knows of others does not depend on speed.
+    Args:
+        plan: what to run.
+        executor: who runs them; None: this process.
+        data: the processed folder, for a trial in this process.
+        progress: told of every evaluation.
     """
-    search = Search(plan.space, plan.trials, plan.seed)
-    records: list[TrialRecord] = []
-    for numbers in _rounds(plan):
-        values = [search.ask(number) for number in numbers]
-        for record in _run_round(plan, data, numbers, values, progress):
-            search.tell(record.number, judged_by(record, plan.space.goal))
-            records.append(record)
-    return tuple(records)
+
+    def __init__(self, plan: Plan, executor: Executor | None, data: TrainingData, progress: Progress) -> None:
+        self._plan, self._executor, self._data, self._progress = plan, executor, data, progress
+        self._search = Search(plan.space, plan.trials, plan.seed)
+        self._curves: list[list[float]] = []
+        self._records: list[TrialRecord] = []
+        if plan.previous is not None:
+            for record in open_previous(plan.previous, data).trials:
+                self._learn(record, plan.previous)
+
+    def run(self) -> tuple[TrialRecord, ...]:
+        """Run all trials, but those whose folders hold their records already.
+
+        Raises:
+            NeptuneMLError: none of them gave a model.
+            InvalidParameter, OSError: what every trial would meet.
+        """
+        for numbers in self._plan.generations():
+            self._run(numbers)
+            for number in numbers:
+                self._records.append(read_record(self._plan.folder(number) / TRIAL, TrialRecord))
+                self._learn(self._records[-1], self._plan.target)
+        if all(record.state is TrialState.FAILED for record in self._records):
+            raise NeptuneMLError(f"no trial gave a model; trial 0: {self._records[0].message}")
+        return tuple(self._records)
+
+    def _run(self, numbers: Sequence[int]) -> None:
+        """Run those of a generation that have not run yet; try again, alone, what did not have enough memory."""
+        bar = medians(self._curves)
+        requests = {
+            self._plan.folder(number): self._request(number, values, bar)
+            for number, values in zip(numbers, self._search.ask(numbers), strict=True)
+        }
+        left = [folder for folder in requests if not _is_done(folder)]
+        for folder in left:
+            requests[folder].write(folder)
+        again = []
+        for folder, failure in self._failures(left):
+            if failure.kind is Kind.MEMORY:
+                self._progress(f"trial {folder.name}: {failure.message}; it will be tried again, alone")
+                again.append(folder)
+            else:
+                self._give_up(requests[folder], folder, failure)
+        for folder in again:
+            for _, failure in self._failures([folder]):
+                message = f"{failure.message}, twice; lower 'num-hidden', or give it more memory"
+                self._give_up(requests[folder], folder, Failure(failure.kind, message))
+
+    def _failures(self, folders: Sequence[Path]) -> list[tuple[Path, Failure]]:
+        """Run trials and return those that failed."""
+        if self._executor is None:
+            for folder in folders:
+                with _memory_named():
+                    run_trial(folder, self._data, self._progress)
+            return []
+        found = []
+        with contextlib.closing(self._executor.run(folders, self._progress)) as endings:
+            for ending in endings:
+                if ending.failure is not None:
+                    ending.failure.raise_if_shared()
+                    found.append((ending.folder, ending.failure))
+                else:
+                    self._tell(read_record(ending.folder / TRIAL, TrialRecord))
+        return found
+
+    def _tell(self, record: TrialRecord) -> None:
+        done = (record.number + 1) / self._plan.trials
+        self._progress(f"trial {record.number} took {record.seconds:.0f} s ({record.state})", done)
+
+    def _request(self, number: int, values: Mapping[str, Any], bar: tuple[float | None, ...]) -> TrialRequest:
+        plan = self._plan
+        return TrialRequest(
+            number=number,
+            source=str(plan.source.absolute()),
+            model=plan.space.model,
+            goal=dataclasses.asdict(plan.space.goal),
+            hyperparameters=values,
+            seed=plan.seed + number,
+            threads=plan.threads,
+            checkpoint_seconds=plan.checkpoint_seconds,
+            previous=str(plan.previous.absolute()) if plan.previous else None,
+            bar=bar if number else (),
+        )
+
+    def _give_up(self, request: TrialRequest, folder: Path, failure: Failure) -> None:
+        self._progress(f"trial {request.number} failed: {failure.message}")
+        record = TrialRecord(
+            number=request.number,
+            model=request.model,
+            hyperparameters=request.hyperparameters,
+            metrics={},
+            best_epoch=0,
+            epochs=0,
+            seconds=0.0,
+            seed=request.seed,
+            state=TrialState.FAILED,
+            message=failure.message,
+        )
+        write_record(folder / TRIAL, record)
+
+    def _learn(self, record: TrialRecord, training: Path) -> None:
+        """Take what a trial of this or of an earlier training says of its hyperparameters."""
+        goal = self._plan.space.goal
+        if record.state in {TrialState.COMPLETE, TrialState.PRUNED}:
+            result = judged_by(record, goal)
+            if math.isfinite(result):
+                self._search.tell(record.hyperparameters, result)
+        if record.state is TrialState.COMPLETE:
+            self._curves.append(best_so_far(training / TRIALS / str(record.number), goal))
+
+
+@contextlib.contextmanager
+def _memory_named() -> Iterator[None]:
+    """Say in plain words that there was not enough memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        failure = failure_of(error)
+        if failure.kind is not Kind.MEMORY:
+            raise
+        raise NeptuneMLError(
+            f"{failure.message}; lower 'num-hidden' or 'batch-size', or give it more memory"
+        ) from None
+
+
+def _is_done(folder: Path) -> bool:
+    """Return whether a trial has a record; those that failed run again."""
+    path = folder / TRIAL
+    return path.is_file() and read_record(path, TrialRecord).state is not TrialState.FAILED
 
 
 def judged_by(record: TrialRecord, goal: Goal) -> float:
     """Return the value that trials are compared by: the goal's metric on validation, else on training rows."""
-    split = record.metrics.get("valid") or record.metrics["train"]
-    return split[goal.metric]
-
-
-def run_trial(
-    plan: Plan, data: TrainingData, number: int, values: Mapping[str, Any], progress: Progress = silent
-) -> TrialRecord:
-    """Train with one set of hyperparameters, and write `trials/<number>/`."""
-    started = time.monotonic()
-    torch.set_num_threads(plan.threads)
-    chosen = hyperparameters.build(values)
-    goal, seed = plan.space.goal, plan.seed + number
-    folder = plan.target / TRIALS / str(number)
-    folder.mkdir(parents=True)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    moved = data.to(device)
-    with (folder / METRICS_LOG).open("w", encoding="utf-8") as log:
-        fit = Trainer(moved, chosen, goal, seed=seed, log=log).fit(progress)
-    evaluator = Evaluator(moved, fit.model.graph(moved), goal.topk)
-    is_ranking = evaluator.answer is Answer.RANKING
-    record = TrialRecord(
-        number=number,
-        model=plan.space.model,
-        hyperparameters=chosen.to_json(),
-        metrics=evaluator.measure(fit.model, SPLITS),
-        best_epoch=fit.best_epoch,
-        epochs=fit.epochs,
-        seconds=round(time.monotonic() - started, 3),
-        seed=seed,
-        threshold=tune_threshold(evaluator, fit.model),
-        calibration=calibrate(evaluator, fit.model) if is_ranking else None,
-    )
-    save_weights(fit.model, folder / WEIGHTS)
-    write_record(folder / TRIAL, record)
-    return record
-
-
-def threads_per_trial(threads: int, parallel: int) -> int:
-    """Return the threads of one trial; 0 shares the cores that this process may use."""
-    return threads or max(1, len(os.sched_getaffinity(0)) // parallel)
-
-
-def _rounds(plan: Plan) -> Iterator[Sequence[int]]:
-    for first in range(0, plan.trials, plan.parallel):
-        yield range(first, min(first + plan.parallel, plan.trials))
-
-
-def _run_round(
-    plan: Plan, data: TrainingData, numbers: Sequence[int], values: Sequence[Mapping[str, Any]], progress: Progress
-) -> Iterator[TrialRecord]:
-    if len(numbers) == 1:
-        yield run_trial(plan, data, numbers[0], values[0], progress)
-        return
-    # Torch's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    ignore_interrupts = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; this process decides
-    with ProcessPoolExecutor(len(numbers), context, signal.signal, ignore_interrupts) as pool:
-        try:
-            for record in pool.map(_run_in_process, [plan] * len(numbers), numbers, values):
-                progress(f"trial {record.number} took {record.seconds:.0f} s", (record.number + 1) / plan.trials)
-                yield record
-        except BaseException:  # the pool would wait until the trials end
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-
-
-def _run_in_process(plan: Plan, number: int, values: Mapping[str, Any]) -> TrialRecord:
-    return run_trial(plan, load_data(plan.source, verify=False), number, values)  # verified by the stage
+    split = record.metrics.get("valid") or record.metrics.get("train") or {}
+    return split.get(goal.metric, goal.worst)
