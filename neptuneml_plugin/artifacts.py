@@ -6,7 +6,8 @@ stage that reads them and written by the one that writes them; only their names 
 ```
 export      nodes/*.csv  edges/*.csv  training-data-configuration.json  config.json  stats.json
 processed   processed.json  encoders.json  nodes/<node type>/  edges/<edge type>/  ids/<node type>/
-            splits/<target type>/  model-HPO-configuration.json  train_instance_recommendation.json
+            splits/<target type>/  model-HPO-configuration.json  hpo-configuration-templates/
+            train_instance_recommendation.json
             data_report.json  data_report.html  graph.bin  info.pkl
 training    training.json  trials/<n>/{model.safetensors, trial.json, metrics.jsonl}  ids/  artifact/
             eval_metrics_info.json  test_metrics_info.json  report.html  and the files beside an artifact
@@ -46,6 +47,7 @@ HELD_OUT = "held_out.npy"  # of a node type; only after an inductive split
 LATER = "later.npy"  # of an edge type; only after a split by time
 SPLITS = "splits"  # custom_split_filenames' format
 HPO_CONFIGURATION = "model-HPO-configuration.json"
+HPO_TEMPLATES = "hpo-configuration-templates"  # of each model that can be trained: `<model>.json`
 DATA_REPORT = "data_report.json"
 DATA_REPORT_PAGE = "data_report.html"
 TRAIN_INSTANCE = "train_instance_recommendation.json"
@@ -72,6 +74,10 @@ PREDICTIONS = "predictions.parquet"
 MAPPING_PICKLE = "mapping.info"
 INFER_INSTANCE = "infer_instance_recommendation.json"
 
+#: Models: a graph neural network, and knowledge-graph embeddings by their score function, for link prediction.
+RGCN = "rgcn"
+KGE_MODELS = ("complex", "transe", "distmult", "rotate")
+
 #: What rows are dealt out to.
 PARTS = ("train", "valid", "test")
 MULTI_LABEL_SEPARATOR = ";"
@@ -96,6 +102,19 @@ class Task(StrEnum):
     def is_class(self) -> bool:
         """Whether one or more of a closed set of values is predicted."""
         return self in {Task.NODE_CLASS, Task.EDGE_CLASS}
+
+
+class Scores(StrEnum):
+    """How a link prediction scores a pair: u asks, v is a candidate, r is the relation; see `Manifest`."""
+
+    #: sum(u * r * v)
+    PRODUCT = "product"
+    #: The real part of sum(u * r * conjugate of v), in complex numbers.
+    COMPLEX = "complex"
+    #: -sum(|u * exp(i r) - v|), in complex numbers; r are angles.
+    ROTATE = "rotate"
+    #: -sum(|u + r - v|)
+    TRANSE = "transe"
 
 
 @dataclass(frozen=True)
@@ -303,7 +322,7 @@ class ProcessedGraph:
     splits: tuple[SplitReport, ...] = ()
     #: None where all encoders were fitted on this graph.
     drift: Drift | None = None
-    #: All but this one and the hyperparameters' ranges, which people edit.
+    #: All but this one and the hyperparameters' ranges and their templates, which people edit.
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     format_version: int = 2
 
@@ -400,14 +419,16 @@ class Manifest:
       + (u.v / sqrt(d)) * dot_weight + source_bias[row of u] + target_bias[row of v];
       regression: output * std + mean; single label: softmax; multi-label: logistic.
     * link prediction, per target edge type with position k in `schema.edges`: `edges/<k>/relation.npy` float32
-      (d,), `edges/<k>/relation_heads.npy` in its place where sources are asked for by another one,
+      (w,), `edges/<k>/relation_heads.npy` in its place where sources are asked for by another one,
       `edges/<k>/target_bias.npy` float32 (n_target,), `edges/<k>/source_bias.npy` float32 (n_source,), and the
       training graph's edges as CSR, int64: `tails_indptr, tails_indices` (by source row) and `heads_indptr,
-      heads_indices` (by target row). score(u, v) = sum(u * relation * v) + target_bias[v] + source_bias[u], u from
-      `embeddings`, v from `candidates` if there, else `embeddings`; the answer's score is
-      logistic(scale * score + offset) with `calibration`. Where these edges hold no self-loop, u is no candidate
-      of its own. With `edges/<k>/tails_items.npy` float32 (n_target, n_target), the score of v as a target gains
-      the sum of its [j, v] over the training graph's targets j of u; `heads_items.npy` likewise for sources.
+      heads_indices` (by target row). score = what `scores` says of u, who asks, the relation and v
+      + target_bias + source_bias of the two; the source from `embeddings`, the target from `candidates` if there,
+      else `embeddings`. Complex numbers are all real parts followed by all imaginary ones. w is d, but d / 2 for
+      `rotate`. The answer's score is logistic(scale * score + offset) with `calibration`. Where these edges hold
+      no self-loop, u is no candidate of its own. With `edges/<k>/tails_items.npy` float32 (n_target, n_target),
+      the score of v as a target gains the sum of its [j, v] over the training graph's targets j of u;
+      `heads_items.npy` likewise for sources.
     """
 
     #: Identity of the content: first 16 hex digits of the SHA-256 over the files' records.
@@ -422,6 +443,8 @@ class Manifest:
     files: Mapping[str, FileRecord]
     threshold: float | None = None
     calibration: tuple[float, float] | None = None
+    #: Link prediction: the score function.
+    scores: Scores = Scores.PRODUCT
     #: Scalars of the decoder, such as `mean` and `std`.
     decoder: Mapping[str, float] = field(default_factory=dict)
     #: Package -> version at the time of the transform.

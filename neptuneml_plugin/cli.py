@@ -163,7 +163,11 @@ def process_command(source: Path, output: Path, config_file: Path | None, *, as_
 @click.option("--output", type=FOLDER, required=True, help="Folder for trials, metrics and `artifact/`.")
 @click.option("--trials", type=int, help="Trainings to run; the first one uses the defaults.  [default: 1]")
 @click.option("--parallel", type=int, help="Trainings at the same time.  [default: 1]")
-@click.option("--model", help="rgcn; see model-HPO-configuration.json for its hyperparameters.")
+@click.option(
+    "--model",
+    help="rgcn, kge, complex, transe, distmult or rotate; hpo-configuration-templates has their hyperparameters. "
+    "A model-HPO-configuration.json that was edited wins.  [default: what that names]",
+)
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 0]")
 @click.option("--previous", type=FOLDER, help="Earlier training, whose search and weights go on.")
 @click.option(

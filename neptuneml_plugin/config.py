@@ -93,7 +93,7 @@ class TrainConfig:
     trials: int = 1
     #: Trials that run at the same time, each in a process of its own.
     parallel: int = 1
-    #: Overrides the model of `model-HPO-configuration.json` where that names none.
+    #: Model to train, instead of that of `model-HPO-configuration.json` unless someone has edited it.
     model: str | None = None
     seed: int = 0
     #: Output folder of an earlier training of the same target, whose search and weights go on (docs/training.md).

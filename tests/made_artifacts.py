@@ -16,6 +16,7 @@ from neptuneml_plugin.artifacts import (
     GraphSchema,
     Manifest,
     NodeType,
+    Scores,
     Target,
     Task,
     table_name,
@@ -55,6 +56,7 @@ class Made:
     user_features: tuple[FeatureSchema, ...] = ()
     edge_features: tuple[FeatureSchema, ...] = ()
     model: str = "rgcn"
+    scores: Scores = Scores.PRODUCT
     #: File name -> array, instead of the generated one.
     overrides: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
@@ -132,8 +134,9 @@ def _decoder(made: Made, random: np.random.Generator) -> dict[str, npt.NDArray[A
 def _relation(made: Made, random: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
     sizes = {"user": len(made.users), "movie": len(made.movies)}
     sources, targets = sizes[made.edge.source], sizes[made.edge.target]
+    width = WIDTH // 2 if made.scores is Scores.ROTATE else WIDTH
     arrays: dict[str, npt.NDArray[Any]] = {
-        "edges/0/relation.npy": random.normal(size=WIDTH).astype(np.float32),
+        "edges/0/relation.npy": random.normal(size=width).astype(np.float32),
         "edges/0/target_bias.npy": random.normal(size=targets).astype(np.float32),
         "edges/0/source_bias.npy": random.normal(size=sources).astype(np.float32),
     }
@@ -176,6 +179,7 @@ def _manifest(folder: Path, made: Made) -> Manifest:
         metrics={},
         files=files,
         threshold=made.threshold,
+        scores=made.scores,
         calibration=made.calibration if made.task is Task.LINK_PREDICTION else None,
         decoder={"mean": 3.5, "std": 1.25} if made.task is Task.EDGE_REGRESSION else {},
     )

@@ -62,7 +62,9 @@ def _write_edges(
         "relation": ["", relation],
         "dest": ["~to", target],
         "features": [],
-        "labels": [{"label": ["", "link_prediction"], "custom_split_filenames": files}],
+        "labels": [
+            {"label": ["", "link_prediction"], "custom_split_filenames": files, "split": {"keep_pairs": False}}
+        ],
     }
 
 

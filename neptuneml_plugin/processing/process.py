@@ -1,11 +1,14 @@
 """The stage: an export folder to a processed one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from neptuneml_plugin.artifacts import (
     ENCODERS,
     HPO_CONFIGURATION,
+    HPO_TEMPLATES,
     PROCESSED,
     TRAIN_INSTANCE,
     ProcessedGraph,
@@ -27,7 +30,7 @@ from neptuneml_plugin.processing.reading.elements import Elements, read_elements
 from neptuneml_plugin.processing.reading.exportschema import ExportSchema, read_schema
 from neptuneml_plugin.processing.reading.exportstats import differences
 from neptuneml_plugin.processing.reports.datareport import data_report, write_data_report
-from neptuneml_plugin.processing.reports.hpo import hpo_configuration
+from neptuneml_plugin.processing.reports.hpo import hpo_configurations
 from neptuneml_plugin.processing.reports.instances import instance_recommendation
 from neptuneml_plugin.processing.snapshots import drift
 from neptuneml_plugin.processing.snapshots.arranging import Arranged, arrange
@@ -67,7 +70,8 @@ def run(config: ProcessConfig, source: Path, target: Path, progress: Progress = 
             progress("writing graph.bin and info.pkl", 0.6)
             _write_for_custom_models(folder, record, built.raw)
         progress("hashing the files", 0.9)
-        files = describe_files(folder, leave_out=[HPO_CONFIGURATION])
+        edited = [path.relative_to(folder).as_posix() for path in (folder / HPO_TEMPLATES).iterdir()]
+        files = describe_files(folder, leave_out=[HPO_CONFIGURATION, *edited])
         write_record(folder / PROCESSED, replace(record, files=files))
     progress("done", 1.0)
     return Summary(
@@ -134,10 +138,17 @@ def _describe(folder: Path, read: _Read, record: ProcessedGraph, built: Built) -
     """Write what stands beside the graph: split, encoders, search, memory, and the data report."""
     write_splits(folder, read.elements, read.answers.splits, record.schema)
     write_encoders(folder / ENCODERS, built.encoders)
-    node_count = sum(node.count for node in record.schema.nodes)
-    write_json(folder / HPO_CONFIGURATION, hpo_configuration(read.answers, node_count))
+    _write_models(folder, hpo_configurations(read.answers, record.schema))
     write_json(folder / TRAIN_INSTANCE, instance_recommendation(record.schema))
     write_data_report(folder, data_report(record, built.facts))
+
+
+def _write_models(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the configuration of the first model, and those of all of them as templates."""
+    (folder / HPO_TEMPLATES).mkdir()
+    for model, document in documents.items():
+        write_json(folder / HPO_TEMPLATES / f"{model}.json", document)
+    write_json(folder / HPO_CONFIGURATION, next(iter(documents.values())))
 
 
 def _write_for_custom_models(folder: Path, record: ProcessedGraph, raw: RawValues) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from neptuneml_plugin.artifacts import EdgeType, FeatureSchema, Manifest
+from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, EdgeType, FeatureSchema, Manifest
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.service.endpoints import EndpointOptions
 
 #: Models that can be asked inductively.
-MODELS = frozenset({"rgcn"})
+MODELS = frozenset({RGCN, *KGE_MODELS})
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ def inductive(manifest: Manifest, options: EndpointOptions, config: ServiceConfi
     hyperparameters = manifest.hyperparameters
     given = options.fanouts or hyperparameters.get("fanout") or [config.inductive_fanout]
     target = manifest.target
+    hops = 1 if manifest.model in KGE_MODELS else int(hyperparameters.get("num-layer", len(given)))
     labelled = target.edges if target.property_name and hyperparameters.get("use-edge-labels") else ()
     return Inductive(
-        fanouts=per_hop(given, int(hyperparameters.get("num-layer", len(given)))),
+        fanouts=per_hop(given, hops),
         nodes=tuple((node.label, _columns(node.features)) for node in manifest.schema.nodes),
         edges=tuple(
             # Messages carry labels at most: no model here reads other properties of edges.

@@ -134,6 +134,8 @@ class InductiveModel:
             self._initial(channels, rows),
             [table.of(known[at]) for table, known, at in zip(self._roles, rows, chosen, strict=False)],
         )
+        if not computed:  # no layer has chosen among the rows
+            vectors = [h[torch.from_numpy(at)] for h, at in zip(vectors, chosen, strict=True)]
         return _embedded([node.label for node in self._schema.nodes], nodes, chosen, vectors, rows)
 
     @torch.inference_mode()
@@ -163,13 +165,15 @@ class InductiveModel:
     @torch.inference_mode()
     def in_candidate_role(self, vectors: Vectors) -> Vectors:
         """Return what the targets of new edges are compared by."""
-        if not isinstance(self._model.decoder, LinkDecoder):
-            raise TypeError("only link prediction has candidates")
+        if not isinstance(self._model.decoder, LinkDecoder):  # which alone has a role for them
+            return vectors
         projected: Tensor = self._model.decoder.candidate(torch.from_numpy(vectors).double())
         return np.asarray(projected.float().numpy())
 
     def link_biases(self, edge: EdgeType, end: str, rows: Ints) -> Vectors:
         """Return the biases of vertices, by their rows in the artifact, as `source` or `target` of new edges."""
+        if not isinstance(self._model.decoder, LinkDecoder):  # which alone has biases
+            return np.zeros(len(rows), np.float32)
         position = self._manifest.target.edges.index(edge)
         return np.asarray(self._tables[f"decoder.{end}_biases.{position}"].of(rows).float().numpy())
 
@@ -260,7 +264,8 @@ def _load(folder: Path, manifest: Manifest) -> tuple[Model, dict[str, Table]]:
     path = folder / WEIGHTS
     nodes = tuple(dataclasses.replace(node, count=0) for node in manifest.schema.nodes)
     empty = dataclasses.replace(manifest, schema=dataclasses.replace(manifest.schema, nodes=nodes))
-    model = Model(empty, hyperparameters.build(manifest.hyperparameters))
+    chosen = hyperparameters.build(manifest.hyperparameters, manifest.model)
+    model = Model(empty, chosen, manifest.model)
     try:
         weights = load_file(path)
         tables = {name: weights[name] for name in model.node_tables}

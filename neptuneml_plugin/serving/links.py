@@ -18,6 +18,7 @@ from neptuneml_plugin.artifacts import EdgeType, Manifest
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
+from neptuneml_plugin.serving.scores import FUNCTIONS, ScoreFunction
 from neptuneml_plugin.serving.wire import Invocation, Mode
 
 Floats = npt.NDArray[np.float64]
@@ -64,14 +65,16 @@ class Direction:
     candidates: IdColumn
     known_vectors: npt.NDArray[Any]
     candidate_vectors: npt.NDArray[Any]
-    relation: npt.NDArray[Any]
+    function: ScoreFunction
+    #: As the function prepares it, for this way of asking.
+    relation: Floats
     known_bias: npt.NDArray[Any]
     candidate_bias: npt.NDArray[Any]
     #: Training edges by known row (CSR).
     indptr: npt.NDArray[Any]
     indices: npt.NDArray[Any]
-    #: Largest norm of a candidate, and largest bias; for the bound on rounding.
-    largest_norm: float
+    #: Largest size of a candidate, as the function has it, and largest bias; for the bound on rounding.
+    largest_size: float
     largest_bias: float
     #: Whether an element may be its own partner: the training graph holds such an edge.
     self_loops: bool
@@ -93,8 +96,9 @@ class Direction:
         Infinite where float32 does not reach, so that the candidate is scored again.
         """
         with np.errstate(all="ignore"):
-            queries = (vectors * self.relation).astype(np.float32)
-            scores = np.asarray(queries @ self.candidate_vectors.T + self.candidate_bias, dtype=np.float32)
+            queries = self.function.move(vectors, self.relation).astype(np.float32)
+            scores = self.function.approximate(queries, self.candidate_vectors)
+            scores += self.candidate_bias
             scores[~np.isfinite(scores)] = np.inf
         return scores
 
@@ -106,9 +110,8 @@ class Direction:
         Not finite where an embedding is not.
         """
         with np.errstate(all="ignore"):
-            query = vector.astype(np.float64) * self.relation.astype(np.float64)
-            products = np.cumsum(query * candidates.astype(np.float64), axis=1)[:, -1]
-            return products + biases.astype(np.float64) + bias
+            scores = self.function.exact(self.function.move(vector, self.relation), candidates)
+            return scores + biases.astype(np.float64) + bias
 
     def added32(self, row: int) -> npt.NDArray[np.float32] | float:
         """Return approximately what the training neighbours of a row add to every candidate."""
@@ -129,14 +132,11 @@ class Direction:
         return total
 
     def rounding(self, vector: npt.NDArray[Any], bias: float, row: int = -1) -> float:
-        """Return a bound on the error of approximate scores, the usual one for a sum of products, doubled."""
-        query = vector.astype(np.float64) * self.relation.astype(np.float64)
+        """Return a bound on the error of approximate scores."""
         neighbours = 0 if self.items is None or row < 0 else len(self.training_neighbours(row))
-        terms = len(query) + neighbours + 8
-        size = (
-            float(np.linalg.norm(query)) * self.largest_norm + self.largest_bias + neighbours * self.largest_item
-        )
-        return 2 * terms * float(np.finfo(np.float32).eps) * size + 1e-15 * abs(bias) + 1e-30
+        moved = self.function.move(vector, self.relation)
+        added = self.largest_bias + neighbours * self.largest_item
+        return self.function.rounding(moved, self.largest_size, neighbours, added) + 1e-15 * abs(bias)
 
     def training_neighbours(self, row: int) -> Rows:
         """Return the candidates that the training graph joins to `row`."""
@@ -302,6 +302,8 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
     known_vectors, known_bias = ends["source" if tails else "target"]
     candidate_vectors, candidate_bias = ends["target" if tails else "source"]
     csr = "tails" if tails else "heads"
+    function = FUNCTIONS[manifest.scores]
+    relation = _map(arrays / ("relation.npy" if tails or not by_direction.exists() else by_direction.name))
     indptr, indices = _map(arrays / f"{csr}_indptr.npy"), _map(arrays / f"{csr}_indices.npy")
     items = _map(path) if (path := arrays / f"{csr}_items.npy").exists() else None
     return Direction(
@@ -311,14 +313,13 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
         candidates=IdColumn(target if tails else source),
         known_vectors=known_vectors,
         candidate_vectors=candidate_vectors,
-        relation=_map(arrays / ("relation.npy" if tails or not by_direction.exists() else by_direction.name)),
+        function=function,
+        relation=function.prepare(relation),
         known_bias=known_bias,
         candidate_bias=candidate_bias,
         indptr=indptr,
         indices=indices,
-        largest_norm=_largest(
-            np.sqrt(np.einsum("ij,ij->i", candidate_vectors, candidate_vectors, dtype=np.float64))
-        ),
+        largest_size=_largest(function.sizes(candidate_vectors)),
         largest_bias=_largest(np.abs(candidate_bias)),
         self_loops=edge.source != edge.target or _has_self_loop(indptr, indices),
         items=items,

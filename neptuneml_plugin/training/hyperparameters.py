@@ -1,20 +1,35 @@
-"""The hyperparameters of a model, by Neptune's names, and which of them this release carries out."""
+"""The hyperparameters of the models, by Neptune's names, and which of them this release carries out."""
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from neptuneml_plugin.artifacts import KGE_MODELS, RGCN
 from neptuneml_plugin.errors import InvalidParameter, InvalidSettings, UnsupportedOperation, nearest
 
 #: Known to Neptune ML, not carried out here yet, with what is refused: (name, value that changes nothing).
 NOT_BUILT: Mapping[str, Any] = {"use-edge-features": False}
-#: Only meaningful for knowledge-graph models.
-KGE_ONLY = ("gamma", "rel-part")
-
-
-#: Change nothing on full neighbourhoods, so they leave the search (decision 13).
-WITHOUT_EFFECT = ("fanout", "low-mem")
+#: Change nothing for R-GCN: the first two on full neighbourhoods, the others anywhere. What changes nothing leaves
+#: the search (decision 13).
+WITHOUT_EFFECT = ("fanout", "low-mem", "gamma", "rel-part")
+#: All that knowledge-graph models read.
+READ_BY_KGE = (
+    "batch-size", "dropout", "enable-early-stop", "gamma", "l2norm", "lr", "neg-share", "num-epochs", "num-hidden",
+    "num-negs", "regularization-coef", "rel-part", "sparse-lr", "window-for-early-stop",
+)  # fmt: skip
+#: Read where there are too many candidates to score all of them.
+OF_NEGATIVES = ("num-negs", "neg-share", "gamma")
+#: Defaults of knowledge-graph models where they are not the others'; those of distances have no dropout and no
+#: regularisation.
+_KGE: Mapping[str, Any] = {
+    "batch_size": 512, "lr": 0.1, "sparse_lr": 0.1, "num_hidden": 128, "window_for_early_stop": 10
+}  # fmt: skip
+_PRODUCTS: Mapping[str, Any] = {**_KGE, "dropout": 0.5, "regularization_coef": 0.02}
+_DISTANCES: Mapping[str, Any] = {**_KGE, "dropout": 0.0}
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "complex": _PRODUCTS, "distmult": _PRODUCTS, "rotate": _DISTANCES, "transe": _DISTANCES
+}  # fmt: skip
 
 
 #: Where a configuration has none (spec/neptune-ml.md 4.4).
@@ -49,6 +64,8 @@ class Hyperparameters:
     layer_norm: bool = True
     #: Without effect on full neighbourhoods.
     low_mem: bool = False
+    #: Knowledge graphs, negatives: margin that is added to the scores of distances.
+    gamma: float = 12.0
     lr: float = 0.01
     #: Negatives of a batch shared by all its positives; used where there are too many candidates to score all.
     neg_share: bool = True
@@ -61,8 +78,11 @@ class Hyperparameters:
     num_negs: int = 256
     #: Project each feature on its own before they are put together.
     per_feat_name_embed: bool = False
-    #: Weight of the mean squared length of the vectors of scored pairs (link prediction).
+    #: Link prediction: weight of the mean squared length of the vectors of scored pairs; knowledge graphs: of the
+    #: sum of their numbers' absolute values to the third.
     regularization_coef: float = 0.0
+    #: Knowledge graphs: a batch holds edges of one relation only.
+    rel_part: bool = False
     #: Ours. Weigh messages by 1 / sqrt(d_source d_target) instead of taking their mean.
     symmetric_norm: bool = False
     #: Ours. The first vector of a node holds its features; without, it is the learned one alone.
@@ -88,23 +108,26 @@ class Hyperparameters:
         given = self.fanout or DEFAULT_FANOUT
         return tuple(given[min(hop, len(given) - 1)] for hop in range(self.num_layer))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the values by Neptune's names."""
+    def to_json(self, model: str = RGCN) -> dict[str, Any]:
+        """Return the values that belong to a model, by Neptune's names."""
         values = {field.name.replace("_", "-"): getattr(self, field.name) for field in fields(self)}
-        return values | {"fanout": list(self.fanout)}
-
-    def without_effect(self) -> tuple[str, ...]:
-        """Return the names of those set that change nothing on full neighbourhoods."""
-        return tuple(name for name in WITHOUT_EFFECT if getattr(self, name.replace("-", "_")))
+        values |= {"fanout": list(self.fanout)}
+        left_out = set(values) - set(READ_BY_KGE) if model in KGE_MODELS else {"gamma", "rel-part"}
+        return {name: value for name, value in values.items() if name not in left_out}
 
 
 _KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field in fields(Hyperparameters)}
 _AT_LEAST: Mapping[str, float] = {
-    "batch-size": 1, "dropout": 0, "edge-masking": 0, "l2norm": 0, "lr": 1e-9, "num-bases": 0,
+    "batch-size": 1, "dropout": 0, "edge-masking": 0, "gamma": 0, "l2norm": 0, "lr": 1e-9, "num-bases": 0,
     "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
     "regularization-coef": 0, "sparse-lr": 0, "window-for-early-stop": 1,
 }  # fmt: skip
 _BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1}
+
+
+def reads(model: str, name: str) -> bool:
+    """Return whether a hyperparameter changes anything for a model."""
+    return name in READ_BY_KGE if model in KGE_MODELS else name not in WITHOUT_EFFECT
 
 
 def check_name(name: str) -> None:
@@ -114,10 +137,9 @@ def check_name(name: str) -> None:
         InvalidParameter: unknown; the message has the nearest name.
         UnsupportedOperation: only for models that are not built yet.
     """
-    if name in KGE_ONLY or name == "edge-num-hidden":
-        kind = "knowledge-graph models" if name in KGE_ONLY else "edge features in messages"
+    if name == "edge-num-hidden":
         raise UnsupportedOperation(
-            f"hyperparameter '{name}' belongs to {kind}, which this release does not train yet"
+            f"hyperparameter '{name}' belongs to edge features in messages, which this release does not train yet"
         )
     if name not in _KINDS and name not in NOT_BUILT:
         raise InvalidParameter(f"unknown hyperparameter '{name}'{nearest(name, _KINDS)}")
@@ -129,8 +151,8 @@ def kind_of(name: str) -> str | None:
     return kind.__name__ if kind in {bool, int, float} else None
 
 
-def build(values: Mapping[str, Any]) -> Hyperparameters:
-    """Return the hyperparameters from values by Neptune's names; those not given keep their defaults.
+def build(values: Mapping[str, Any], model: str = RGCN) -> Hyperparameters:
+    """Return a model's hyperparameters from values by Neptune's names; those not given keep their defaults.
 
     Raises:
         InvalidSettings: values of a wrong type or outside their bounds, all of them named.
@@ -150,7 +172,7 @@ def build(values: Mapping[str, Any]) -> Hyperparameters:
             problems.append(f"{name}: {error}")
     if problems:
         raise InvalidSettings("hyperparameters", problems)
-    return dataclasses.replace(Hyperparameters(), **chosen)
+    return dataclasses.replace(Hyperparameters(), **{**DEFAULTS.get(model, {}), **chosen})
 
 
 def _convert(name: str, value: Any) -> Any:

@@ -11,9 +11,10 @@ from typing import TextIO
 import torch
 from torch import Tensor
 
-from neptuneml_plugin.artifacts import TrialState
+from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, TrialState
 from neptuneml_plugin.errors import NeptuneMLError
 from neptuneml_plugin.stage import Progress
+from neptuneml_plugin.training.adagrad import Adagrad
 from neptuneml_plugin.training.adam import Adam, Group
 from neptuneml_plugin.training.checkpoints import (
     Checkpoint,
@@ -26,9 +27,11 @@ from neptuneml_plugin.training.checkpoints import (
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator, fit_item_weights
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
+from neptuneml_plugin.training.knowledge_graph import KnowledgeGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
+from neptuneml_plugin.training.models.kge import KgeDecoder
 from neptuneml_plugin.training.models.model import Model, has_items
-from neptuneml_plugin.training.objectives import Batch, Setting, objective_of
+from neptuneml_plugin.training.objectives import Batch, Objective, Setting, objective_of
 from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.seen import Seen
 from neptuneml_plugin.training.stopping import EarlyStopping, Goal
@@ -74,6 +77,7 @@ class Trainer:
 
     Args:
         sampled: draw the neighbourhood of each batch, instead of computing the embeddings of all nodes.
+        model: see `Model`.
     """
 
     def __init__(
@@ -85,13 +89,14 @@ class Trainer:
         seed: int,
         course: Course | None = None,
         sampled: bool = False,
+        model: str = RGCN,
     ) -> None:
         torch.manual_seed(seed)
         self._hp, self._goal, self._course = hyperparameters, goal, course or Course()
         self._device = data.relations[0].sources.device if data.relations else torch.device("cpu")
         self._seen = Seen(data)
         self._data = self._seen.data
-        self._model = Model(self._data.processed, hyperparameters).to(self._device)
+        self._model = Model(self._data.processed, hyperparameters, model).to(self._device)
         self._model.scale.copy_(label_scale(self._data))
         if hyperparameters.popularity_start and isinstance(self._model.decoder, LinkDecoder):
             start_at_popularity(self._model.decoder, self._data)
@@ -102,8 +107,9 @@ class Trainer:
         self._evaluator = Evaluator(data, whole, goal.topk, quick=goal.metric not in SLOW_METRICS)
         self._average = copy.deepcopy(self._model)
         self._optimizer = _optimizer(self._model, hyperparameters)
-        sampler = NeighbourSampler(self._graph, self._data, hyperparameters.fanouts) if sampled else None
-        self._objective = objective_of(Setting(self._model, self._data, self._graph, hyperparameters, sampler))
+        draws = sampled and model == RGCN  # the others have no neighbourhoods
+        sampler = NeighbourSampler(self._graph, self._data, hyperparameters.fanouts) if draws else None
+        self._objective = _objective(Setting(self._model, self._data, self._graph, hyperparameters, sampler))
         self._position, self._best = Position(), dict[str, Tensor]()
         #: State of the random generators before the epoch's batches were dealt out.
         self._shuffle = random_state()
@@ -280,9 +286,13 @@ def start_at_popularity(decoder: LinkDecoder, data: TrainingData) -> None:
                 biases[position].copy_(degrees.float().log1p())
 
 
-def _optimizer(model: Model, hyperparameters: Hyperparameters) -> Adam:
+def _objective(setting: Setting) -> Objective:
+    """Return how a model learns a task."""
+    return KnowledgeGraph(setting) if isinstance(setting.model.decoder, KgeDecoder) else objective_of(setting)
+
+
+def _optimizer(model: Model, hyperparameters: Hyperparameters) -> Adam | Adagrad:
     tables = [value for name, value in model.named_parameters() if name in model.node_tables]
     others = [value for name, value in model.named_parameters() if name not in model.node_tables]
-    return Adam(
-        [Group(others, hyperparameters.lr, hyperparameters.l2norm), Group(tables, hyperparameters.sparse_lr)]
-    )
+    groups = [Group(others, hyperparameters.lr, hyperparameters.l2norm), Group(tables, hyperparameters.sparse_lr)]
+    return Adagrad(groups) if model.name in KGE_MODELS else Adam(groups)

@@ -37,7 +37,7 @@ class Seen:
         weights = dict(model.state_dict())
         for name, kind in model.node_tables.items():
             weights[name] = aligned(weights[name], self.rows[kind])
-        grown = Model(self._whole.processed, model.hyperparameters).to(model.scale.device)
+        grown = Model(self._whole.processed, model.hyperparameters, model.name).to(model.scale.device)
         grown.load_state_dict(weights)
         return grown
 

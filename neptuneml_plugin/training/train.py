@@ -13,11 +13,13 @@ from neptuneml_plugin.artifacts import (
     HPO_CONFIGURATION,
     IDS,
     PROCESSED,
+    RGCN,
     TEST_METRICS,
     TRAINING,
     TRIAL,
     TRIALS,
     VALIDATION_METRICS,
+    Task,
     TrainingRecord,
     TrialRecord,
     TrialState,
@@ -34,10 +36,11 @@ from neptuneml_plugin.stage import (
     silent,
     write_json,
 )
-from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.baselines import run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
+from neptuneml_plugin.training.hyperparameters import OF_NEGATIVES
+from neptuneml_plugin.training.knowledge_graph import scores_all
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.reporting.gather import report_training
 from neptuneml_plugin.training.search import raycluster
@@ -93,11 +96,12 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         progress("artifact")
         write_outputs(folder, folder / ARTIFACT, folder, source, data)
         progress("report")
-        warnings = (*processed.warnings, *limits.warnings, *_own_warnings(record))
-        report_training(folder, record, source, data, warnings)
+        overruled = _overruled(config.model, space)
+        warnings = (*processed.warnings, *limits.warnings, *overruled, *_unused(space, data))
+        report_training(folder, record, source, data, (*warnings, *_own_warnings(record)))
         for path in [*folder.glob(f"{TRIALS}/*/{REQUEST}"), *folder.glob(f"{TRIALS}/*/{CHECKPOINT}")]:
             path.unlink()
-    return _summary(record, (*processed.warnings, *limits.warnings), target, watch)
+    return _summary(record, warnings, target, watch)
 
 
 @contextlib.contextmanager
@@ -184,13 +188,30 @@ def _summary(record: TrainingRecord, warnings: tuple[str, ...], target: Path, wa
     )
 
 
+def _overruled(asked: str | None, space: SearchSpace) -> list[str]:
+    """Say that the file's model was trained instead of the one that was asked for."""
+    if asked is None or check_model(asked) == space.model:
+        return []
+    return [f"{HPO_CONFIGURATION} has been edited and is for '{space.model}', so '{asked}' was not trained"]
+
+
+def _unused(space: SearchSpace, data: TrainingData) -> list[str]:
+    """Say which hyperparameters had no effect, and why."""
+    of_rgcn = "training ran on full neighbourhoods" if space.model == RGCN else f"{space.model} does not read them"
+    reasons = {of_rgcn: space.unused()}
+    if data.task is Task.LINK_PREDICTION and scores_all(space.model, data):
+        given = [name for name, value in space.defaults().items() if value and name in OF_NEGATIVES]
+        reasons["every candidate was scored"] = tuple(name for name in given if name not in space.unused())
+    return [
+        f"without effect, as {reason}: hyperparameter{'s' * (len(names) > 1)} {', '.join(names)}"
+        for reason, names in reasons.items()
+        if names
+    ]
+
+
 def _own_warnings(record: TrainingRecord) -> list[str]:
-    """Say what had no effect, and which trivial competitors are as good as the model."""
-    unused = hyperparameters.build(record.best.hyperparameters).without_effect()
+    """Say which trivial competitors are as good as the model."""
     warnings = []
-    if unused:
-        names = f"hyperparameters {', '.join(unused)} have" if unused[1:] else f"hyperparameter {unused[0]} has"
-        warnings.append(f"{names} no effect: training ran on full neighbourhoods")
     goal, split = Goal(record.metric), record.baselines_split
     own = record.best.metrics[split].get(record.metric)
     if "valid" not in record.best.metrics:

@@ -28,6 +28,7 @@ from neptuneml_plugin.artifacts import (
     WEIGHTS,
     GraphSchema,
     Manifest,
+    Scores,
     Task,
     TrainingRecord,
     TrialRecord,
@@ -49,6 +50,7 @@ from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.items import item_parts
+from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder
 from neptuneml_plugin.training.models.model import Model, aligned, save_weights
 from neptuneml_plugin.training.outputs.applied import Applied, write_answers
 from neptuneml_plugin.training.outputs.clientfiles import write_client_files
@@ -141,7 +143,7 @@ def _write_degrees(folder: Path, graph: MessageGraph, data: TrainingData) -> Non
 def _write_decoder(folder: Path, applied: Applied) -> dict[str, float]:
     """Write what answers are computed from, per task; return the decoder's scalars."""
     model, data, decoder = applied.model, applied.data, applied.model.decoder
-    if isinstance(decoder, LinkDecoder):
+    if isinstance(decoder, LinkDecoder | KgeDecoder):
         _write_links(folder, decoder, applied.vectors, data)
         if bool(model.item_weights.any()):
             _write_items(folder, model, data)
@@ -180,18 +182,14 @@ def _write_edge_decoder(folder: Path, decoder: EdgeDecoder) -> None:
         _save(folder / f"{name}.npy", value)
 
 
-def _write_links(folder: Path, decoder: LinkDecoder, vectors: Vectors, data: TrainingData) -> None:
-    for kind in sorted({data.ends_of(samples.position)[1] for samples in data.samples}):
-        _save(folder / "nodes" / str(kind) / "candidates.npy", decoder.candidate(vectors[kind]))
+def _write_links(folder: Path, decoder: LinkDecoder | KgeDecoder, vectors: Vectors, data: TrainingData) -> None:
+    if isinstance(decoder, LinkDecoder):
+        for kind in sorted({data.ends_of(samples.position)[1] for samples in data.samples}):
+            _save(folder / "nodes" / str(kind) / "candidates.npy", decoder.candidate(vectors[kind]))
     for position, samples in enumerate(data.samples):
         edge = folder / "edges" / str(samples.position)
         edge.mkdir(parents=True, exist_ok=True)
-        tail, head = decoder.stored_relations(position)
-        _save(edge / "relation.npy", tail)
-        if not torch.equal(tail, head):
-            _save(edge / "relation_heads.npy", head)
-        _save(edge / "source_bias.npy", decoder.source_biases[position])
-        _save(edge / "target_bias.npy", decoder.target_biases[position])
+        _write_relation(edge, decoder, position, data)
         tails, heads = training_edges(data, samples)
         _save_index(edge, "tails", tails)
         _save_index(edge, "heads", heads)
@@ -205,6 +203,21 @@ def _write_items(folder: Path, model: Model, data: TrainingData) -> None:
         for name, part, weight in zip(("tails", "heads"), parts, model.item_weights.tolist(), strict=True):
             if part is not None and weight:
                 _save(folder / "edges" / str(samples.position) / f"{name}_items.npy", part.matrix * weight)
+
+
+def _write_relation(edge: Path, decoder: LinkDecoder | KgeDecoder, position: int, data: TrainingData) -> None:
+    if isinstance(decoder, LinkDecoder):
+        tail, head = decoder.stored_relations(position)
+        biases = decoder.source_biases[position], decoder.target_biases[position]
+    else:
+        tail, head = decoder.relations[2 * position], decoder.relations[2 * position + 1]
+        source, target = data.ends_of(data.samples[position].position)
+        biases = torch.zeros(data.counts[source]), torch.zeros(data.counts[target])
+    _save(edge / "relation.npy", tail)
+    if not torch.equal(tail, head):
+        _save(edge / "relation_heads.npy", head)
+    for end, values in zip(("source", "target"), biases, strict=True):
+        _save(edge / f"{end}_bias.npy", values)
 
 
 def _write_manifest(
@@ -223,6 +236,7 @@ def _write_manifest(
         files=files,
         threshold=trial.threshold,
         calibration=trial.calibration,
+        scores=SCORE_FUNCTIONS[trial.model].scores if trial.model in SCORE_FUNCTIONS else Scores.PRODUCT,
         decoder=scalars,
         packages={name: version(name) for name in _PACKAGES},
     )
@@ -239,7 +253,7 @@ def load_model(
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         raise InvalidData(f"{path} is no whole file of weights ({error}); run `train` again") from None
-    model = Model(data.processed, hyperparameters.build(trial.hyperparameters))
+    model = Model(data.processed, hyperparameters.build(trial.hyperparameters, trial.model), trial.model)
     unseen = {}
     for kind, node in enumerate(data.processed.schema.nodes):
         rows = _training_rows(training / IDS / str(kind), source / IDS / str(kind))

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neptuneml_plugin.artifacts import Target, Task
+from neptuneml_plugin.artifacts import KGE_MODELS, FeatureSchema, GraphSchema, NodeType, Target, Task
 from neptuneml_plugin.processing.labels import Labels
-from neptuneml_plugin.processing.reports.hpo import hpo_configuration
+from neptuneml_plugin.processing.reports import kge
+from neptuneml_plugin.processing.reports.hpo import hpo_configurations
 from neptuneml_plugin.processing.splits.split import Split
 from neptuneml_plugin.processing.target import Answers
 
@@ -24,8 +25,13 @@ def answers(task: Task, values: Any = None, rows: int = 100) -> Answers:
     return Answers(task, Target(), (1.0, 0.0, 0.0), {"a": Split(~none, none, none)}, labels)
 
 
-def model(given: Answers, nodes: int = 10) -> dict[str, Any]:
-    (only,) = hpo_configuration(given, nodes)["models"]
+def schema(nodes: int, *, features: bool = True) -> GraphSchema:
+    given = (FeatureSchema("age", "numerical", 1, "age"),) if features else ()
+    return GraphSchema((NodeType("person", nodes, features=given), NodeType("place", 0)), ())
+
+
+def model(given: Answers, nodes: int = 10, name: str = "rgcn") -> dict[str, Any]:
+    (only,) = hpo_configurations(given, schema(nodes))[name]["models"]
     return dict(only)
 
 
@@ -90,3 +96,34 @@ def test_parameters_of_a_task() -> None:
         "regularization-coef",
     }
     assert names(Task.NODE_CLASS) - names(Task.NODE_REGRESSION) == {"use-class-weight"}
+
+
+@pytest.mark.parametrize("task", list(Task))
+@pytest.mark.parametrize("features", [True, False])
+def test_the_first_model_is_rgcn_unless_links_have_no_properties(task: Task, *, features: bool) -> None:
+    given = answers(task, None if task is Task.LINK_PREDICTION else [0, 1])
+    found = list(hpo_configurations(given, schema(5, features=features)))
+    links = task is Task.LINK_PREDICTION
+    assert set(found) == ({"rgcn", *KGE_MODELS} if links else {"rgcn"})
+    assert found[0] == ("complex" if links and not features else "rgcn")
+
+
+@pytest.mark.parametrize("name", KGE_MODELS)
+def test_form_of_a_knowledge_graph_model(name: str) -> None:
+    document = model(answers(Task.LINK_PREDICTION), name=name)
+    assert list(document) == ["model", "task_type", "eval_metric", "eval_frequency", *TIERS]
+    assert (document["model"], document["eval_metric"]) == (name, {"metric": "mrr"})
+    every = [entry for tier in TIERS for entry in document[tier]]
+    assert len({entry["param"] for entry in every}) == len(every)
+    for entry in every:
+        if "range" in entry:
+            assert entry["range"][0] <= entry["default"] <= entry["range"][1]
+        assert entry["default"] in entry.get("options", [entry["default"]])
+    assert set(kge.DEFAULTS) == set(KGE_MODELS)
+
+
+@pytest.mark.parametrize(("vertices", "width"), [(10_000, 512), (10_001, 256), (100_001, 128)])
+def test_small_graphs_have_wide_vectors(vertices: int, width: int) -> None:
+    given = answers(Task.LINK_PREDICTION)
+    assert parameter(model(given, vertices, "complex"), "num-hidden")["default"] == width
+    assert parameter(model(given, vertices, "rotate"), "num-hidden")["default"] == 128

@@ -84,7 +84,13 @@ def test_a_target_that_is_a_feature_too_is_named_once(tmp_path: Path) -> None:
 
 
 def test_other_models_cannot_be_asked(tmp_path: Path) -> None:
-    assert described(tmp_path, model="transe") is None
+    assert described(tmp_path, model="custom") is None
+
+
+def test_knowledge_graph_embeddings_read_the_neighbours_of_new_vertices_alone(tmp_path: Path) -> None:
+    gathered = described(tmp_path, task=Task.LINK_PREDICTION, model="transe", hyperparameters={"num-hidden": 8})
+    assert gathered is not None
+    assert len(gathered.fanouts) == 1
 
 
 @pytest.mark.parametrize(

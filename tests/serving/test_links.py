@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import Scores, Task
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.serving import links
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from tests.listed_answers import Answer, Listed, listed
-from tests.made_artifacts import KNOWS, Made, make_artifact
+from tests.made_artifacts import KNOWS, WIDTH, Made, make_artifact
 
 MOVIES = tuple(str(number) for number in range(60))
 USERS = tuple(f"u{number}" for number in range(9))
@@ -47,16 +47,84 @@ def names(answers: Listed) -> list[list[str | None]]:
     return [[answer.id for answer in item] for item in answers]
 
 
-def raw_scores(folder: Path, name: str = "relation") -> Any:
-    """The formula of `artifacts.Manifest`, read aloud; shape (users, movies)."""
+def raw_scores(folder: Path, scores: Scores = Scores.PRODUCT, *, heads: bool = False) -> Any:
+    """The formulas of `artifacts.Scores` and `Manifest`, read aloud; shape (users, movies)."""
     u = np.load(folder / "nodes/0/embeddings.npy").astype(np.float64)
     own = folder / "nodes/1/candidates.npy"
     v = np.load(own if own.exists() else folder / "nodes/1/embeddings.npy").astype(np.float64)
     edge = folder / "edges/0"
-    relation, by_target, by_source = (
-        np.load(edge / f"{each}.npy") for each in (name, "target_bias", "source_bias")
+    reverse = edge / "relation_heads.npy"
+    relation = np.load(reverse if heads and reverse.exists() else edge / "relation.npy").astype(np.float64)
+    asks, answers = (v, u) if heads else (u, v)
+    lines = np.array([[FORMULAS[scores](x, relation, y) for y in answers] for x in asks])
+    by_target, by_source = (np.load(edge / f"{name}.npy") for name in ("target_bias", "source_bias"))
+    return (lines.T if heads else lines) + by_target + by_source[:, None]
+
+
+def complex_numbers(vector: Any) -> Any:
+    real, imaginary = np.split(vector, 2)
+    return real + 1j * imaginary
+
+
+FORMULAS: dict[Scores, Callable[[Any, Any, Any], float]] = {
+    Scores.PRODUCT: lambda u, r, v: (u * r * v).sum(),
+    Scores.COMPLEX: lambda u, r, v: np.real(
+        complex_numbers(u) * complex_numbers(r) * complex_numbers(v).conjugate()
+    ).sum(),
+    Scores.ROTATE: lambda u, r, v: -np.abs(complex_numbers(u) * np.exp(1j * r) - complex_numbers(v)).sum(),
+    Scores.TRANSE: lambda u, r, v: -np.abs(u + r - v).sum(),
+}
+
+
+@pytest.mark.parametrize("scores", list(Scores))
+@pytest.mark.parametrize("reverse", [True, False])
+@pytest.mark.parametrize("ask_for", [tails, heads])
+def test_every_score_function_is_that_of_the_formula(
+    tmp_path: Path,
+    ask_for: Callable[..., Invocation],
+    scores: Scores,
+    reverse: bool,  # noqa: FBT001
+) -> None:
+    width = WIDTH // 2 if scores is Scores.ROTATE else WIDTH
+    other = {"edges/0/relation_heads.npy": np.linspace(-2, 2, width).astype(np.float32)} if reverse else {}
+    predictor = opened(
+        tmp_path, users=USERS, movies=MOVIES, scores=scores, overrides=other, calibration=(0.1, 0.2)
     )
-    return (u * relation) @ v.T + by_target + by_source[:, None]
+    expected = raw_scores(tmp_path, scores, heads=ask_for is heads)
+    line, ids, asked = (expected[4], MOVIES, "u4") if ask_for is tails else (expected[:, 4], USERS, "4")
+    (answers,) = ask(predictor, ask_for(asked, topk=7))
+    best = np.argsort(-line)[:7]
+    assert [answer.id for answer in answers] == [ids[index] for index in best]
+    calibrated = [1 / (1 + math.exp(-(0.1 * line[index] + 0.2))) for index in best]
+    assert [answer.score for answer in answers] == pytest.approx(calibrated, rel=1e-12)
+
+
+@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE])
+def test_distances_below_the_resolution_of_float32_are_kept_apart(tmp_path: Path, scores: Scores) -> None:
+    vectors = np.full((60, 8), 1000.0, np.float32)
+    vectors[:, 1] = np.arange(60, dtype=np.float32) * np.float32(1e-7)
+    overrides = {
+        "nodes/0/embeddings.npy": np.zeros((9, 8), np.float32),
+        "nodes/1/candidates.npy": vectors,
+        "edges/0/relation.npy": np.zeros(4 if scores is Scores.ROTATE else 8, np.float32),
+        "edges/0/target_bias.npy": np.zeros(60, np.float32),
+    }
+    if scores is Scores.ROTATE:  # a number of its own, beside which 1e-7 is not lost even in float64
+        vectors[:, 5] = 0
+    made = {"users": USERS, "movies": MOVIES, "overrides": overrides, "scores": scores, "calibration": (1e-3, 0.0)}
+    assert names(ask(opened(tmp_path, **made), tails("u0", topk=5))) == [["0", "1", "2", "3", "4"]]
+
+
+@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE])
+@pytest.mark.parametrize("numbers", [1, 64, 1 << 18])
+def test_blocks_of_distances_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: Scores, numbers: int
+) -> None:
+    predictor = opened(tmp_path, users=USERS, movies=MOVIES, scores=scores)
+    expected = ask(predictor, tails(*USERS, topk=9))
+    monkeypatch.setattr("neptuneml_plugin.serving.scores.NUMBERS_PER_BLOCK", numbers)
+    assert ask(predictor, tails(*USERS, topk=9)) == expected
+    assert [ask(predictor, tails(user, topk=9))[0] for user in USERS] == expected
 
 
 @pytest.mark.parametrize("candidates", [True, False])
@@ -202,7 +270,7 @@ def with_items(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_neighbours_add_their_rows(with_items: Path, mode: str) -> None:
     edge = with_items / "edges/0"
     indptr, indices, items = (np.load(edge / f"{mode}_{name}.npy") for name in ("indptr", "indices", "items"))
-    scores = raw_scores(with_items, "relation" if mode == "tails" else "relation_heads")
+    scores = raw_scores(with_items, heads=mode == "heads")
     line = scores[4] if mode == "tails" else scores[:, 4]
     line = line + items[indices[indptr[4] : indptr[5]]].astype(np.float64).sum(0)
     ids, asked = (MOVIES, tails("u4", topk=7)) if mode == "tails" else (USERS, heads("4", topk=7))

@@ -1,10 +1,15 @@
-"""The optimiser against torch's own."""
+"""The optimisers against torch's own."""
+
+from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
+from neptuneml_plugin.training.adagrad import Adagrad
 from neptuneml_plugin.training.adam import Adam, Group
+
+OPTIMISERS = [(Adam, torch.optim.Adam), (Adagrad, torch.optim.Adagrad)]
 
 
 def weights() -> list[torch.Tensor]:
@@ -18,10 +23,11 @@ def loss(parameters: list[torch.Tensor], step: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_steps_are_those_of_torch(decay: float) -> None:
+@pytest.mark.parametrize(("ours_is", "theirs_is"), OPTIMISERS)
+def test_steps_are_those_of_torch(ours_is: Any, theirs_is: Any, decay: float) -> None:
     ours, theirs = weights(), weights()
-    own = Adam([Group(ours[:2], 0.1, decay), Group(ours[2:], 0.02)])
-    other = torch.optim.Adam(
+    own = ours_is([Group(ours[:2], 0.1, decay), Group(ours[2:], 0.02)])
+    other = theirs_is(
         [{"params": theirs[:2], "lr": 0.1, "weight_decay": decay}, {"params": theirs[2:], "lr": 0.02}]
     )
     for step in range(1, 3):
@@ -45,13 +51,14 @@ def test_rows_without_a_gradient_wait() -> None:
     torch.testing.assert_close(ours, theirs)
 
 
-def test_a_stored_state_goes_on_as_if_nothing_had_happened() -> None:
+@pytest.mark.parametrize("kind", [Adam, Adagrad])
+def test_a_stored_state_goes_on_as_if_nothing_had_happened(kind: Any) -> None:
     through, stopped = weights(), weights()
-    whole, first = Adam([Group(through, 0.1)]), Adam([Group(stopped, 0.1)])
+    whole, first = kind([Group(through, 0.1)]), kind([Group(stopped, 0.1)])
     for step in range(1, 7):
         if step == 4:
             state = {name: value.clone() for name, value in first.tensors().items()}
-            first = Adam([Group(stopped, 0.1)])
+            first = kind([Group(stopped, 0.1)])
             first.load(state)
         for parameters, optimizer in ((through, whole), (stopped, first)):
             optimizer.zero_grad()

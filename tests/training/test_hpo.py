@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from neptuneml_plugin.artifacts import (
     HPO_CONFIGURATION,
+    HPO_TEMPLATES,
+    KGE_MODELS,
     EdgeSchema,
     EdgeType,
     GraphSchema,
@@ -23,7 +26,8 @@ from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.search.configuration import check_model, read_configuration
 from neptuneml_plugin.training.search.space import SearchSpace
 from neptuneml_plugin.training.search.study import Search
-from tests.training.graphs import processed
+from tests.training.graphs import processed, processed_export
+from tests.triples import write_triples
 
 #: The published sample's form with our own numbers (specification 4.2).
 SAMPLE: dict[str, Any] = {
@@ -88,7 +92,7 @@ def test_the_sample_is_read(tmp_path: Path) -> None:
     chosen = hyperparameters.build(space.defaults())
     assert (space.model, space.goal.metric, space.goal.batches_between(7)) == ("rgcn", "mse", 200)
     assert (chosen.lr, chosen.num_hidden, chosen.fanout, chosen.num_epochs) == (0.004, 64, (10, 15), 15)
-    assert chosen.without_effect() == ("fanout",)
+    assert space.unused() == ("fanout",)
 
 
 @pytest.mark.parametrize("task", list(Task))
@@ -290,10 +294,16 @@ def test_an_unknown_hyperparameter_is_refused_with_the_nearest_name(tmp_path: Pa
         read(tmp_path, parameter(param="num-hiden"))
 
 
-@pytest.mark.parametrize("name", ["gamma", "rel-part", "edge-num-hidden"])
-def test_hyperparameters_of_what_is_not_built_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UnsupportedOperation, match=name):
-        read(tmp_path, parameter(param=name))
+def test_hyperparameters_of_what_is_not_built_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedOperation, match="edge-num-hidden"):
+        read(tmp_path, parameter(param="edge-num-hidden"))
+
+
+def test_what_a_model_does_not_read_leaves_the_search_and_is_named(tmp_path: Path) -> None:
+    margin = {"param": "gamma", "type": "float", "range": [1, 9], "default": 3.0}
+    space = read(tmp_path, changed(**{"1-tier-param": [*SAMPLE["1-tier-param"], margin]}))
+    assert "gamma" not in {found.name for found in space.searched(1)}
+    assert space.unused() == ("gamma", "fanout")
 
 
 def test_edge_features_are_refused_only_when_switched_on(tmp_path: Path) -> None:
@@ -303,10 +313,84 @@ def test_edge_features_are_refused_only_when_switched_on(tmp_path: Path) -> None
         read(tmp_path, changed(**{"fixed-param": [off | {"default": True}]}))
 
 
-@pytest.mark.parametrize("name", ["transe", "distmult", "rotate", "kge", "custom"])
-def test_models_that_are_not_built_are_refused_by_name(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UnsupportedOperation, match=f"'{name}' is not built yet"):
+def test_models_that_are_not_built_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedOperation, match="'custom' is not built yet"):
+        read(tmp_path, changed(model="custom"))
+
+
+@pytest.mark.parametrize("name", ["kge", *KGE_MODELS])
+def test_knowledge_graph_models_are_for_links_alone(tmp_path: Path, name: str) -> None:
+    assert check_model(name) == ("complex" if name == "kge" else name)
+    with pytest.raises(InvalidParameter, match=f"model '{name}' is for link prediction; for node_regression"):
         read(tmp_path, changed(model=name))
+
+
+@pytest.fixture(scope="module")
+def links(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    parts = {"train": [(f"a{n}", "likes", f"b{n}") for n in range(9)], "valid": [("a1", "likes", "b2")]}
+    return processed_export(write_triples(tmp_path_factory.mktemp("links") / "export", parts))
+
+
+def test_links_without_properties_are_for_knowledge_graph_models(links: Path) -> None:
+    space = read_links(links)
+    assert (space.model, space.goal.metric) == ("complex", "mrr")
+    assert {path.stem for path in (links / HPO_TEMPLATES).iterdir()} == {"rgcn", *KGE_MODELS}
+
+
+@pytest.mark.parametrize("name", KGE_MODELS)
+def test_the_defaults_of_the_file_are_those_of_the_model(links: Path, name: str) -> None:
+    space = read_links(links, name)
+    assert space.model == name
+    assert not space.unused()
+    given = hyperparameters.build(space.defaults(), name)
+    by_size = {"batch-size": given.batch_size, "num-hidden": given.num_hidden}
+    own = hyperparameters.build(by_size, name)
+    assert given == own
+
+
+@pytest.mark.parametrize(("asked", "trained"), [(None, "complex"), ("kge", "complex"), ("rgcn", "rgcn")])
+def test_a_model_that_is_asked_for_is_read_from_its_template(links: Path, asked: str | None, trained: str) -> None:
+    assert read_links(links, asked).model == trained
+
+
+def test_a_preset_is_no_edit(links: Path, tmp_path: Path) -> None:
+    folder = edited(links, tmp_path, preset="auto")
+    document = json.loads((folder / HPO_CONFIGURATION).read_text())["models"][0]
+    assert document["preset"] == "auto"
+    assert read_links(folder, "transe").model == "transe"
+
+
+def test_an_edited_file_wins_over_the_model_asked_for(links: Path, tmp_path: Path) -> None:
+    folder = edited(links, tmp_path, eval_metric={"metric": "hits@10"})
+    space = read_links(folder, "transe")
+    assert (space.model, space.goal.metric) == ("complex", "hits@10")
+
+
+def test_a_file_without_a_model_takes_the_one_asked_for(links: Path, tmp_path: Path) -> None:
+    folder = edited(links, tmp_path, model=None)
+    assert read_links(folder, "rotate").model == "rotate"
+
+
+def test_a_missing_template_is_named(links: Path, tmp_path: Path) -> None:
+    folder = edited(links, tmp_path)
+    (folder / HPO_TEMPLATES / "rotate.json").unlink()
+    with pytest.raises(InvalidData, match=r"rotate\.json is missing"):
+        read_links(folder, "rotate")
+
+
+def read_links(folder: Path, asked: str | None = None) -> SearchSpace:
+    graph = read_record(folder / "processed.json", ProcessedGraph)
+    return read_configuration(folder / HPO_CONFIGURATION, graph, asked)
+
+
+def edited(links: Path, folder: Path, **changes: Any) -> Path:
+    """Return a copy of a processed folder with members of its model changed, or left out (None)."""
+    copy = Path(shutil.copytree(links, folder / "copy"))
+    document = json.loads((copy / HPO_CONFIGURATION).read_text())
+    model = document["models"][0] | changes
+    document["models"] = [{key: value for key, value in model.items() if value is not None}]
+    (copy / HPO_CONFIGURATION).write_text(json.dumps(document))
+    return copy
 
 
 def test_an_unknown_model_is_refused() -> None:

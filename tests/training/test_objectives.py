@@ -6,12 +6,11 @@ import pytest
 import torch
 
 from neptuneml_plugin.artifacts import Task
-from neptuneml_plugin.training import objectives
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.model import Model
-from neptuneml_plugin.training.objectives import Setting, dealt, objective_of
+from neptuneml_plugin.training.objectives import Labelled, Links, Setting, dealt
 from tests.training.graphs import processed, processed_export, trained
 from tests.triples import write_triples
 
@@ -60,7 +59,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_edges(data: TrainingData) -> N
     torch.manual_seed(0)
     hp = Hyperparameters(num_hidden=4, num_layer=1, dropout=0)
     model = Model(data.processed, hp)
-    objective = objectives.Links(Setting(model, data, model.graph(data), hp))
+    objective = Links(Setting(model, data, model.graph(data), hp))
     batch = {at: data.samples[at].splits["train"][:count] for at, count in enumerate((3, 1, 2))}
     with torch.no_grad():
         vectors = Setting(model, data, model.graph(data), hp).vectors(batch)
@@ -71,7 +70,7 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_edges(data: TrainingData) -> N
 def test_labels_have_their_own_loss(tmp_path: Path) -> None:
     given = load_data(processed(tmp_path, Task.NODE_CLASS, nodes=40))
     model = Model(given.processed, Hyperparameters(num_hidden=4))
-    objective = objective_of(Setting(model, given, model.graph(given), Hyperparameters(batch_size=7)))
+    objective = Labelled(Setting(model, given, model.graph(given), Hyperparameters(batch_size=7)))
     batches = objective.batches()
     assert sum(len(batch[0]) for batch in batches) == len(given.samples[0].splits["train"])
     assert max(len(batch[0]) for batch in batches) <= 7

@@ -207,8 +207,8 @@ def test_impossible_numbers_are_refused(tmp_path: Path, settings: dict[str, int]
 
 def test_a_model_that_is_not_built_is_refused(tmp_path: Path) -> None:
     source = processed(tmp_path, Task.LINK_PREDICTION, nodes=60)
-    with pytest.raises(UnsupportedOperation, match="transe"):
-        trained(source, tmp_path / "training", model="transe")
+    with pytest.raises(UnsupportedOperation, match="custom"):
+        trained(source, tmp_path / "training", model="custom")
     assert not (tmp_path / "training").exists()
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, GraphSchema, Task
 from neptuneml_plugin.processing.labels import Labels
+from neptuneml_plugin.processing.reports.kge import kge_parameters
+from neptuneml_plugin.processing.reports.parameters import tuned
 from neptuneml_plugin.processing.target import Answers
 
-MODEL = "rgcn"
 #: Largest / smallest training class beyond which accuracy says little (decision 9).
 IMBALANCE = 10
 #: Optimiser steps of an epoch that the default batch size aims at (decision 13).
@@ -36,19 +37,38 @@ DEFAULTS: Mapping[Task, Mapping[str, Any]] = {
 OWN_EDGE_PARAMETERS = ("feature-self-loop", "symmetric-norm", "use-edge-labels")
 
 
-def hpo_configuration(answers: Answers, node_count: int) -> dict[str, Any]:
-    """Return the document for a processed graph of `node_count` vertices."""
+def hpo_configurations(answers: Answers, schema: GraphSchema) -> dict[str, dict[str, Any]]:
+    """Return the document of each model that can be trained on a processed graph; that of the default comes first.
+
+    Link prediction without properties of vertices is for knowledge-graph embeddings, all else for R-GCN.
+    """
+    nodes = sum(node.count for node in schema.nodes)
     batch = _batch_size(sum(int(split.train.sum()) for split in answers.splits.values()))
-    epochs = int(MOST_EPOCHS * max(1.0, node_count / EPOCHS_UNIT))
-    defaults = DEFAULTS.get(answers.task, {})
-    model = {
-        "model": MODEL,
+    epochs = int(MOST_EPOCHS * max(1.0, nodes / EPOCHS_UNIT))
+    found = {RGCN: _document(RGCN, answers, _rgcn_parameters(answers, batch, epochs))}
+    if answers.task is not Task.LINK_PREDICTION:
+        return found
+    kge = {name: _document(name, answers, kge_parameters(name, batch, nodes, epochs)) for name in KGE_MODELS}
+    has_properties = any(node.features for node in schema.nodes)
+    return found | kge if has_properties else kge | found
+
+
+def _document(model: str, answers: Answers, tiers: Mapping[str, Any]) -> dict[str, Any]:
+    head = {
+        "model": model,
         "task_type": answers.task.value,
         "eval_metric": {"metric": _metric(answers)},
         "eval_frequency": {"type": "evaluate_every_epoch", "value": 1},
+    }
+    return {"models": [head | dict(tiers)]}
+
+
+def _rgcn_parameters(answers: Answers, batch: int, epochs: int) -> dict[str, list[dict[str, Any]]]:
+    defaults = DEFAULTS.get(answers.task, {})
+    return {
         "1-tier-param": [
-            _tuned("num-hidden", "int", default=64, range=[16, 128], inc_strategy="power2"),
-            _tuned(
+            tuned("num-hidden", "int", default=64, range=[16, 128], inc_strategy="power2"),
+            tuned(
                 "num-epochs",
                 "int",
                 default=defaults.get("num-epochs", 100),
@@ -56,20 +76,20 @@ def hpo_configuration(answers: Answers, node_count: int) -> dict[str, Any]:
                 inc_strategy="linear",
                 inc_val=1,
             ),
-            _tuned("lr", "float", default=0.01, range=[0.001, 0.05], inc_strategy="log"),
+            tuned("lr", "float", default=0.01, range=[0.001, 0.05], inc_strategy="log"),
         ],
         "2-tier-param": [
-            _tuned(
+            tuned(
                 "dropout", "float", default=defaults.get("dropout", 0.3), range=[0.0, 0.5], inc_strategy="linear"
             ),
-            _tuned("layer-norm", "bool", default=defaults.get("layer-norm", True)),
+            tuned("layer-norm", "bool", default=defaults.get("layer-norm", True)),
         ],
         "3-tier-param": [
-            _tuned(
+            tuned(
                 "batch-size", "int", default=batch, range=[SMALLEST_BATCH, LARGEST_BATCH], inc_strategy="power2"
             ),
-            _tuned("fanout", "int", default=[10, 15, 15], options=[[10, 30], [15, 30], [15, 30]]),
-            _tuned(
+            tuned("fanout", "int", default=[10, 15, 15], options=[[10, 30], [15, 30], [15, 30]]),
+            tuned(
                 "num-layer",
                 "int",
                 default=defaults.get("num-layer", 2),
@@ -77,37 +97,32 @@ def hpo_configuration(answers: Answers, node_count: int) -> dict[str, Any]:
                 inc_strategy="linear",
                 inc_val=1,
             ),
-            _tuned("num-bases", "int", default=0, range=[0, 8], inc_strategy="linear", inc_val=2),
+            tuned("num-bases", "int", default=0, range=[0, 8], inc_strategy="linear", inc_val=2),
         ],
         "fixed-param": [
-            _tuned("concat-node-embed", "bool", default=True),
-            _tuned("use-self-loop", "bool", default=True),
-            _tuned("low-mem", "bool", default=True),
-            _tuned("l2norm", "float", default=0.0),
-            _tuned("enable-early-stop", "bool", default=True),
-            _tuned("window-for-early-stop", "int", default=3),
-            _tuned("sparse-lr", "float", default=0.01),
+            tuned("concat-node-embed", "bool", default=True),
+            tuned("use-self-loop", "bool", default=True),
+            tuned("low-mem", "bool", default=True),
+            tuned("l2norm", "float", default=0.0),
+            tuned("enable-early-stop", "bool", default=True),
+            tuned("window-for-early-stop", "int", default=3),
+            tuned("sparse-lr", "float", default=0.01),
             *_task_parameters(answers.task),
         ],
     }
-    return {"models": [model]}
 
 
 def _task_parameters(task: Task) -> list[dict[str, Any]]:
     if task is Task.LINK_PREDICTION:
         return [
-            _tuned("num-negs", "int", default=256),
-            _tuned("neg-share", "bool", default=True),
-            _tuned("regularization-coef", "float", default=0.0),
+            tuned("num-negs", "int", default=256),
+            tuned("neg-share", "bool", default=True),
+            tuned("regularization-coef", "float", default=0.0),
         ]
-    weights = [_tuned("use-class-weight", "bool", default=False)] if task.is_class else []
+    weights = [tuned("use-class-weight", "bool", default=False)] if task.is_class else []
     if task.on_nodes:
         return weights
-    return weights + [_tuned(name, "bool", default=True) for name in OWN_EDGE_PARAMETERS]
-
-
-def _tuned(name: str, kind: str, *, default: Any, **search: Any) -> dict[str, Any]:
-    return {"param": name, "type": kind, **search, "default": default}
+    return weights + [tuned(name, "bool", default=True) for name in OWN_EDGE_PARAMETERS]
 
 
 def _metric(answers: Answers) -> str:

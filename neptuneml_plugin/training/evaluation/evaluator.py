@@ -16,6 +16,7 @@ from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.items import ItemParts, PairScorer, item_parts, with_items
+from neptuneml_plugin.training.models.kge import KgeDecoder
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
 
@@ -154,7 +155,7 @@ def link_scorers(
     `items` gives the item-item parts of the data where they are kept.
     """
     decoder = model.decoder
-    if not isinstance(decoder, LinkDecoder):
+    if not isinstance(decoder, LinkDecoder | KgeDecoder):
         raise TypeError("only link prediction has scorers")
     ends = [data.ends_of(samples.position) for samples in data.samples]
     scorers: list[tuple[PairScorer, PairScorer]] = [

@@ -1,18 +1,20 @@
 """A model: the encoder, and the decoder of a task."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, Task
 from neptuneml_plugin.training.checkpoints import save_tensors
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder, NodeDecoder, RolesLinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Described, Encoder, has_roles
+from neptuneml_plugin.training.models.kge import KgeDecoder, NodeVectors
 from neptuneml_plugin.training.tasks import label_columns, output_count
 
 if TYPE_CHECKING:
@@ -20,23 +22,34 @@ if TYPE_CHECKING:
 
 
 class Model(nn.Module):
-    """The encoder and the decoder of a task."""
+    """The encoder and the decoder of a task.
+
+    Args:
+        described: what it is for.
+        name: `rgcn`, or one of `artifacts.KGE_MODELS`.
+    """
 
     scale: Tensor
     item_weights: Tensor
 
-    def __init__(self, described: Described, hyperparameters: Hyperparameters) -> None:
+    def __init__(self, described: Described, hyperparameters: Hyperparameters, name: str = RGCN) -> None:
         super().__init__()
         hp = self.hyperparameters = hyperparameters
+        self.name = name
         outputs = output_count(described.task, described.target)
         #: Whether messages carry their edges' labels.
-        self.says_labels = hp.use_edge_labels and described.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
+        on_edges = described.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
+        self.says_labels = hp.use_edge_labels and on_edges
         #: Whether messages are weighed by both ends' degrees.
-        self.symmetric = hp.symmetric_norm
+        self.symmetric = hp.symmetric_norm and name == RGCN
         #: Of an embedding.
-        self.width = hp.num_hidden * (2 if has_roles(hp, described) else 1)
-        self.encoder = Encoder(described, hp, outputs if self.says_labels else 0)
-        self.decoder = _decoder(described, hp, outputs)
+        self.width = hp.num_hidden * (2 if has_roles(hp, described) and name == RGCN else 1)
+        self.encoder: Encoder = (
+            NodeVectors(described, hp)
+            if name in KGE_MODELS
+            else Encoder(described, hp, outputs if self.says_labels else 0)
+        )
+        self.decoder = _decoder(described, hp, outputs, name)
         #: Mean and standard deviation of the training labels: regressions learn standardised values.
         self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
         #: Weights of the item-item part when targets, and when sources are asked for (`items`).
@@ -46,6 +59,8 @@ class Model(nn.Module):
 
     def graph(self, data: "TrainingData") -> MessageGraph:
         """Return the graph whose messages the encoder takes."""
+        if self.name in KGE_MODELS:  # which take none
+            return MessageGraph(dataclasses.replace(data, relations=()))
         labels = label_columns(data, self.scale) if self.says_labels else None
         return MessageGraph(data, symmetric=self.symmetric, labels=labels)
 
@@ -72,7 +87,7 @@ class Model(nn.Module):
         for position, (source, target) in enumerate(_target_ends(described)):
             if isinstance(self.decoder, EdgeDecoder):
                 tables |= {"decoder.source_bias": source, "decoder.target_bias": target}
-            else:
+            elif isinstance(self.decoder, LinkDecoder):
                 tables |= {
                     f"decoder.source_biases.{position}": source,
                     f"decoder.target_biases.{position}": target,
@@ -91,11 +106,15 @@ def _target_ends(described: Described) -> list[tuple[int, int]]:
     return [(schema.node(edge.source), schema.node(edge.target)) for edge in described.target.edges]
 
 
-def _decoder(described: Described, hp: Hyperparameters, outputs: int) -> NodeDecoder | EdgeDecoder | LinkDecoder:
+def _decoder(
+    described: Described, hp: Hyperparameters, outputs: int, name: str
+) -> NodeDecoder | EdgeDecoder | LinkDecoder | KgeDecoder:
     if described.task.on_nodes:
         return NodeDecoder(hp.num_hidden, outputs, hp.dropout)
     nodes = described.schema.nodes
     counts = [(nodes[source].count, nodes[target].count) for source, target in _target_ends(described)]
+    if name in KGE_MODELS:
+        return KgeDecoder(name, hp.num_hidden, len(counts))
     if has_roles(hp, described):
         return RolesLinkDecoder(2 * hp.num_hidden, counts)
     if described.task is Task.LINK_PREDICTION:

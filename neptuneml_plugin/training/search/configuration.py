@@ -9,16 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.artifacts import ProcessedGraph, Task
+from neptuneml_plugin.artifacts import HPO_TEMPLATES, KGE_MODELS, RGCN, ProcessedGraph, Task
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, InvalidSettings, UnsupportedOperation, nearest
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.search.space import FIXED, TIERS, Parameter, SearchSpace
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import KINDS, answer_of
 
-MODEL = "rgcn"
+#: Names that stand for a model; `kge` without a score function is our recipe (decision 12).
+ALIASES: Mapping[str, str] = {"kge": "complex"}
+MODELS = (RGCN, *KGE_MODELS, *ALIASES)
 #: Neptune ML's other models, refused by name.
-MODELS_NOT_BUILT = ("transe", "distmult", "rotate", "kge", "custom")
+MODELS_NOT_BUILT = ("custom",)
 _MODEL_KEYS = ("model", "task_type", "eval_metric", "eval_frequency", *TIERS, FIXED)
 _PARAMETER_KEYS = (
     "param", "type", "range", "options", "inc_strategy", "inc_val", "node_strategy", "edge_strategy", "default",
@@ -27,24 +29,28 @@ _FREQUENCIES = ("evaluate_every_epoch", "evaluate_every_batch", "evaluate_every_
 _STRATEGIES = ("log", "linear", "power2")
 
 
-def check_model(name: str) -> str:
-    """Return the model's name.
+def check_model(name: str, task: Task = Task.LINK_PREDICTION) -> str:
+    """Return the model's own name.
 
     Raises:
         UnsupportedOperation: one of Neptune ML's models that this release does not train.
-        InvalidParameter: unknown.
+        InvalidParameter: unknown, or not for the task.
     """
     if name in MODELS_NOT_BUILT:
-        raise UnsupportedOperation(f"model '{name}' is not built yet: this release (0.1) trains '{MODEL}'")
-    if name != MODEL:
-        raise InvalidParameter(f"unknown model '{name}'{nearest(name, (MODEL, *MODELS_NOT_BUILT))}")
-    return name
+        raise UnsupportedOperation(f"model '{name}' is not built yet: there are {', '.join(MODELS)}")
+    if name not in MODELS:
+        raise InvalidParameter(f"unknown model '{name}'{nearest(name, (*MODELS, *MODELS_NOT_BUILT))}")
+    chosen = ALIASES.get(name, name)
+    if chosen in KGE_MODELS and task is not Task.LINK_PREDICTION:
+        raise InvalidParameter(f"model '{name}' is for link prediction; for {task} train '{RGCN}'")
+    return chosen
 
 
 def read_configuration(path: Path, processed: ProcessedGraph, model: str | None = None) -> SearchSpace:
     """Read the file.
 
-    `model` is the model if the file names none.
+    `model` is the model to train instead: the file's own wins if someone has edited the file, or if it names no
+    model, which then is this one.
 
     Raises:
         InvalidData: missing or not JSON.
@@ -55,6 +61,8 @@ def read_configuration(path: Path, processed: ProcessedGraph, model: str | None 
     reader = _Reader(processed)
     reader.known("the file", document, ("models",))
     entry = reader.entry(document)
+    if model is not None:
+        entry = _of_model(path, entry, check_model(model, processed.task))
     goal = reader.goal(entry)
     tiers = {tier: reader.parameters(entry, tier) for tier in (*TIERS, FIXED)}
     reader.no_doubles(tiers)
@@ -62,7 +70,27 @@ def read_configuration(path: Path, processed: ProcessedGraph, model: str | None 
         raise InvalidSettings(str(path), reader.problems)
     if reader.unsupported:
         raise reader.unsupported[0]
-    return SearchSpace(check_model(str(entry.get("model") or model or MODEL)), goal, tiers)
+    return SearchSpace(check_model(str(entry.get("model") or RGCN), processed.task), goal, tiers)
+
+
+def _of_model(path: Path, entry: dict[str, Any], model: str) -> dict[str, Any]:
+    """Return what to read for a model that was asked for; see `read_configuration`."""
+    named = entry.get("model")
+    if named is None:
+        return entry | {"model": model}
+    templates = path.parent / HPO_TEMPLATES
+    own, asked = (templates / f"{ALIASES.get(name, name)}.json" for name in (str(named), model))
+    is_generated = own.is_file() and _template(own) == {
+        key: value for key, value in entry.items() if key != "preset"
+    }
+    if str(named) == model or not is_generated:
+        return entry
+    return _template(asked)
+
+
+def _template(path: Path) -> dict[str, Any]:
+    model: dict[str, Any] = _document(path)["models"][0]
+    return model
 
 
 _TASK_ALIASES = {Task.LINK_PREDICTION: "link_predict"}

@@ -51,4 +51,9 @@ class SearchSpace:
         """Return the hyperparameters that are searched with so many trials."""
         tiers = [self.tiers.get(tier, ()) for tier, above in TIERS.items() if trials > above]
         found = (parameter for tier in tiers for parameter in tier if parameter.is_searchable)
-        return tuple(parameter for parameter in found if parameter.name not in hyperparameters.WITHOUT_EFFECT)
+        return tuple(parameter for parameter in found if hyperparameters.reads(self.model, parameter.name))
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the names of those set that change nothing for the model."""
+        given = self.defaults().items()
+        return tuple(name for name, value in given if value and not hyperparameters.reads(self.model, name))

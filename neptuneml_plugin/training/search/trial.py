@@ -83,11 +83,11 @@ def run_trial(folder: Path, data: TrainingData | None = None, progress: Progress
     data = data or load_data(Path(request.source), verify=False)  # verified by the stage
     data = data.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoints = Checkpoints(folder / CHECKPOINT, request.checkpoint_seconds)
-    chosen, goal = hyperparameters.build(request.hyperparameters), Goal(**request.goal)
+    chosen, goal = hyperparameters.build(request.hyperparameters, request.model), Goal(**request.goal)
     initial = initial_weights(Path(request.previous), Path(request.source), data) if request.previous else None
     with _open_log(folder / METRICS_LOG, checkpoints.load()) as log:
         course = Course(log, checkpoints, initial, request.bar)
-        fit = Trainer(data, chosen, goal, seed=request.seed, course=course).fit(progress)
+        fit = Trainer(data, chosen, goal, seed=request.seed, course=course, model=request.model).fit(progress)
     seconds = time.monotonic() - started
     evaluator = Evaluator(data, fit.model.graph(data), goal.topk)
     record = _record(request, chosen, fit, evaluator, max(seconds, fit.seconds))
@@ -108,7 +108,7 @@ def _record(
     return TrialRecord(
         number=request.number,
         model=request.model,
-        hyperparameters=chosen.to_json(),
+        hyperparameters=chosen.to_json(request.model),
         metrics=evaluator.measure(fit.model, SPLITS),
         best_epoch=fit.best_epoch,
         epochs=fit.epochs,

@@ -1,0 +1,146 @@
+"""The score functions of link prediction with numpy, approximate in float32 and exact in float64 (decision 31).
+
+A relation moves the vector that asks, and what comes out is compared with each candidate: `artifacts.Scores`.
+Complex numbers are all real parts followed by all imaginary ones.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neptuneml_plugin.artifacts import Scores
+
+Vectors = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+
+#: Numbers of candidates whose distances are taken at once: few enough to stay in a processor's cache.
+NUMBERS_PER_BLOCK = 1 << 18
+_EPSILON = float(np.finfo(np.float32).eps)
+#: Squares below float32's smallest number are lost, and with them a distance of up to this.
+_LOST = 1e-18
+
+
+@dataclass(frozen=True)
+class ScoreFunction:
+    """How pairs are scored; arrays of vectors are (rows, d)."""
+
+    #: What there is of a relation to be computed once, float64.
+    prepare: Callable[[Vectors], Floats]
+    #: (vectors, prepared relation) -> moved vectors, float64.
+    move: Callable[[Vectors, Floats], Floats]
+    #: (moved queries in float32, candidates) -> scores (queries, candidates).
+    approximate: Callable[[Floats32, Vectors], Floats32]
+    #: (moved query (d,), candidates) -> scores (candidates,), summed from left to right.
+    exact: Callable[[Floats, Vectors], Floats]
+    #: vectors -> a size of each, which the rounding grows with.
+    sizes: Callable[[Vectors], Floats]
+    #: (moved query (1, d), largest size of a candidate) -> bound on the sum of the terms' absolute values.
+    total: Callable[[Floats, float], float]
+
+    def rounding(self, moved: Floats, largest: float, more_terms: int = 0, added: float = 0.0) -> float:
+        """Return a bound on the error of `approximate` for one query: the usual one for a sum, doubled.
+
+        Args:
+            moved: the query, (d,).
+            largest: size of a candidate.
+            more_terms: what else is added to a score in float32, such as biases;
+            added: and the sum of its largest absolute values.
+        """
+        terms = len(moved) + more_terms + 8
+        return 2 * terms * (_EPSILON * (self.total(moved[None], largest) + added) + _LOST)
+
+
+def _as_float64(relation: Vectors) -> Floats:
+    return relation.astype(np.float64)
+
+
+def _turns(angles: Vectors) -> Floats:
+    return np.concatenate([np.cos(angles, dtype=np.float64), np.sin(angles, dtype=np.float64)])
+
+
+def _multiply(vectors: Vectors, relation: Floats) -> Floats:
+    return np.asarray(vectors.astype(np.float64) * relation)
+
+
+def _multiply_complex(vectors: Vectors, relation: Floats) -> Floats:
+    (a, b), (c, d) = np.split(vectors.astype(np.float64), 2, axis=-1), np.split(relation, 2)
+    return np.concatenate([a * c - b * d, a * d + b * c], axis=-1)
+
+
+def _add(vectors: Vectors, relation: Floats) -> Floats:
+    return np.asarray(vectors.astype(np.float64) + relation)
+
+
+def _products(moved: Floats32, candidates: Vectors) -> Floats32:
+    return np.asarray(moved @ candidates.T, dtype=np.float32)
+
+
+def _exact_products(moved: Floats, candidates: Vectors) -> Floats:
+    return np.asarray(np.cumsum(moved * candidates.astype(np.float64), axis=1)[:, -1])
+
+
+def _lengths(vectors: Vectors) -> Floats:
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)))
+
+
+def _product_of_lengths(moved: Floats, largest: float) -> float:
+    return float(np.linalg.norm(moved)) * largest
+
+
+def _city_blocks(differences: Vectors) -> Vectors:
+    return np.abs(differences)
+
+
+def _moduli(differences: Vectors) -> Vectors:
+    real, imaginary = np.split(differences, 2, axis=-1)
+    return np.asarray(np.sqrt(real * real + imaginary * imaginary))
+
+
+def _sums(vectors: Vectors) -> Floats:
+    return np.asarray(np.abs(vectors).sum(axis=1, dtype=np.float64))
+
+
+def _sum_of_sums(moved: Floats, largest: float) -> float:
+    return float(_sums(moved)[0]) + largest
+
+
+def _distances(parts: Callable[[Vectors], Vectors]) -> Callable[[Floats32, Vectors], Floats32]:
+    """Return negative sums of the parts of differences, for blocks of candidates."""
+
+    def approximate(moved: Floats32, candidates: Vectors) -> Floats32:
+        scores = np.empty((len(moved), len(candidates)), np.float32)
+        size = max(1, NUMBERS_PER_BLOCK // max(1, candidates.shape[1]))
+        for start in range(0, len(candidates), size):
+            block = np.asarray(candidates[start : start + size])
+            for row, query in enumerate(moved):
+                np.negative(parts(block - query).sum(axis=1), out=scores[row, start : start + size])
+        return scores
+
+    return approximate
+
+
+def _exact_distances(parts: Callable[[Vectors], Vectors]) -> Callable[[Floats, Vectors], Floats]:
+    def exact(moved: Floats, candidates: Vectors) -> Floats:
+        return np.asarray(-np.cumsum(parts(candidates.astype(np.float64) - moved), axis=1)[:, -1])
+
+    return exact
+
+
+FUNCTIONS: Mapping[Scores, ScoreFunction] = {
+    Scores.PRODUCT: ScoreFunction(
+        _as_float64, _multiply, _products, _exact_products, _lengths, _product_of_lengths
+    ),
+    Scores.COMPLEX: ScoreFunction(
+        _as_float64, _multiply_complex, _products, _exact_products, _lengths, _product_of_lengths
+    ),
+    Scores.ROTATE: ScoreFunction(
+        _turns, _multiply_complex, _distances(_moduli), _exact_distances(_moduli), _sums, _sum_of_sums
+    ),
+    Scores.TRANSE: ScoreFunction(
+        _as_float64, _add, _distances(_city_blocks), _exact_distances(_city_blocks), _sums, _sum_of_sums
+    ),
+}
