@@ -15,6 +15,7 @@ from typing import Any
 from neptuneml_plugin import gremlin_server, quickstart
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from neptuneml_plugin.stage import write_json
+from tests.quality.knowledge_graphs import KNOWLEDGE_GRAPHS, write_graph
 from tests.quality.movielens import RATED, request, write_u1
 
 MOVIES = Path(__file__).parents[2] / "examples" / "movies"
@@ -25,16 +26,18 @@ class Quality:
     """One row of the table."""
 
     name: str
-    #: Graph that the embedded server starts with; `empty` is filled with MovieLens.
+    #: What the embedded server starts with, MovieLens in `empty`; or a knowledge graph, which needs no server.
     graph: str
     request: Mapping[str, Any]
     metric: str
     #: Changes the export folder before it is processed.
     prepare: Callable[[Path, Path], None] | None = None
+    #: Given to `train`; None: the default.
+    model: str | None = None
 
 
 def cases() -> tuple[Quality, ...]:
-    """Return the rows: the quickstart's tasks, and five on MovieLens, its ratings by two splits."""
+    """Return the rows: the quickstart's tasks, five on MovieLens, ratings by two splits, and knowledge graphs."""
     metrics = {"airport-country": "acc", "route-distance": "rmse", "airport-routes": "mrr"}
     airports = (Quality(c.name, "air-routes", c.request, metrics[c.name]) for c in quickstart.CASES)
     stars = {"edge": list(RATED), "property": "score", "type": "classification"}
@@ -50,6 +53,11 @@ def cases() -> tuple[Quality, ...]:
         ),
         Quality("movie-genre", "empty", request(genre), "f1_micro"),
         Quality("user-age", "empty", request({"node": "user", "property": "age", "type": "regression"}), "mae"),
+        *(
+            Quality(f"{graph}-{model}" if model else graph, graph, {}, "mrr", model=model)
+            for graph in KNOWLEDGE_GRAPHS
+            for model in (None, "distmult", "rotate", "transe", "rgcn")
+        ),
     )
 
 
@@ -70,7 +78,10 @@ def main(folder: Path, names: list[str]) -> int:
 def export(folder: Path, graph: str, rows: list[Quality]) -> None:
     """Export what is not there yet."""
     missing = [case for case in rows if not (folder / case.name / "export").is_dir()]
-    if not missing:
+    if graph in KNOWLEDGE_GRAPHS:
+        for case in missing:
+            write_graph(graph, folder / case.name / "export", folder / "data")
+    if not missing or graph in KNOWLEDGE_GRAPHS:
         return
     config = GremlinServerConfig(folder, graph, gremlin_server.free_port(8182))
     with gremlin_server.running_server(config, say) as server:
@@ -90,7 +101,9 @@ def export(folder: Path, graph: str, rows: list[Quality]) -> None:
 def train(folder: Path, case: Quality) -> dict[str, Any]:
     """Process and train; return the training's summary."""
     run("process", "--input", str(folder / "export"), "--output", str(folder / "processed"), "--overwrite")
-    return run("train", "--input", str(folder / "processed"), "--output", str(folder / "training"), "--overwrite")
+    model = ("--model", case.model) if case.model else ()
+    target = ("--output", str(folder / "training"), "--overwrite")
+    return run("train", "--input", str(folder / "processed"), *target, *model)
 
 
 def run(stage: str, *arguments: str) -> dict[str, Any]:

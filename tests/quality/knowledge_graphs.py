@@ -12,6 +12,7 @@ from neptuneml_plugin.artifacts import PARTS
 from tests.triples import Triple, write_triples
 
 PACKAGE = "pykeen==1.11.1"
+KNOWLEDGE_GRAPHS = ("umls", "nations")
 
 
 def write_graph(name: str, target: Path, data: Path) -> None:
