@@ -359,6 +359,8 @@ class TrialRecord:
     calibration: tuple[float, float] | None = None
     state: TrialState = TrialState.COMPLETE
     message: str | None = None
+    #: Several target edge types: split -> name of the type -> metric -> value.
+    metrics_by_type: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,14 @@ def _write_metrics(folder: Path, best: TrialRecord) -> None:
     for name, split in ((VALIDATION_METRICS, "valid"), (TEST_METRICS, "test")):
         if split in best.metrics:
             values = best.metrics[split]
-            write_json(folder / name, {METRIC_FILE_NAMES.get(key, key): value for key, value in values.items()})
+            document: dict[str, Any] = _named(values)
+            if by_type := best.metrics_by_type.get(split):
+                document["by edge type"] = {edge: _named(own) for edge, own in by_type.items()}
+            write_json(folder / name, document)
+
+
+def _named(values: Mapping[str, float]) -> dict[str, float]:
+    return {METRIC_FILE_NAMES.get(key, key): value for key, value in values.items()}
 
 
 def _summary(record: TrainingRecord, warnings: tuple[str, ...], target: Path, watch: Stopwatch) -> Summary:

@@ -1,11 +1,12 @@
 """How samples are dealt out to batches."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import Task, TrialRecord, read_record
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import MessageGraph
@@ -81,3 +82,15 @@ def test_rgcn_learns_several_relations_at_once(source: Path, tmp_path: Path) -> 
     summary = trained(source, tmp_path / "training")
     assert summary.metrics is not None
     assert set(summary.metrics) == {"train", "valid", "test"}
+    record = read_record(tmp_path / "training/trials/0/trial.json", TrialRecord)
+    names = ["(thing)-knows-(thing)", "(thing)-likes-(thing)", "(thing)-owns-(thing)"]
+    for split, rows in {"train": (18, 18, 1), "valid": (1, 1), "test": (1, 1)}.items():
+        by_type = record.metrics_by_type[split]
+        assert list(by_type) == names[: len(rows)]
+        weighed = [by_type[name]["mrr"] * count for name, count in zip(by_type, rows, strict=True)]
+        assert summary.metrics[split]["mrr"] == pytest.approx(sum(weighed) / sum(rows))
+    written = json.loads((tmp_path / "training/test_metrics_info.json").read_text())
+    assert (
+        written["by edge type"][names[1]]["mean reciprocal rank (MRR)"]
+        == record.metrics_by_type["test"][names[1]]["mrr"]
+    )

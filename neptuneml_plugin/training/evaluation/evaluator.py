@@ -101,16 +101,12 @@ class Evaluator:
 
     def rank(self, scorers: Scorers, split: str) -> dict[str, float]:
         """Return filtered ranking metrics, the mean of both directions; lists per query ask for targets."""
-        ranks, lists, offset = [], [], 0
+        lists, offset = [], 0
+        ranks = [ranked for both in self._ranks(scorers, split).values() for ranked in both]
         for position, samples in enumerate(self.data.samples):
             edges = self.rows(split, position)
-            if not len(edges):
-                continue
-            both = directions(samples.ends, _end_counts(self.data, samples))
-            for way, (score, direction) in enumerate(zip(scorers[position], both, strict=True)):
-                known = self._known(position, way, direction, SPLITS)
-                ranks.append(filtered_ranks(score, direction, edges, known).numpy())
-            if not self.quick:
+            if len(edges) and not self.quick:
+                both = directions(samples.ends, _end_counts(self.data, samples))
                 earlier = self._known(position, 0, both[0], SPLITS[: SPLITS.index(split)])
                 ranked = filtered_ranks(scorers[position][0], both[0], edges, earlier, itself=True)
                 lists.append((ranked.numpy(), both[0].queries[edges].cpu().numpy() + offset))
@@ -122,6 +118,36 @@ class Evaluator:
             return values
         wanted, queries = (np.concatenate(part) for part in zip(*lists, strict=True))
         return values | metrics.per_query(wanted, queries)
+
+    def measure_types(self, model: Model, splits: Iterable[str]) -> dict[str, dict[str, dict[str, float]]]:
+        """Return the ranking metrics of each split that has rows, by the name of the target edge type."""
+        scorers = link_scorers(model, self.embed(model), self.data, self.items)
+        edges = self.data.processed.target.edges
+        found = {}
+        for split in splits:
+            with torch.no_grad():
+                ranks = self._ranks(scorers, split)
+            if ranks:
+                found[split] = {
+                    edges[at].name: metrics.ranking(np.concatenate(both)) for at, both in ranks.items()
+                }
+        return found
+
+    def _ranks(self, scorers: Scorers, split: str) -> dict[int, tuple[metrics.Floats, metrics.Floats]]:
+        """Return the filtered ranks of targets and of sources, by the position of each target type with rows."""
+        found = {}
+        for position, samples in enumerate(self.data.samples):
+            edges = self.rows(split, position)
+            if len(edges):
+                ways = zip(
+                    scorers[position], directions(samples.ends, _end_counts(self.data, samples)), strict=True
+                )
+                tails, heads = (
+                    filtered_ranks(score, way, edges, self._known(position, at, way, SPLITS)).numpy()
+                    for at, (score, way) in enumerate(ways)
+                )
+                found[position] = tails, heads
+        return found
 
     def _known(self, position: int, way: int, direction: Direction, splits: tuple[str, ...]) -> EdgeIndex:
         key = (position, way, splits)

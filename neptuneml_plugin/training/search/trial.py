@@ -116,6 +116,7 @@ def _record(
         seed=request.seed,
         threshold=tune_threshold(evaluator, fit.model),
         calibration=calibrate(evaluator, fit.model) if is_ranking else None,
+        metrics_by_type=evaluator.measure_types(fit.model, SPLITS) if len(evaluator.data.samples) > 1 else {},
         state=fit.state,
         message=_message(fit),
     )
