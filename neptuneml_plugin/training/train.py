@@ -210,7 +210,9 @@ def _unused(space: SearchSpace, data: TrainingData) -> list[str]:
         given = [name for name, value in space.defaults().items() if value and name in OF_NEGATIVES]
         reasons["every candidate was scored"] = tuple(name for name in given if name not in space.unused())
     return [
-        f"without effect, as {reason}: hyperparameter{'s' * (len(names) > 1)} {', '.join(names)}"
+        f"hyperparameters {', '.join(names)} have no effect: {reason}"
+        if names[1:]
+        else f"hyperparameter {names[0]} has no effect: {reason}"
         for reason, names in reasons.items()
         if names
     ]

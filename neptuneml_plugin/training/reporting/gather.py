@@ -39,7 +39,7 @@ def report_training(
     after = evaluator.embed(model)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(record.best.seed)
-        before = evaluator.embed(Model(data.processed, model.hyperparameters))
+        before = evaluator.embed(Model(data.processed, model.hyperparameters, model.name))
         answers: list[tuple[str, Sequence[Part]]] = [
             (f"Answers on {SPLITS[record.baselines_split]} rows", list(_answers(evaluator, model, after, record))),
             ("Embeddings", list(projections(before, after, data))),
