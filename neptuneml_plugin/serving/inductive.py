@@ -32,7 +32,7 @@ from neptuneml_plugin.serving.subgraph import Ints, NodeColumns, Subgraph
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.message_passing import EdgeMessages
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
-from neptuneml_plugin.training.models.encoder import Hop
+from neptuneml_plugin.training.models.encoder import STRUCTURE, Hop
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, answer_of, columns_of
 
@@ -97,6 +97,7 @@ class InductiveModel:
         self._ids = [IdColumn(folder / "nodes" / str(kind)) for kind in range(len(self._schema.nodes))]
         self._model, self._tables = _load(folder, manifest)
         self._learned = [self._tables.get(f"encoder.inputs.{kind}.embedding") for kind in range(len(self._ids))]
+        self._structures = [self._tables.get(f"encoder.inputs.{kind}.structure") for kind in range(len(self._ids))]
         self._roles = [self._tables[f"encoder.roles.{kind}"] for kind in range(len(self._model.encoder.roles))]
         self._encoders = _encoders(folder, self._schema)
         self._degrees = _degrees(folder, self._schema) if self._model.symmetric else []
@@ -119,6 +120,9 @@ class InductiveModel:
             for node, columns, encoders in zip(self._schema.nodes, nodes, self._encoders, strict=True)
         ]
         rows = [ids.rows(columns.ids) for ids, columns in zip(self._ids, nodes, strict=True)]
+        for table, known, columns in zip(self._structures, rows, features, strict=True):
+            if table is not None:
+                columns[STRUCTURE] = table.of(known)
         channels = [
             Channel.of(subgraph.edges.get((edge.type, reverse)), self._ends(edge.type), reverse=reverse)
             for edge in self._schema.edges

@@ -92,6 +92,8 @@ class Hyperparameters:
     #: Ours; link prediction. A vertex is found by a learned vector of its own, beside the one that it asks
     #: with, and each direction has its own relation.
     separate_roles: bool = False
+    #: Ours. Each node has so many features more: where it stands in the graph (`models.structure`).
+    structural_features: int = 0
     #: Learning rate of the learnable vectors and of the biases per node.
     sparse_lr: float = 0.01
     use_class_weight: bool = False
@@ -120,7 +122,8 @@ _KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field 
 _AT_LEAST: Mapping[str, float] = {
     "batch-size": 1, "dropout": 0, "edge-masking": 0, "gamma": 0, "l2norm": 0, "lr": 1e-9, "num-bases": 0,
     "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
-    "regularization-coef": 0, "sparse-lr": 0, "window-for-early-stop": 1,
+    "regularization-coef": 0, "sparse-lr": 0, "structural-features": 0,
+    "window-for-early-stop": 1,
 }  # fmt: skip
 _BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1}
 

@@ -77,7 +77,8 @@ class Setting:
             return Embedded(self.vectors(batch))
         nodes = self._nodes(batch, others)
         around = self.sampler.around(nodes, self._left_out(batch))
-        encoder, features = self.model.encoder, around.features(self.data)
+        encoder = self.model.encoder
+        features = encoder.structured(around.features(self.data), around.rows)
         none = self.data.samples[0].ends[0].new_zeros(0)
         rows = [nodes.get(kind, none) for kind in range(len(self.data.counts))]
         vectors = encoder.along(around.hops, features, encoder.learned(around.rows), encoder.roles_of(rows))

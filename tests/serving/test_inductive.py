@@ -35,6 +35,7 @@ CASES = [
     (Task.NODE_CLASS, {"use-self-loop": False, "num-layer": 1}),
     (Task.NODE_CLASS, {"num-layer": 3, "symmetric-norm": True, "per-feat-name-embed": True}),
     (Task.EDGE_CLASS, LABELS),
+    (Task.NODE_CLASS, {"structural-features": 8, "concat-node-embed": False}),
     (Task.LINK_PREDICTION, NEIGHBOURS_ONLY | {"edge-masking": 0.9}),
     (Task.EDGE_REGRESSION, LABELS | {"symmetric-norm": True}),
 ]

@@ -17,6 +17,7 @@ from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
 from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.models.structure import set_structure
 from neptuneml_plugin.training.objectives import DrawnLinks, Setting, objective_of
 from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.stopping import Goal
@@ -31,6 +32,7 @@ CASES: Mapping[str, tuple[Task, Mapping[str, Any]]] = {
     "links": (Task.LINK_PREDICTION, {}),
     "symmetric": (Task.LINK_PREDICTION, {"symmetric-norm": True}),
     "roles": (Task.LINK_PREDICTION, {"separate-roles": True, "num-layer": 1, "use-self-loop": False}),
+    "structure": (Task.NODE_CLASS, {"structural-features": 4, "concat-node-embed": False}),
     "labels": (Task.EDGE_REGRESSION, {"use-edge-labels": True, "symmetric-norm": True, "feature-self-loop": True}),
     "class labels": (Task.EDGE_CLASS, {"use-edge-labels": True}),
 }
@@ -46,7 +48,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Mapping[Task, Path]:
 def model_of(folder: Path, values: Mapping[str, Any]) -> tuple[Model, TrainingData]:
     torch.manual_seed(0)
     data = load_data(folder)
-    return Model(data.processed, hyperparameters.build({"num-hidden": 8} | dict(values))).eval(), data
+    model = Model(data.processed, hyperparameters.build({"num-hidden": 8} | dict(values))).eval()
+    set_structure(model, data)
+    return model, data
 
 
 def embedded(
@@ -56,7 +60,9 @@ def embedded(
     around = sampler.around(nodes, left_out)
     encoder, none = model.encoder, torch.zeros(0, dtype=torch.int64)
     roles = encoder.roles_of([nodes.get(kind, none) for kind in range(len(data.counts))])
-    return encoder.along(around.hops, around.features(data), encoder.learned(around.rows), roles)
+    return encoder.along(
+        around.hops, encoder.structured(around.features(data), around.rows), encoder.learned(around.rows), roles
+    )
 
 
 @pytest.mark.parametrize("every", [None, 3])
@@ -110,7 +116,7 @@ def test_edges_under_prediction_and_of_other_parts_are_never_drawn(folders: Mapp
     assert [carried[position] for position in at] == [training, training]
 
 
-@pytest.mark.parametrize("case", ["nodes", "labels", "symmetric", "roles"])
+@pytest.mark.parametrize("case", ["nodes", "labels", "symmetric", "roles", "structure"])
 def test_a_batch_teaches_the_same_where_all_neighbours_are_drawn(case: str, folders: Mapping[Task, Path]) -> None:
     task, values = CASES[case]
     model, data = model_of(folders[task], values)

@@ -97,12 +97,22 @@ class RelationalLayer(nn.Module):
         return out
 
 
+#: Name of the structural features among a node's.
+STRUCTURE = "~structure"
+
+
 class InputLayer(nn.Module):
     """The first vector of every node: its features projected, a learnable vector, or both, projected."""
 
+    structure: Tensor
+
     def __init__(self, widths: Mapping[str, int], count: int, hyperparameters: Hyperparameters) -> None:
         super().__init__()
-        hidden = hyperparameters.num_hidden
+        hidden, structural = hyperparameters.num_hidden, hyperparameters.structural_features
+        self.is_structural = structural > 0
+        if structural:
+            widths = {**widths, STRUCTURE: structural}
+            self.register_buffer("structure", torch.zeros(count, structural))
         self._names = tuple(widths)
         learns = not widths or hyperparameters.concat_node_embed
         self.embedding = nn.Parameter(torch.randn(count, hidden) * 0.1) if learns else None
@@ -118,10 +128,14 @@ class InputLayer(nn.Module):
     ) -> Tensor:
         """Return (rows, hidden); unless `embedded`, of the features alone (zeros where there are none).
 
-        `learned` stands in for the layer's own vectors, (rows, hidden).
+        `learned` stands in for the layer's own vectors, (rows, hidden), and `STRUCTURE` among the features for its
+        own structural ones.
         """
         table = self.embedding if learned is None else learned
-        columns = [features[name] for name in self._names]
+        columns = [
+            self.structure if name == STRUCTURE and name not in features else features[name]
+            for name in self._names
+        ]
         if self.parts is not None:
             columns = [part(column) for part, column in zip(self.parts, columns, strict=True)]
         if self.embedding is not None and table is not None:
@@ -195,6 +209,17 @@ class Encoder(nn.Module):
         return [
             functional.embedding(chosen, table, sparse=True) if isinstance(table, Tensor) else None
             for table, chosen in zip(tables, rows, strict=True)
+        ]
+
+    def structured(
+        self, features: Sequence[Mapping[str, Tensor]], rows: Sequence[Tensor]
+    ) -> list[Mapping[str, Tensor]]:
+        """Return the features of some rows, per node type, with their structural ones."""
+        return [
+            {**columns, STRUCTURE: layer.structure[chosen]}
+            if isinstance(layer, InputLayer) and layer.is_structural
+            else columns
+            for layer, columns, chosen in zip(self.inputs, features, rows, strict=True)
         ]
 
     def roles_of(self, rows: Sequence[Tensor]) -> list[Tensor] | None:

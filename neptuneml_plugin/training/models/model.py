@@ -83,6 +83,8 @@ class Model(nn.Module):
             for kind, layer in enumerate(self.encoder.inputs)
             if layer.embedding is not None
         }
+        if self.hyperparameters.structural_features:
+            tables |= {f"encoder.inputs.{kind}.structure": kind for kind in range(len(self.encoder.inputs))}
         tables |= {f"encoder.roles.{kind}": kind for kind in range(len(self.encoder.roles))}
         for position, (source, target) in enumerate(_target_ends(described)):
             if isinstance(self.decoder, EdgeDecoder):
