@@ -208,6 +208,8 @@ def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
         summary = run(progress)
     if as_json:
         click.echo(json.dumps(summary.to_json(), allow_nan=False, default=str))
+    for note in summary.notes:
+        _err.print(note, markup=False, soft_wrap=True)
     for warning in summary.warnings:
         _err.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     counts = ", ".join(f"{count:,} {name}" for name, count in summary.counts.items())

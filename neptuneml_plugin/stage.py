@@ -52,6 +52,8 @@ class Summary:
     baselines_split: str | None = None
     #: Training: name of the hyperparameter -> value of the best trial.
     hyperparameters: Mapping[str, Any] | None = None
+    #: What was decided on the user's behalf, and why.
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the members that are set, in JSON's types."""

@@ -108,6 +108,7 @@ def test_summary_names_only_what_is_set() -> None:
         "seconds": 1.0,
         "peak_memory_mib": 2.0,
         "warnings": (),
+        "notes": (),
         "counts": {"vertices": 3},
     }
 

@@ -30,7 +30,7 @@ from neptuneml_plugin.processing.reading.elements import Elements, read_elements
 from neptuneml_plugin.processing.reading.exportschema import ExportSchema, read_schema
 from neptuneml_plugin.processing.reading.exportstats import differences
 from neptuneml_plugin.processing.reports.datareport import data_report, write_data_report
-from neptuneml_plugin.processing.reports.hpo import hpo_configurations
+from neptuneml_plugin.processing.reports.hpo import hpo_configurations, with_preset
 from neptuneml_plugin.processing.reports.instances import instance_recommendation
 from neptuneml_plugin.processing.snapshots import drift
 from neptuneml_plugin.processing.snapshots.arranging import Arranged, arrange
@@ -148,7 +148,7 @@ def _write_models(folder: Path, documents: Mapping[str, Mapping[str, Any]]) -> N
     (folder / HPO_TEMPLATES).mkdir()
     for model, document in documents.items():
         write_json(folder / HPO_TEMPLATES / f"{model}.json", document)
-    write_json(folder / HPO_CONFIGURATION, next(iter(documents.values())))
+    write_json(folder / HPO_CONFIGURATION, with_preset(next(iter(documents.values()))))
 
 
 def _write_for_custom_models(folder: Path, record: ProcessedGraph, raw: RawValues) -> None:

@@ -4,8 +4,11 @@ import contextlib
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from neptuneml_plugin import __version__
 from neptuneml_plugin.artifacts import (
@@ -50,6 +53,7 @@ from neptuneml_plugin.training.search.executors import Executor, LocalProcesses
 from neptuneml_plugin.training.search.space import SearchSpace
 from neptuneml_plugin.training.search.trial import CHECKPOINT, REQUEST
 from neptuneml_plugin.training.search.trials import Plan, Trials, judged_by
+from neptuneml_plugin.training.selection import Selection, select
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.transform import write_outputs
 from neptuneml_plugin.training.warmstart import open_previous
@@ -86,6 +90,8 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         for path in folder.iterdir():  # what an earlier attempt wrote last is written again
             if path.name not in {TRIALS, UNFINISHED}:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        selection = _selection(config, space, limits.threads, data, progress)
+        space = selection.space
         with _executor(config, limits) as executor:
             trials = Trials(_plan(folder, source, space, config, limits), executor, data, progress).run()
         progress("trivial competitors")
@@ -101,7 +107,18 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         report_training(folder, record, source, data, (*warnings, *_own_warnings(record)))
         for path in [*folder.glob(f"{TRIALS}/*/{REQUEST}"), *folder.glob(f"{TRIALS}/*/{CHECKPOINT}")]:
             path.unlink()
-    return _summary(record, warnings, target, watch)
+    summary = _summary(record, warnings, target, watch)
+    return replace(summary, notes=(selection.reason,) if selection.reason else ())
+
+
+def _selection(
+    config: TrainConfig, space: SearchSpace, threads: int, data: TrainingData, progress: Progress
+) -> Selection:
+    """Return the search that was asked for; a model that is named is trained as it is documented."""
+    if config.model is not None:
+        return Selection(space)
+    torch.set_num_threads(threads)
+    return select(space, data, config.seed, progress)
 
 
 @contextlib.contextmanager

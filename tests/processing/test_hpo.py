@@ -42,7 +42,7 @@ def parameter(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_form() -> None:
     document = model(answers(Task.NODE_CLASS, [0, 1]))
-    assert list(document) == ["model", "task_type", "eval_metric", "eval_frequency", *TIERS]
+    assert list(document) == ["model", "preset", "task_type", "eval_metric", "eval_frequency", *TIERS]
     assert (document["model"], document["task_type"]) == ("rgcn", "node_class")
     for tier in TIERS:
         for entry in document[tier]:

@@ -11,6 +11,7 @@ from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task
 from neptuneml_plugin.config import ProcessConfig, TrainConfig
 from neptuneml_plugin.processing.process import run as process
 from neptuneml_plugin.stage import Summary
+from neptuneml_plugin.training.presets import BY_NAME
 from neptuneml_plugin.training.train import run as train
 from tests.planted import Signal, planted_export
 from tests.processing.exports import change_labels
@@ -35,7 +36,8 @@ def processed(
         folder / "export", task, nodes=nodes, seed=seed, signal=signal, multi_label=multi_label
     )
     target = processed_export(export, split)
-    set_hyperparameters(target, QUICK | dict(values or {}))
+    of_task = BY_NAME["linear"].values if task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION} else {}
+    set_hyperparameters(target, dict(of_task) | QUICK | dict(values or {}))
     return target
 
 
@@ -47,10 +49,11 @@ def processed_export(export: Path, split: Mapping[str, Any] | None = None) -> Pa
 
 
 def set_hyperparameters(folder: Path, values: dict[str, Any]) -> None:
-    """Fix hyperparameters in a processed folder's HPO file."""
+    """Fix hyperparameters in a processed folder's HPO file, and ask for no other form of the model."""
     path = folder / HPO_CONFIGURATION
     document = json.loads(path.read_text())
     model = document["models"][0]
+    model.pop("preset", None)
     for tier in ("1-tier-param", "2-tier-param", "3-tier-param", "fixed-param"):
         model[tier] = [parameter for parameter in model[tier] if parameter["param"] not in values]
     model["fixed-param"] += [{"param": name, "type": "int", "default": value} for name, value in values.items()]

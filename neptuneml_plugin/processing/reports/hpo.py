@@ -24,16 +24,13 @@ SMALLEST_BATCH, LARGEST_BATCH = 128, 8192
 #: Vertices for which the range of `num-epochs` is written; more of them widen it in proportion (`perM`).
 EPOCHS_UNIT = 1_000_000
 MOST_EPOCHS = 200
-#: Defaults that differ by task, each measured on air-routes and MovieLens (tests/quality/LOG.md): normalised
-#: vectors hide lengths from answers about edges; one step of link prediction scores every candidate.
-_EDGES = {"dropout": 0.5, "layer-norm": False, "num-layer": 1, "num-epochs": 40}
+#: Defaults that differ by task, measured on air-routes (tests/quality/LOG.md): one step of link prediction scores
+#: every candidate.
 DEFAULTS: Mapping[Task, Mapping[str, Any]] = {
-    Task.EDGE_CLASS: _EDGES,
-    Task.EDGE_REGRESSION: _EDGES,
     Task.LINK_PREDICTION: {"num-epochs": 25},
 }
 
-#: Not Neptune's (`training.hyperparameters` says what they do); on for properties of edges.
+#: Not Neptune's (`training.hyperparameters` says what they do).
 OWN_EDGE_PARAMETERS = ("feature-self-loop", "symmetric-norm", "use-edge-labels")
 
 
@@ -51,6 +48,13 @@ def hpo_configurations(answers: Answers, schema: GraphSchema) -> dict[str, dict[
     kge = {name: _document(name, answers, kge_parameters(name, batch, nodes, epochs)) for name in KGE_MODELS}
     has_properties = any(node.features for node in schema.nodes)
     return found | kge if has_properties else kge | found
+
+
+def with_preset(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Let `train` choose the form of R-GCN first (`training.presets`), by a member that Neptune ML does not have."""
+    (model,) = document["models"]
+    preset = {"preset": "auto"} if model["model"] == RGCN else {}
+    return {"models": [{"model": model["model"]} | preset | model]}
 
 
 def _document(model: str, answers: Answers, tiers: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def _task_parameters(task: Task) -> list[dict[str, Any]]:
     weights = [tuned("use-class-weight", "bool", default=False)] if task.is_class else []
     if task.on_nodes:
         return weights
-    return weights + [tuned(name, "bool", default=True) for name in OWN_EDGE_PARAMETERS]
+    return weights + [tuned(name, "bool", default=False) for name in OWN_EDGE_PARAMETERS]
 
 
 def _metric(answers: Answers) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from neptuneml_plugin.artifacts import HPO_TEMPLATES, KGE_MODELS, RGCN, ProcessedGraph, Task
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, InvalidSettings, UnsupportedOperation, nearest
 from neptuneml_plugin.training import hyperparameters
+from neptuneml_plugin.training.presets import NAMES as PRESETS
 from neptuneml_plugin.training.search.space import FIXED, TIERS, Parameter, SearchSpace
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import KINDS, answer_of
@@ -21,7 +22,7 @@ ALIASES: Mapping[str, str] = {"kge": "complex"}
 MODELS = (RGCN, *KGE_MODELS, *ALIASES)
 #: Neptune ML's other models, refused by name.
 MODELS_NOT_BUILT = ("custom",)
-_MODEL_KEYS = ("model", "task_type", "eval_metric", "eval_frequency", *TIERS, FIXED)
+_MODEL_KEYS = ("model", "preset", "task_type", "eval_metric", "eval_frequency", *TIERS, FIXED)
 _PARAMETER_KEYS = (
     "param", "type", "range", "options", "inc_strategy", "inc_val", "node_strategy", "edge_strategy", "default",
 )  # fmt: skip
@@ -63,6 +64,7 @@ def read_configuration(path: Path, processed: ProcessedGraph, model: str | None 
     entry = reader.entry(document)
     if model is not None:
         entry = _of_model(path, entry, check_model(model, processed.task))
+    preset = reader.preset(entry)
     goal = reader.goal(entry)
     tiers = {tier: reader.parameters(entry, tier) for tier in (*TIERS, FIXED)}
     reader.no_doubles(tiers)
@@ -70,7 +72,7 @@ def read_configuration(path: Path, processed: ProcessedGraph, model: str | None 
         raise InvalidSettings(str(path), reader.problems)
     if reader.unsupported:
         raise reader.unsupported[0]
-    return SearchSpace(check_model(str(entry.get("model") or RGCN), processed.task), goal, tiers)
+    return SearchSpace(check_model(str(entry.get("model") or RGCN), processed.task), goal, tiers, preset)
 
 
 def _of_model(path: Path, entry: dict[str, Any], model: str) -> dict[str, Any]:
@@ -80,9 +82,8 @@ def _of_model(path: Path, entry: dict[str, Any], model: str) -> dict[str, Any]:
         return entry | {"model": model}
     templates = path.parent / HPO_TEMPLATES
     own, asked = (templates / f"{ALIASES.get(name, name)}.json" for name in (str(named), model))
-    is_generated = own.is_file() and _template(own) == {
-        key: value for key, value in entry.items() if key != "preset"
-    }
+    given = {key: value for key, value in entry.items() if key != "preset"}
+    is_generated = own.is_file() and _template(own) == given
     if str(named) == model or not is_generated:
         return entry
     return _template(asked)
@@ -142,6 +143,13 @@ class _Reader:
     def known(self, where: str, value: Mapping[str, Any], allowed: Sequence[str]) -> None:
         for key in sorted(set(value) - set(allowed)):
             self.problem(where, f"unknown key '{key}'{nearest(key, allowed)}")
+
+    def preset(self, entry: Mapping[str, Any]) -> str | None:
+        """Return the preset that is named, if one is."""
+        preset = entry.get("preset")
+        if preset is not None and preset not in PRESETS:
+            self.problem("models[0].preset", f"'{preset}'{nearest(str(preset), PRESETS)}")
+        return None if preset is None else str(preset)
 
     def goal(self, entry: Mapping[str, Any]) -> Goal:
         """Return what chooses epochs and trials."""

@@ -42,6 +42,8 @@ class SearchSpace:
     model: str
     goal: Goal
     tiers: Mapping[str, tuple[Parameter, ...]] = field(default_factory=dict)
+    #: Name of a preset, `auto`, or None for the hyperparameters as they stand.
+    preset: str | None = None
 
     def defaults(self) -> dict[str, Any]:
         """Return the default of every hyperparameter."""
