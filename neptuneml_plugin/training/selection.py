@@ -3,10 +3,13 @@
 It takes at most twice the epochs of one training, and is no trial.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.stage import Progress
@@ -21,6 +24,11 @@ from neptuneml_plugin.training.search.space import SearchSpace
 FIRST_ROUND, LAST_ROUND = 1 / 6, 1 / 2
 #: Presets of a first round, at most: they and the last round take two trainings together.
 MOST = 6
+
+
+#: Validation rows of a node task below which a share of the training rows judges presets too: the order by a
+#: hundred rows is chance.
+FEW_ROWS, LENT_SHARE = 1000, 0.25
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,20 @@ def select(space: SearchSpace, data: TrainingData, seed: int, progress: Progress
         return Selection(
             presets[0].applied(space), f"preset '{presets[0].name}': there are no validation rows to choose by"
         )
-    return _best(space, data, presets, seed, progress)
+    return _best(space, with_more_to_judge_by(data), presets, seed, progress)
+
+
+def with_more_to_judge_by(data: TrainingData) -> TrainingData:
+    """Return the data with training rows of a node task among those of validation, where these are few."""
+    samples = data.samples[0]
+    train, valid = samples.splits["train"], samples.splits["valid"]
+    if not data.task.on_nodes or len(valid) >= FEW_ROWS:
+        return data
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).to(train.device)
+    lent = min(int(LENT_SHARE * len(train)), FEW_ROWS - len(valid))
+    splits = {"train": train[order[lent:]], "valid": torch.cat([valid, train[order[:lent]]])}
+    moved = dataclasses.replace(samples, splits={**samples.splits, **splits})
+    return dataclasses.replace(data, samples=(moved, *data.samples[1:]))
 
 
 def _best(

@@ -175,6 +175,21 @@ def test_a_training_says_what_it_chose_and_trains_that(tmp_path: Path) -> None:
     assert named.hyperparameters["num-epochs"] == 8
 
 
+def test_where_validation_rows_are_few_training_rows_judge_too(
+    folders: Mapping[Task, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_data(folders[Task.NODE_CLASS])
+    before, after = data.samples[0].splits, selection.with_more_to_judge_by(data).samples[0].splits
+    assert len(after["train"]) == len(before["train"]) - len(before["train"]) // 4
+    assert set(before["valid"].tolist()) < set(after["valid"].tolist())
+    everything = torch.cat([after["train"], after["valid"]]).tolist()
+    assert sorted(everything) == sorted(torch.cat([before["train"], before["valid"]]).tolist())
+    edges = load_data(folders[Task.EDGE_CLASS])
+    assert selection.with_more_to_judge_by(edges) is edges
+    monkeypatch.setattr(selection, "FEW_ROWS", len(before["valid"]))
+    assert selection.with_more_to_judge_by(data) is data
+
+
 @pytest.mark.parametrize("preset", ["lineal", 3, ["auto"]])
 def test_an_unknown_preset_is_refused(tmp_path: Path, preset: Any) -> None:
     source = with_preset(processed(tmp_path, Task.EDGE_CLASS, nodes=60), preset)
