@@ -46,7 +46,7 @@ def with_preset(folder: Path, preset: Any) -> Path:
 
 def space_of(folder: Path, preset: Any = None) -> tuple[SearchSpace, TrainingData]:
     data = load_data(folder)
-    space = read_configuration(folder / HPO_CONFIGURATION, data.task, data.processed.target)
+    space = read_configuration(folder / HPO_CONFIGURATION, data.processed)
     return dataclasses.replace(space, preset=preset), data
 
 

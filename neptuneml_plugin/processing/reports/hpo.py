@@ -51,7 +51,7 @@ def hpo_configurations(answers: Answers, schema: GraphSchema) -> dict[str, dict[
 
 
 def with_preset(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Let `train` choose the form of R-GCN first (`training.presets`), by a member that Neptune ML does not have."""
+    """Let `train` choose the form of R-GCN first (`training.presets`), by a member that is not Neptune's."""
     (model,) = document["models"]
     preset = {"preset": "auto"} if model["model"] == RGCN else {}
     return {"models": [{"model": model["model"]} | preset | model]}
