@@ -158,6 +158,35 @@ def process_command(source: Path, output: Path, config_file: Path | None, *, as_
     _run_stage(lambda progress: process.run(settings, source, output, progress), as_json=as_json)
 
 
+def _custom_options(command: Command) -> Command:
+    """Add what custom models take."""
+    for option in (
+        click.option("--custom-source", type=FOLDER, help="Folder of a custom model's scripts."),
+        click.option("--training-script", help="Its training entry point.  [default: training.py]"),
+        click.option("--transform-script", help="Its transform entry point.  [default: transform.py]"),
+        click.option(
+            "--allow-custom-models", is_flag=True, default=None, help="Let scripts of users run, with your rights."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _with_custom(flags: dict[str, Any], config_file: Path | None) -> dict[str, Any]:
+    """Put the flags of custom models together, over those of the file."""
+    names = {
+        "custom_source": "source",
+        "training_script": "training_script",
+        "transform_script": "transform_script",
+    }
+    given = {setting: flags.pop(flag) for flag, setting in names.items()}
+    told = {setting: str(value) for setting, value in given.items() if value is not None}
+    if not told:
+        return flags
+    document = config.load_document(config_file) if config_file else {}
+    return flags | {"custom": {**(document.get("custom") or {}), **told}}
+
+
 @commands.command("train")
 @click.option("--input", "source", type=FOLDER, required=True, help="A processed folder.")
 @click.option("--output", type=FOLDER, required=True, help="Folder for trials, metrics and `artifact/`.")
@@ -176,10 +205,11 @@ def process_command(source: Path, output: Path, config_file: Path | None, *, as_
     help="Where trials run: in processes of this machine, or on a Ray cluster.  [default: local]",
 )
 @click.option("--ray-address", help="The cluster's head, host:port.  [default: $RAY_ADDRESS]")
+@_custom_options
 @_stage_options
 def train_command(source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Train on a processed graph and write the artifact of the best trial to OUTPUT/artifact."""
-    settings = config.load_settings(config.TrainConfig, config_file, flags)
+    settings = config.load_settings(config.TrainConfig, config_file, _with_custom(flags, config_file))
 
     from neptuneml_plugin.training import train
 
@@ -191,12 +221,13 @@ def train_command(source: Path, output: Path, config_file: Path | None, *, as_js
 @click.option("--model", type=FOLDER, help="An output folder of `train`.")
 @click.option("--output", type=FOLDER, required=True, help="Folder to write the artifact to.")
 @click.option("--trial", type=click.IntRange(0), help="Apply the model of this trial.  [default: the best one's]")
+@_custom_options
 @_stage_options
 def transform_command(
     source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any
 ) -> None:
     """Apply a trained model to a processed graph: embeddings and predictions, ready to serve."""
-    settings = config.load_settings(config.TransformConfig, config_file, flags)
+    settings = config.load_settings(config.TransformConfig, config_file, _with_custom(flags, config_file))
 
     from neptuneml_plugin.training import transform
 

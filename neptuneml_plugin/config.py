@@ -87,6 +87,20 @@ class TrialExecutor(StrEnum):
 
 
 @dataclass(frozen=True)
+class CustomModel:
+    """A model of scripts of one's own (docs/training.md)."""
+
+    #: Folder of the scripts and of `model-hpo-configuration.json`.
+    source: Path
+    training_script: str = "training.py"
+    transform_script: str = "transform.py"
+    #: How long one run of a script may take.
+    time_limit_seconds: float = 86400.0
+    #: Memory of each process of a script, MiB; 0: all that the machine has.
+    memory_limit_mib: int = 0
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Settings of `train`."""
 
@@ -109,6 +123,10 @@ class TrainConfig:
     ray_address: str | None = None
     #: A training that is killed loses no more than this.
     checkpoint_seconds: float = 60.0
+    #: Train this model instead of one of ours.
+    custom: CustomModel | None = None
+    #: Whether code of users may run.
+    allow_custom_models: bool = False
     overwrite: bool = False
 
 
@@ -120,6 +138,10 @@ class TransformConfig:
     model: Path
     #: Number of the trial whose model is applied; None: the best one.
     trial: int | None = None
+    #: Scripts for a custom model in place of those that it was trained with.
+    custom: CustomModel | None = None
+    #: Whether code of users may run.
+    allow_custom_models: bool = False
     overwrite: bool = False
 
 

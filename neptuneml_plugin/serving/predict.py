@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from neptuneml_plugin.artifacts import Manifest, Target, Task, open_artifact
 from neptuneml_plugin.config import NewNodeVectors
-from neptuneml_plugin.errors import InvalidData, InvalidParameter, nearest
+from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation, nearest
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.edges import EdgeDecoder
@@ -92,7 +92,10 @@ class LiveModel:
 
         Raises:
             InvalidData: weights or encoders are missing or damaged.
+            UnsupportedOperation: a custom model, which is known by its answers alone.
         """
+        if self._manifest.model == "custom":
+            raise UnsupportedOperation("a custom model answers from what its transform wrote, not inductively")
         with self._loading:
             if self._loaded is None:
                 from neptuneml_plugin.serving.inductive import InductiveModel  # noqa: PLC0415 - see above

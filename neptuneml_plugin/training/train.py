@@ -39,6 +39,8 @@ from neptuneml_plugin.stage import (
     silent,
     write_json,
 )
+from neptuneml_plugin.training.custom.configuration import MODEL as CUSTOM
+from neptuneml_plugin.training.custom.stage import train_custom
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.baselines import run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
@@ -75,6 +77,8 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         InvalidData: the source is no whole processed folder.
         InvalidParameter, UnsupportedOperation: a setting or hyperparameter that is wrong or not built.
     """
+    if config.custom is not None or config.model == CUSTOM:
+        return train_custom(config, source, target, progress)
     watch = Stopwatch()
     if config.trials < 1 or config.parallel < 1:
         raise InvalidParameter("trials and parallel must be at least 1")

@@ -43,6 +43,8 @@ from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, silent
 from neptuneml_plugin.table import write_class_table, write_id_table, write_value_table
 from neptuneml_plugin.training import hyperparameters
+from neptuneml_plugin.training.custom.configuration import MODEL as CUSTOM
+from neptuneml_plugin.training.custom.stage import transform_custom
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator, training_edges
 from neptuneml_plugin.training.links import EdgeIndex
@@ -66,6 +68,9 @@ def run(config: TransformConfig, source: Path, target: Path, progress: Progress 
         InvalidParameter: the training has no such trial.
         ConstraintViolation: the graph's schema is not the one that the model was trained on.
     """
+    record = read_record(config.model / TRAINING, TrainingRecord)
+    if record.best.model == CUSTOM:
+        return transform_custom(config, record, source, target, progress)
     watch = Stopwatch()
     data = load_data(source)
     progress("artifact")

@@ -205,12 +205,20 @@ def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
 
 
 def calibrate(evaluator: Evaluator, model: Model) -> tuple[float, float]:
+    """Return scale and offset of a model's link scores."""
+    return calibrate_scorers(
+        evaluator, link_scorers(model, evaluator.embed(model), evaluator.data, evaluator.items)
+    )
+
+
+def calibrate_scorers(
+    evaluator: Evaluator, scorers: Sequence[tuple[PairScorer, PairScorer]]
+) -> tuple[float, float]:
     """Return scale and offset of link scores: logistic regression of edges against random pairs (decision 16).
 
     The edges are those of validation, else of training.
     """
     data = evaluator.data
-    scorers = link_scorers(model, evaluator.embed(model), data, evaluator.items)
     split = "valid" if any(len(samples.splits["valid"]) for samples in data.samples) else "train"
     positives, negatives = [], []
     generator = torch.Generator().manual_seed(0)

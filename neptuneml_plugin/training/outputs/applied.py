@@ -1,18 +1,17 @@
 """A trained model applied to a graph: its answers for every element, a block at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
 import torch
 
 from neptuneml_plugin.arrays import BLOCK_CELLS, Array, read_blocks
 from neptuneml_plugin.artifacts import Task, TrialRecord, node_folder
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.training.data import Samples, TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import link_scorers, predict
-from neptuneml_plugin.training.links import directions
+from neptuneml_plugin.training.links import Scorer, directions
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.outputs.predictions import (
@@ -42,17 +41,6 @@ class Applied:
             with torch.no_grad():
                 yield predict(self.model, self.vectors, self.data, block)
 
-    def links(self, ids: dict[int, TextColumn]) -> Iterator[Links]:
-        """Yield the target edge types of link prediction."""
-        scorers = link_scorers(self.model, self.vectors, self.data)
-        for samples, (score, _) in zip(self.data.samples, scorers, strict=True):
-            source, target = self.data.ends_of(samples.position)
-            tails, _ = directions(samples.ends, (self.data.counts[source], self.data.counts[target]))
-            known = tails.index(torch.arange(len(samples.ends[0])))
-            loops = source != target or bool((samples.ends[0] == samples.ends[1]).any())
-            name = self.data.processed.schema.edges[samples.position].type.name
-            yield Links(name, score, known, ids[source], ids[target], loops)
-
 
 def write_answers(path: Path, artifact: Path, applied: Applied, trial: TrialRecord) -> tuple[str, ...]:
     """Write `predictions.parquet` beside an artifact; return warnings.
@@ -62,39 +50,63 @@ def write_answers(path: Path, artifact: Path, applied: Applied, trial: TrialReco
     """
     data = applied.data
     if data.task is Task.LINK_PREDICTION:
-        return _write_links(path, artifact, applied, trial)
-    samples, classes = data.samples[0], data.processed.target.classes
+        scorers = [tails for tails, _ in link_scorers(applied.model, applied.vectors, data)]
+        return write_link_answers(path, artifact, data, scorers, trial.calibration)
     if data.task.on_nodes:
-        kind = artifact / node_folder(samples.position)
-        frames = answers(
-            read_blocks(kind / "predictions.npy"), classes, {"id": (TextColumn(IdColumn(kind)), None)}
-        )
-        write_predictions(path, frames, schema_of(classes, "id"))
-        return ()
-    kinds = data.ends_of(samples.position)
+        write_node_answers(path, artifact, data)
+    else:
+        _write_edge_answers(path, artifact, applied)
+    return ()
+
+
+def write_node_answers(path: Path, artifact: Path, data: TrainingData) -> None:
+    """Write the table of a node task, from the predictions of its artifact."""
+    classes, kind = data.processed.target.classes, artifact / node_folder(data.samples[0].position)
+    ids = TextColumn(IdColumn(kind))
+    write_predictions(
+        path,
+        answers(read_blocks(kind / "predictions.npy"), classes, {"id": (ids, None)}),
+        schema_of(classes, "id"),
+    )
+
+
+def _write_edge_answers(path: Path, artifact: Path, applied: Applied) -> None:
+    data, samples = applied.data, applied.data.samples[0]
+    classes, kinds = data.processed.target.classes, data.ends_of(samples.position)
     ids = _columns(artifact, kinds)
     ends = {
         name: (ids[kind], rows.numpy())
         for name, kind, rows in zip(("id", "target"), kinds, samples.ends, strict=True)
     }
     write_predictions(path, answers(applied.predictions(), classes, ends), schema_of(classes, "id", "target"))
-    return ()
 
 
-def _write_links(path: Path, artifact: Path, applied: Applied, trial: TrialRecord) -> tuple[str, ...]:
-    data = applied.data
+def write_link_answers(
+    path: Path,
+    artifact: Path,
+    data: TrainingData,
+    scorers: Sequence[Scorer],
+    calibration: tuple[float, float] | None,
+) -> tuple[str, ...]:
+    """Write the table of link prediction; `scorers` are those of targets, one per target edge type."""
     ends = [data.ends_of(samples.position) for samples in data.samples]
     pairs = sum(data.counts[source] * data.counts[target] for source, target in ends)
     if pairs > MOST_PAIRS:
         return (f"{path.name} is left out: it would take {pairs:,} pairs of vertices; ask an endpoint instead",)
     ids = _columns(artifact, {kind for pair in ends for kind in pair})
-
-    def frames() -> Iterator[pl.DataFrame]:
-        for links in applied.links(ids):
-            yield from links.frames(trial.calibration or (1.0, 0.0))
-
-    write_predictions(path, frames(), LINKS)
+    links = (_links(data, *each, ids) for each in zip(data.samples, scorers, strict=True))
+    frames = (frame for each in links for frame in each.frames(calibration or (1.0, 0.0)))
+    write_predictions(path, frames, LINKS)
     return ()
+
+
+def _links(data: TrainingData, samples: Samples, score: Scorer, ids: dict[int, TextColumn]) -> Links:
+    source, target = data.ends_of(samples.position)
+    tails, _ = directions(samples.ends, (data.counts[source], data.counts[target]))
+    known = tails.index(torch.arange(len(samples.ends[0])))
+    loops = source != target or bool((samples.ends[0] == samples.ends[1]).any())
+    name = data.processed.schema.edges[samples.position].type.name
+    return Links(name, score, known, ids[source], ids[target], loops)
 
 
 def _columns(artifact: Path, kinds: Iterable[int]) -> dict[int, TextColumn]:

@@ -85,8 +85,8 @@ def _facts(record: TrainingRecord) -> tuple[tuple[str, Cell], ...]:
 def _findings(report: Report) -> tuple[str, ...]:
     record = report.record
     better = [name for name, value in _values(record) if not _beats(report, value)]
-    if not record.baselines:
-        return tuple(report.warnings)
+    if not _values(record):
+        return tuple(report.warnings) or ("nothing",)
     where = f"on {SPLITS[record.baselines_split]}, by {record.metric}"
     told = f"the model beats all {len(record.baselines)} trivial competitors {where}"
     if better:

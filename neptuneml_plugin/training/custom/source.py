@@ -1,0 +1,73 @@
+"""The folder of a custom model: its scripts, what it requires, and its hyperparameters."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from neptuneml_plugin.config import CustomModel
+from neptuneml_plugin.errors import AccessDenied, InvalidSettings
+
+#: Neptune ML's name first; that of processing is read too.
+CONFIGURATIONS = ("model-hpo-configuration.json", "model-HPO-configuration.json")
+REQUIREMENTS = "requirements.txt"
+
+
+@dataclass(frozen=True)
+class CustomSource:
+    """What is run."""
+
+    folder: Path
+    training_script: str
+    transform_script: str
+
+    @property
+    def configuration(self) -> Path:
+        """The file of hyperparameters."""
+        found = (self.folder / name for name in CONFIGURATIONS)
+        return next((path for path in found if path.is_file()), self.folder / CONFIGURATIONS[0])
+
+    @property
+    def requirements(self) -> Path | None:
+        """The file of packages to install, where there is one that names any."""
+        path = self.folder / REQUIREMENTS
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return path if any(line.strip() and not line.strip().startswith("#") for line in lines) else None
+
+
+def open_source(custom: CustomModel, *, trains: bool, allowed: bool) -> CustomSource:
+    """Check the folder of a custom model.
+
+    Args:
+        custom: the settings.
+        trains: whether it is to be trained, which needs more than a transform.
+        allowed: whether code of users may run.
+
+    Raises:
+        AccessDenied: it may not.
+        InvalidSettings: the folder lacks something; all of it is named.
+    """
+    if not allowed:
+        raise AccessDenied(
+            "custom models run code of their authors with the rights of this process, so they are switched off; "
+            "pass --allow-custom-models where you trust the code"
+        )
+    source = CustomSource(custom.source, custom.training_script, custom.transform_script)
+    problems = []
+    wanted = [(custom.training_script, "training script"), (custom.transform_script, "transform script")]
+    for name, what in wanted[0 if trains else 1 :]:
+        path = custom.source / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            problems.append(f"{what}: '{name}' leads out of the folder")
+        elif not path.is_file():
+            problems.append(f"{what}: {path} is missing; name another one with --{what.replace(' ', '-')}")
+    if trains and not source.configuration.is_file():
+        problems.append(f"hyperparameters: {source.configuration} is missing")
+    if problems:
+        raise InvalidSettings(f"custom model {custom.source}", problems)
+    return source
+
+
+def copied(source: CustomSource, target: Path) -> CustomSource:
+    """Return a copy of the folder: scripts write into no folder of the user's, and later runs see the same."""
+    shutil.copytree(source.folder, target, ignore=shutil.ignore_patterns("__pycache__", ".git", ".venv"))
+    return CustomSource(target, source.training_script, source.transform_script)
