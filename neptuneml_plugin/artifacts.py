@@ -405,6 +405,8 @@ class Manifest:
     * `nodes/<i>/ids.npy, id_offsets.npy, id_hashes.npy, id_rows.npy`: see `ids`; every node type.
     * `nodes/<i>/embeddings.npy` float32 (n, d): every node type; `nodes/<i>/candidates.npy` float32 (n, d): the
       vectors in the candidate's role where they differ.
+    * `nodes/<i>/fingerprints.npy` uint64 (n, 2): of what each node's embedding was computed from, for later
+      transforms (`training.outputs.incremental`).
     * `nodes/<i>/table.bin`: the predictions or known ids for the plugin, see `docs/wire.md`, section 5; node
       tasks: target type; link prediction: types of candidates.
     * `model.safetensors`: the model; its tables with a row per node (learned vectors, biases) are in the order of

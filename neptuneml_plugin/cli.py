@@ -221,6 +221,11 @@ def train_command(source: Path, output: Path, config_file: Path | None, *, as_js
 @click.option("--model", type=FOLDER, help="An output folder of `train`.")
 @click.option("--output", type=FOLDER, required=True, help="Folder to write the artifact to.")
 @click.option("--trial", type=click.IntRange(0), help="Apply the model of this trial.  [default: the best one's]")
+@click.option(
+    "--previous",
+    type=FOLDER,
+    help="Artifact of an earlier snapshot: only what has changed since is computed.  [default: the training's]",
+)
 @_custom_options
 @_stage_options
 def transform_command(

@@ -138,6 +138,9 @@ class TransformConfig:
     model: Path
     #: Number of the trial whose model is applied; None: the best one.
     trial: int | None = None
+    #: Artifact of a graph that differs little, whose embeddings are taken where no change reaches; None: the
+    #: training's own where the model is its best trial's.
+    previous: Path | None = None
     #: Scripts for a custom model in place of those that it was trained with.
     custom: CustomModel | None = None
     #: Whether code of users may run.

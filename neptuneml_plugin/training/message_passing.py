@@ -8,7 +8,7 @@ per relation. The edges' weights are values of the matrix: leaving edges out cha
 import warnings
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -57,6 +57,9 @@ class EdgeMessages:
         sums = vectors.new_zeros(self._count, vectors.shape[1])
         sent = vectors.index_select(0, self._sources).mul_(self._weights[:, None])
         return sums.index_add_(0, self._targets, sent)
+
+
+AnyMessages = TypeVar("AnyMessages", bound=Aggregation)
 
 
 class Adjacency:
@@ -173,6 +176,11 @@ class MessageGraph:
                 own[at] = self._channels(at, kept)
         return in_order(own)
 
+    def weights(self, at: int) -> Tensor:
+        """Return the weight of each edge of a relation, 0 for one that carries nothing: (edges,)."""
+        kept = self._kept.get(self._data.relations[at].edge_type)
+        return self._adjacencies[at].norm(kept, symmetric=self.symmetric)
+
     def carriers(self, edge_type: int) -> Tensor | None:
         """Return 1 for each edge of a type that carries messages and 0 for others, (edges,); None: all carry."""
         return self._kept.get(edge_type)
@@ -199,7 +207,7 @@ def channels(adjacency: Adjacency, weights: Tensor, labels: Tensor | None) -> li
     return [adjacency.weighted(each) for each in (weights, *(weights * column for column in columns))]
 
 
-def in_order(channels: Sequence[Sequence[Messages]]) -> list[Messages]:
+def in_order(channels: Sequence[Sequence[AnyMessages]]) -> list[AnyMessages]:
     """Return the channels of each relation as `channel_ends` orders them."""
     return [first for first, *_ in channels] + [m for _, *others in channels for m in others]
 

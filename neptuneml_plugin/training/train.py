@@ -57,7 +57,7 @@ from neptuneml_plugin.training.search.trial import CHECKPOINT, REQUEST
 from neptuneml_plugin.training.search.trials import Plan, Trials, judged_by
 from neptuneml_plugin.training.selection import Selection, select
 from neptuneml_plugin.training.stopping import Goal
-from neptuneml_plugin.training.transform import write_outputs
+from neptuneml_plugin.training.transform import OutputJob, write_outputs
 from neptuneml_plugin.training.warmstart import open_previous
 
 #: Names of Neptune ML's metric files where they are not ours.
@@ -104,7 +104,7 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         shutil.copytree(source / IDS, folder / IDS)
         _write_metrics(folder, record.best)
         progress("artifact")
-        write_outputs(folder, folder / ARTIFACT, folder, source, data)
+        write_outputs(folder, folder / ARTIFACT, OutputJob(folder, source, data))
         progress("report")
         overruled = _overruled(config.model, space)
         warnings = (*processed.warnings, *limits.warnings, *overruled, *_unused(space, data))

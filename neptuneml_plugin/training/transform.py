@@ -6,7 +6,8 @@ nodes that the training did not see take the average vector of their type.
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from neptuneml_plugin.arrays import read_blocks, save_blocks
 from neptuneml_plugin.artifacts import (
+    ARTIFACT,
     ENCODERS,
     IDS,
     MANIFEST,
@@ -56,6 +58,13 @@ from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder
 from neptuneml_plugin.training.models.model import Model, aligned, save_weights
 from neptuneml_plugin.training.outputs.applied import Applied, write_answers
 from neptuneml_plugin.training.outputs.clientfiles import write_client_files
+from neptuneml_plugin.training.outputs.incremental import (
+    Hashes,
+    changed_embeddings,
+    fingerprints,
+    read_known,
+    save_fingerprints,
+)
 
 _PACKAGES = ("neptuneml-plugin", "torch", "dgl", "numpy", "scikit-learn", "safetensors")
 
@@ -75,7 +84,9 @@ def run(config: TransformConfig, source: Path, target: Path, progress: Progress 
     data = load_data(source)
     progress("artifact")
     with output_folder(target, overwrite=config.overwrite) as folder:
-        warnings = write_outputs(folder, folder, config.model, source, data, config.trial)
+        known = config.previous or _own_artifact(config, record)
+        job = OutputJob(config.model, source, data, config.trial, known)
+        warnings = write_outputs(folder, folder, job, progress)
     return Summary(
         stage="transform",
         task=data.task,
@@ -87,26 +98,51 @@ def run(config: TransformConfig, source: Path, target: Path, progress: Progress 
     )
 
 
-def write_outputs(
-    folder: Path, artifact: Path, training: Path, source: Path, data: TrainingData, trial: int | None = None
-) -> tuple[str, ...]:
+def _own_artifact(config: TransformConfig, record: TrainingRecord) -> Path | None:
+    """Return the artifact that a training has written of the model that is asked for."""
+    own = config.model / ARTIFACT
+    return own if config.trial in {None, record.best_trial} and (own / MANIFEST).is_file() else None
+
+
+@dataclass(frozen=True)
+class OutputJob:
+    """What is applied to what."""
+
+    #: The training folder.
+    training: Path
+    #: The processed folder, and what it holds.
+    source: Path
+    data: TrainingData
+    #: Whose model; None: the best trial's.
+    trial: int | None = None
+    #: Artifact of a graph that differs little.
+    previous: Path | None = None
+
+
+def write_outputs(folder: Path, artifact: Path, job: OutputJob, progress: Progress = silent) -> tuple[str, ...]:
     """Write an artifact, and the other outputs of a transform; return warnings.
 
     Args:
         folder: of the other outputs.
         artifact: folder of the artifact, which may be the same.
-        training: the training folder.
-        source: the processed folder.
-        data: what it holds.
-        trial: whose model; None: the best one's.
+        job: what is applied to what.
+        progress: told how much is computed anew.
     """
-    record = read_record(training / TRAINING, TrainingRecord)
+    data = job.data
+    record = read_record(job.training / TRAINING, TrainingRecord)
     _check_schema(record, data)
-    chosen = record.best if trial is None else record.trial(trial)
-    model, unseen = load_model(chosen, training, source, data)
+    chosen = record.best if job.trial is None else record.trial(job.trial)
+    model, unseen = load_model(chosen, job.training, job.source, data)
+    model.eval()
     graph = model.graph(data)
-    applied = Applied(model, Evaluator(data, graph).embed(model), data)
-    manifest = write_artifact(artifact, applied, graph, chosen, source)
+    ids = [IdColumn(job.source / IDS / str(position)) for position in range(len(data.counts))]
+    found = fingerprints(model, graph, data, ids)
+    known = read_known(job.previous, model, ids, found) if job.previous else None
+    changed = changed_embeddings(model, graph, data, known) if known else None
+    vectors, computed = changed or (Evaluator(data, graph).embed(model), sum(data.counts))
+    progress(f"embeddings of {computed:,} of {sum(data.counts):,} vertices computed")
+    applied = Applied(model, vectors, data)
+    manifest = write_artifact(artifact, applied, graph, chosen, job.source, found)
     write_client_files(folder, artifact, manifest)
     return (
         *(
@@ -118,7 +154,7 @@ def write_outputs(
 
 
 def write_artifact(
-    folder: Path, applied: Applied, graph: MessageGraph, trial: TrialRecord, source: Path
+    folder: Path, applied: Applied, graph: MessageGraph, trial: TrialRecord, source: Path, found: Sequence[Hashes]
 ) -> Manifest:
     """Write all files of an artifact, the manifest last."""
     model, data = applied.model, applied.data
@@ -130,6 +166,7 @@ def write_artifact(
         shutil.copytree(source / IDS / str(position), folder / "nodes" / str(position))
     for position, embeddings in enumerate(applied.vectors):
         _save(folder / "nodes" / str(position) / "embeddings.npy", embeddings)
+    save_fingerprints(folder, found)
     if model.symmetric:
         _write_degrees(folder, graph, data)
     with torch.no_grad():
