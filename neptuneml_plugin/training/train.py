@@ -60,13 +60,16 @@ from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.transform import OutputJob, write_outputs
 from neptuneml_plugin.training.warmstart import open_previous
 
-#: Names of Neptune ML's metric files where they are not ours.
+#: Names in metric files of Neptune ML and its toolkit, which stand there beside ours.
 METRIC_FILE_NAMES: Mapping[str, str] = {
     "hits@1": "HITS at top 1 (HITS@1)",
     "hits@3": "HITS at top 3 (HITS@3)",
     "hits@10": "HITS at top 10 (HITS@10)",
     "mr": "mean rank (MR)",
     "mrr": "mean reciprocal rank (MRR)",
+    "mse": "MSE",
+    "acc": "accuracy",
+    "roc_auc": "roc_auc_score",
 }
 
 
@@ -196,7 +199,8 @@ def _write_metrics(folder: Path, best: TrialRecord) -> None:
 
 
 def _named(values: Mapping[str, float]) -> dict[str, float]:
-    return {METRIC_FILE_NAMES.get(key, key): value for key, value in values.items()}
+    theirs = {METRIC_FILE_NAMES[key]: value for key, value in values.items() if key in METRIC_FILE_NAMES}
+    return {**theirs, **values}
 
 
 def _summary(record: TrainingRecord, warnings: tuple[str, ...], target: Path, watch: Stopwatch) -> Summary:
