@@ -118,8 +118,8 @@ def _competitors(report: Report) -> Iterator[Part]:
     rows = [(OWN, own), *record.baselines.items()]
     verdict = {name: "" if _beats(report, value) else "as good or better" for name, value in _values(record)}
     yield Table(
-        ("", *own, f"by {record.metric}"),
-        tuple((name, *(made.get(key) for key in own), verdict.get(name, "")) for name, made in rows),
+        ("", f"by {record.metric}", *own),
+        tuple((name, verdict.get(name, ""), *(made.get(key) for key in own)) for name, made in rows),
         f"all metrics on {SPLITS[record.baselines_split]}",
     )
 
