@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import textwrap
 import time
@@ -464,3 +465,39 @@ def test_what_cannot_be_installed_is_said(tmp_path: Path) -> None:
 
 def test_comments_require_nothing(tmp_path: Path) -> None:
     assert source_with(tmp_path / "own", "# nothing\n\n").requirements is None
+
+
+def test_a_terminated_command_leaves_no_script_behind(graphs: Any, tmp_path: Path) -> None:
+    code = "import time; time.sleep(600)"
+    custom = written(tmp_path / "own", training=code)
+    command = [
+        "train",
+        "--input",
+        str(graphs[Task.NODE_CLASS]),
+        "--output",
+        str(tmp_path / "out"),
+        "--model",
+        "custom",
+    ]
+    command += ["--custom-source", str(custom.source), "--allow-custom-models"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "neptuneml_plugin.cli", *command], stderr=subprocess.PIPE
+    ) as run_:
+        script = script_of(run_)
+        run_.terminate()
+        run_.communicate(timeout=60)
+    assert run_.returncode == 130
+    assert is_gone(script)
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out.partial*"))
+
+
+def script_of(command: "subprocess.Popen[bytes]") -> int:
+    """Return the process of the script that a command runs, once it has begun to."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and command.poll() is None:
+        for child in psutil.Process(command.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(part.endswith("training.py") for part in child.cmdline()):
+                    return child.pid
+    raise AssertionError("no script was run")
