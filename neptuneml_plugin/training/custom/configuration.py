@@ -11,6 +11,7 @@ import optuna
 
 from neptuneml_plugin.errors import InvalidData, InvalidSettings, nearest
 from neptuneml_plugin.training.search.space import FIXED, TIERS, Parameter
+from neptuneml_plugin.training.search.study import distribution, value_of
 
 MODEL = "custom"
 _STRATEGIES = ("log", "linear", "power2")
@@ -73,8 +74,8 @@ class CustomSearch:
         """Return the hyperparameters of a trial."""
         values = self._space.defaults()
         if number and self._searched:
-            trial = self._asked[number] = self._study.ask()
-            values |= {parameter.name: parameter.suggest(trial) for parameter in self._searched}
+            trial = self._asked[number] = self._study.ask({p.name: distribution(p) for p in self._searched})
+            values |= {p.name: value_of(p, trial.params[p.name]) for p in self._searched}
         return values
 
     def tell(self, number: int, value: float | None) -> None:

@@ -29,7 +29,7 @@ from neptuneml_plugin.training.custom.source import copied, open_source
 from neptuneml_plugin.training.custom.trials import Job, best_of, run_trials, transform_trial
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.reporting.page import Report, write_report
-from neptuneml_plugin.training.search.trials import threads_per_trial
+from neptuneml_plugin.training.search.budget import threads_per_trial
 
 #: In a training's output: the folder of the model as it was run, and the names of its scripts.
 SOURCE, SCRIPTS = "source", "scripts.json"

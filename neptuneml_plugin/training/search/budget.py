@@ -36,7 +36,7 @@ def budget(config: TrainConfig, source: Path) -> Budget:
     if config.executor is TrialExecutor.RAY:  # whose nodes know their own limits
         return Budget(config.threads or 1, config.parallel, _trial_bytes(source))
     cores = config.cores or len(os.sched_getaffinity(0))
-    threads = config.threads or max(1, cores // config.parallel)
+    threads = threads_per_trial(config.threads, config.parallel, cores)
     need, memory = _trial_bytes(source), (config.memory_mib << 20) or free_bytes()
     by_memory = memory // need if need else config.parallel
     slots = max(1, min(config.parallel, cores // threads, by_memory))
@@ -47,6 +47,11 @@ def budget(config: TrainConfig, source: Path) -> Budget:
         reason = "memory" if by_memory <= cores // threads else "cores"
         warnings.append(f"{slots} of {config.parallel} trials ran at a time, as the {reason} allowed no more")
     return Budget(threads, slots, need, tuple(warnings))
+
+
+def threads_per_trial(threads: int, parallel: int, cores: int | None = None) -> int:
+    """Return the threads of one trial; 0 shares the cores, by default those that this process may use."""
+    return threads or max(1, (cores or len(os.sched_getaffinity(0))) // parallel)
 
 
 def free_bytes() -> int:

@@ -20,8 +20,8 @@ from neptuneml_plugin.training.tasks import KINDS, answer_of
 #: Names that stand for a model; `kge` without a score function is our recipe (decision 12).
 ALIASES: Mapping[str, str] = {"kge": "complex"}
 MODELS = (RGCN, *KGE_MODELS, *ALIASES)
-#: Neptune ML's other models, refused by name.
-MODELS_NOT_BUILT = ("custom",)
+#: Trained by `training.custom`.
+MODELS_OF_SCRIPTS = ("custom",)
 _MODEL_KEYS = ("model", "preset", "task_type", "eval_metric", "eval_frequency", *TIERS, FIXED)
 _PARAMETER_KEYS = (
     "param", "type", "range", "options", "inc_strategy", "inc_val", "node_strategy", "edge_strategy", "default",
@@ -37,10 +37,10 @@ def check_model(name: str, task: Task = Task.LINK_PREDICTION) -> str:
         UnsupportedOperation: one of Neptune ML's models that this release does not train.
         InvalidParameter: unknown, or not for the task.
     """
-    if name in MODELS_NOT_BUILT:
-        raise UnsupportedOperation(f"model '{name}' is not built yet: there are {', '.join(MODELS)}")
+    if name in MODELS_OF_SCRIPTS:
+        raise UnsupportedOperation(f"model '{name}' needs its scripts: name their folder with --custom-source")
     if name not in MODELS:
-        raise InvalidParameter(f"unknown model '{name}'{nearest(name, (*MODELS, *MODELS_NOT_BUILT))}")
+        raise InvalidParameter(f"unknown model '{name}'{nearest(name, (*MODELS, *MODELS_OF_SCRIPTS))}")
     chosen = ALIASES.get(name, name)
     if chosen in KGE_MODELS and task is not Task.LINK_PREDICTION:
         raise InvalidParameter(f"model '{name}' is for link prediction; for {task} train '{RGCN}'")

@@ -54,7 +54,7 @@ class Search:
         study.add_trials(self._study.trials)
         asked = study.ask(self._distributions)
         return values | {
-            parameter.name: _outer(parameter, asked.params[parameter.name]) for parameter in self._searched
+            parameter.name: value_of(parameter, asked.params[parameter.name]) for parameter in self._searched
         }
 
     def tell(self, values: Mapping[str, Any], result: float) -> None:
@@ -89,7 +89,7 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(low, high, log=log, step=step)
 
 
-def _outer(parameter: Parameter, value: Any) -> Any:
+def value_of(parameter: Parameter, value: Any) -> Any:
     """Return a hyperparameter's value for what Optuna chose."""
     if parameter.options:
         return parameter.options[value]
