@@ -200,6 +200,11 @@ def _with_custom(flags: dict[str, Any], config_file: Path | None) -> dict[str, A
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 0]")
 @click.option("--previous", type=FOLDER, help="Earlier training, whose search and weights go on.")
 @click.option(
+    "--neighbourhoods",
+    type=click.Choice([choice.value for choice in config.Neighbourhoods]),
+    help="Compute batches from all neighbours, or from as many as 'fanout' says.  [default: auto, by memory]",
+)
+@click.option(
     "--executor",
     type=click.Choice([choice.value for choice in config.TrialExecutor]),
     help="Where trials run: in processes of this machine, or on a Ray cluster.  [default: local]",

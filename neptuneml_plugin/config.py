@@ -77,6 +77,17 @@ class ProcessConfig:
     overwrite: bool = False
 
 
+class Neighbourhoods(StrEnum):
+    """What a batch of R-GCN is computed from (decision 13)."""
+
+    #: Whole neighbourhoods where a trial's memory allows, else sampled ones.
+    AUTO = "auto"
+    #: All neighbours, and so all vertices.
+    FULL = "full"
+    #: As many neighbours as `fanout` says.
+    SAMPLED = "sampled"
+
+
 class TrialExecutor(StrEnum):
     """Who runs the trials of a training; the results are the same."""
 
@@ -118,6 +129,7 @@ class TrainConfig:
     cores: int = 0
     #: Memory for all trials that run at the same time, MiB; 0: what is free at the start.
     memory_mib: int = 0
+    neighbourhoods: Neighbourhoods = Neighbourhoods.AUTO
     executor: TrialExecutor = TrialExecutor.LOCAL
     #: `host:port` of a Ray cluster's head; None: what `RAY_ADDRESS` names, else the cluster of this machine.
     ray_address: str | None = None

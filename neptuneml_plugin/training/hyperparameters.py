@@ -128,9 +128,11 @@ _AT_LEAST: Mapping[str, float] = {
 _BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1}
 
 
-def reads(model: str, name: str) -> bool:
-    """Return whether a hyperparameter changes anything for a model."""
-    return name in READ_BY_KGE if model in KGE_MODELS else name not in WITHOUT_EFFECT
+def reads(model: str, name: str, *, sampled: bool = False) -> bool:
+    """Return whether a hyperparameter changes anything for a model; `sampled`: whose neighbourhoods are."""
+    if model in KGE_MODELS:
+        return name in READ_BY_KGE
+    return name not in WITHOUT_EFFECT or (sampled and name == "fanout")
 
 
 def check_name(name: str) -> None:

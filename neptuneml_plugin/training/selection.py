@@ -100,7 +100,7 @@ def _tried(space: SearchSpace, data: TrainingData, share: float, seed: int) -> f
     given: Mapping[str, Any] = space.defaults()
     whole = hyperparameters.build(given)
     shorter = hyperparameters.build({**given, "num-epochs": max(1, math.ceil(share * whole.num_epochs))})
-    model = Trainer(data, shorter, space.goal, seed=seed).fit(lambda *_: None).model
+    model = Trainer(data, shorter, space.goal, seed=seed, sampled=space.sampled).fit(lambda *_: None).model
     quick = space.goal.metric not in SLOW_METRICS
     evaluator = Evaluator(data, model.graph(data), space.goal.topk, quick=quick)
     worst = -math.inf if space.goal.better(1, 0) else math.inf

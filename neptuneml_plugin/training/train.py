@@ -28,7 +28,7 @@ from neptuneml_plugin.artifacts import (
     TrialState,
     write_record,
 )
-from neptuneml_plugin.config import TrainConfig, TrialExecutor
+from neptuneml_plugin.config import Neighbourhoods, TrainConfig, TrialExecutor
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.stage import (
     UNFINISHED,
@@ -93,6 +93,7 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
     if config.previous is not None:
         open_previous(config.previous, data)
     limits = budget(config, source)
+    space = replace(space, sampled=_is_sampled(config, space, limits))
     with resumable_folder(target, _settings(config, source), _is_begun, overwrite=config.overwrite) as folder:
         for path in folder.iterdir():  # what an earlier attempt wrote last is written again
             if path.name not in {TRIALS, UNFINISHED}:
@@ -116,6 +117,12 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
             path.unlink()
     summary = _summary(record, warnings, target, watch)
     return replace(summary, notes=(selection.reason,) if selection.reason else ())
+
+
+def _is_sampled(config: TrainConfig, space: SearchSpace, limits: Budget) -> bool:
+    if space.model != RGCN or config.neighbourhoods is Neighbourhoods.FULL:
+        return False
+    return config.neighbourhoods is Neighbourhoods.SAMPLED or not limits.fits
 
 
 def _selection(
@@ -155,7 +162,10 @@ def _plan(folder: Path, source: Path, space: SearchSpace, config: TrainConfig, l
 def _settings(config: TrainConfig, source: Path) -> dict[str, Any]:
     """Return what decides about the trials, by which an unfinished training is found again."""
     inputs = {name: _digest(source / name) for name in (PROCESSED, HPO_CONFIGURATION)}
-    chosen = {name: getattr(config, name) for name in ("trials", "parallel", "model", "seed", "threads")}
+    chosen = {
+        name: getattr(config, name)
+        for name in ("trials", "parallel", "model", "seed", "threads", "neighbourhoods")
+    }
     previous = _digest(config.previous / TRAINING) if config.previous else None
     return {**inputs, **chosen, "previous": previous, "release": __version__}
 
@@ -229,8 +239,9 @@ def _overruled(asked: str | None, space: SearchSpace) -> list[str]:
 
 def _unused(space: SearchSpace, data: TrainingData) -> list[str]:
     """Say which hyperparameters had no effect, and why."""
-    of_rgcn = "training ran on full neighbourhoods" if space.model == RGCN else f"{space.model} does not read them"
-    reasons = {of_rgcn: space.unused()}
+    drawn = "sampled" if space.sampled else "full"
+    of_rgcn = f"training ran on {drawn} neighbourhoods"
+    reasons = {of_rgcn if space.model == RGCN else f"{space.model} does not read them": space.unused()}
     if data.task is Task.LINK_PREDICTION and scores_all(space.model, data):
         given = [name for name, value in space.defaults().items() if value and name in OF_NEGATIVES]
         reasons["every candidate was scored"] = tuple(name for name in given if name not in space.unused())

@@ -24,6 +24,8 @@ class Budget:
     #: Of one trial, bytes, as estimated when the graph was processed; 0: not known.
     trial_bytes: int
     warnings: tuple[str, ...] = ()
+    #: Whether a trial on whole neighbourhoods is estimated to fit.
+    fits: bool = True
 
 
 def budget(config: TrainConfig, source: Path) -> Budget:
@@ -42,11 +44,13 @@ def budget(config: TrainConfig, source: Path) -> Budget:
     slots = max(1, min(config.parallel, cores // threads, by_memory))
     warnings = []
     if by_memory < 1:
-        warnings.append(f"a trial takes about {need >> 20} MiB, and there are {memory >> 20} MiB")
+        warnings.append(
+            f"a trial on whole neighbourhoods takes about {need >> 20} MiB, and there are {memory >> 20} MiB"
+        )
     if slots < config.parallel:
         reason = "memory" if by_memory <= cores // threads else "cores"
         warnings.append(f"{slots} of {config.parallel} trials ran at a time, as the {reason} allowed no more")
-    return Budget(threads, slots, need, tuple(warnings))
+    return Budget(threads, slots, need, tuple(warnings), fits=by_memory >= 1)
 
 
 def threads_per_trial(threads: int, parallel: int, cores: int | None = None) -> int:

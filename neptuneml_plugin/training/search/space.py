@@ -44,6 +44,8 @@ class SearchSpace:
     tiers: Mapping[str, tuple[Parameter, ...]] = field(default_factory=dict)
     #: Name of a preset, `auto`, or None for the hyperparameters as they stand.
     preset: str | None = None
+    #: Whether batches are computed from sampled neighbourhoods.
+    sampled: bool = False
 
     def defaults(self) -> dict[str, Any]:
         """Return the default of every hyperparameter."""
@@ -53,9 +55,12 @@ class SearchSpace:
         """Return the hyperparameters that are searched with so many trials."""
         tiers = [self.tiers.get(tier, ()) for tier, above in TIERS.items() if trials > above]
         found = (parameter for tier in tiers for parameter in tier if parameter.is_searchable)
-        return tuple(parameter for parameter in found if hyperparameters.reads(self.model, parameter.name))
+        return tuple(parameter for parameter in found if self._reads(parameter.name))
 
     def unused(self) -> tuple[str, ...]:
         """Return the names of those set that change nothing for the model."""
         given = self.defaults().items()
-        return tuple(name for name, value in given if value and not hyperparameters.reads(self.model, name))
+        return tuple(name for name, value in given if value and not self._reads(name))
+
+    def _reads(self, name: str) -> bool:
+        return hyperparameters.reads(self.model, name, sampled=self.sampled)

@@ -52,6 +52,8 @@ class TrialRequest:
     previous: str | None = None
     #: See `Course.bar`.
     bar: tuple[float | None, ...] = ()
+    #: See `Trainer`.
+    sampled: bool = False
 
     def write(self, folder: Path) -> None:
         """Write the file, and drop what is left of a trial that was asked for something else."""
@@ -87,7 +89,16 @@ def run_trial(folder: Path, data: TrainingData | None = None, progress: Progress
     initial = initial_weights(Path(request.previous), Path(request.source), data) if request.previous else None
     with _open_log(folder / METRICS_LOG, checkpoints.load()) as log:
         course = Course(log, checkpoints, initial, request.bar)
-        fit = Trainer(data, chosen, goal, seed=request.seed, course=course, model=request.model).fit(progress)
+        trainer = Trainer(
+            data,
+            chosen,
+            goal,
+            seed=request.seed,
+            course=course,
+            model=request.model,
+            sampled=request.sampled,
+        )
+        fit = trainer.fit(progress)
     seconds = time.monotonic() - started
     evaluator = Evaluator(data, fit.model.graph(data), goal.topk)
     record = _record(request, chosen, fit, evaluator, max(seconds, fit.seconds))

@@ -133,6 +133,7 @@ class Trials:
             number=number,
             source=str(plan.source.absolute()),
             model=plan.space.model,
+            sampled=plan.space.sampled,
             goal=dataclasses.asdict(plan.space.goal),
             hyperparameters=values,
             seed=plan.seed + number,
