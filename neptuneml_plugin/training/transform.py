@@ -25,6 +25,7 @@ from neptuneml_plugin.artifacts import (
     IDS,
     MANIFEST,
     PREDICTIONS,
+    RGCN,
     TRAINING,
     TRIALS,
     WEIGHTS,
@@ -136,8 +137,9 @@ def write_outputs(folder: Path, artifact: Path, job: OutputJob, progress: Progre
     model.eval()
     graph = model.graph(data)
     ids = [IdColumn(job.source / IDS / str(position)) for position in range(len(data.counts))]
-    found = fingerprints(model, graph, data, ids)
-    known = read_known(job.previous, model, ids, found) if job.previous else None
+    # Knowledge-graph embeddings are looked up, which costs less than telling what changed.
+    found = fingerprints(model, graph, data, ids) if model.name == RGCN else []
+    known = read_known(job.previous, model, ids, found) if job.previous and found else None
     changed = changed_embeddings(model, graph, data, known) if known else None
     vectors, computed = changed or (Evaluator(data, graph).embed(model), sum(data.counts))
     progress(f"embeddings of {computed:,} of {sum(data.counts):,} vertices computed")

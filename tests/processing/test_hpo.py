@@ -8,7 +8,7 @@ import pytest
 from neptuneml_plugin.artifacts import KGE_MODELS, FeatureSchema, GraphSchema, NodeType, Target, Task
 from neptuneml_plugin.processing.labels import Labels
 from neptuneml_plugin.processing.reports import kge
-from neptuneml_plugin.processing.reports.hpo import hpo_configurations
+from neptuneml_plugin.processing.reports.hpo import hpo_configurations, with_preset
 from neptuneml_plugin.processing.splits.split import Split
 from neptuneml_plugin.processing.target import Answers
 
@@ -42,7 +42,7 @@ def parameter(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_form() -> None:
     document = model(answers(Task.NODE_CLASS, [0, 1]))
-    assert list(document) == ["model", "preset", "task_type", "eval_metric", "eval_frequency", *TIERS]
+    assert list(document) == ["model", "task_type", "eval_metric", "eval_frequency", *TIERS]
     assert (document["model"], document["task_type"]) == ("rgcn", "node_class")
     for tier in TIERS:
         for entry in document[tier]:
@@ -106,6 +106,15 @@ def test_the_first_model_is_rgcn_unless_links_have_no_properties(task: Task, *, 
     links = task is Task.LINK_PREDICTION
     assert set(found) == ({"rgcn", *KGE_MODELS} if links else {"rgcn"})
     assert found[0] == ("complex" if links and not features else "rgcn")
+
+
+def test_the_form_of_rgcn_is_chosen_by_training() -> None:
+    document = {"models": [model(answers(Task.NODE_CLASS, [0, 1]))]}
+    (chosen,) = with_preset(document)["models"]
+    assert list(chosen)[:2] == ["model", "preset"]
+    assert chosen == document["models"][0] | {"preset": "auto"}
+    others = {"models": [model(answers(Task.LINK_PREDICTION), name="complex")]}
+    assert with_preset(others) == others
 
 
 @pytest.mark.parametrize("name", KGE_MODELS)

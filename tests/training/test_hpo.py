@@ -313,8 +313,8 @@ def test_edge_features_are_refused_only_when_switched_on(tmp_path: Path) -> None
         read(tmp_path, changed(**{"fixed-param": [off | {"default": True}]}))
 
 
-def test_models_that_are_not_built_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedOperation, match="'custom' is not built yet"):
+def test_a_model_of_scripts_says_what_it_needs(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedOperation, match=r"'custom' needs its scripts: .* --custom-source"):
         read(tmp_path, changed(model="custom"))
 
 

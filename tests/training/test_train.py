@@ -12,7 +12,7 @@ import torch
 
 from neptuneml_plugin.arrays import save_array
 from neptuneml_plugin.artifacts import ProcessedGraph, Task, TrainingRecord, TrialRecord, read_record, write_record
-from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation
+from neptuneml_plugin.errors import InvalidData, InvalidParameter, MissingParameter
 from neptuneml_plugin.filerecords import describe_files
 from neptuneml_plugin.stage import silent
 from neptuneml_plugin.training import loop
@@ -206,9 +206,9 @@ def test_impossible_numbers_are_refused(tmp_path: Path, settings: dict[str, int]
         trained(source, tmp_path / "training", **settings)
 
 
-def test_a_model_that_is_not_built_is_refused(tmp_path: Path) -> None:
+def test_a_model_of_scripts_without_them_is_refused(tmp_path: Path) -> None:
     source = processed(tmp_path, Task.LINK_PREDICTION, nodes=60)
-    with pytest.raises(UnsupportedOperation, match="custom"):
+    with pytest.raises(MissingParameter, match="--custom-source"):
         trained(source, tmp_path / "training", model="custom")
     assert not (tmp_path / "training").exists()
 

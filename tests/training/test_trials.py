@@ -82,8 +82,9 @@ def kill(sent: list[str], at: Callable[[str], bool], trial: int) -> Any:
     def progress(message: str, fraction: float | None = None) -> None:
         del fraction
         if at(message):
-            for child in psutil.Process().children():
-                if child.cmdline()[-1:] and child.cmdline()[-1].endswith(f"trials/{trial}"):
+            for child in psutil.process_iter(["ppid", "cmdline"]):  # has None of one that is gone
+                arguments = child.info["cmdline"] or [""]
+                if child.info["ppid"] == os.getpid() and arguments[-1].endswith(f"trials/{trial}"):
                     sent.append(message)
                     child.kill()
 
