@@ -5,23 +5,17 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from neptuneml_plugin.training.adam import Group
+from neptuneml_plugin.training.adam import Group, Grouped
 
 _EPSILON = 1e-10
 
 
-class Adagrad:
+class Adagrad(Grouped):
     """Steps along each gradient, divided by the root of the sum of its squares; as `adam.Adam` otherwise."""
 
     def __init__(self, groups: Sequence[Group]) -> None:
-        self._groups = tuple(groups)
-        self._squares = [torch.zeros_like(each) for group in groups for each in group.parameters]
-
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
-        for group in self._groups:
-            for parameter in group.parameters:
-                parameter.grad = None
+        super().__init__(groups)
+        self._squares = self._zeros()
 
     @torch.no_grad()
     def step(self) -> None:

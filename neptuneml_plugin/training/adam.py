@@ -23,20 +23,30 @@ class Group:
     weight_decay: float = 0.0
 
 
-class Adam:
-    """Steps along each gradient's running mean, divided by the root of its running square."""
+class Grouped:
+    """What optimisers share: the parameters, by groups."""
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self._groups = tuple(groups)
-        self._means = [torch.zeros_like(each) for group in groups for each in group.parameters]
-        self._squares = [torch.zeros_like(each) for group in groups for each in group.parameters]
-        self._steps = 0
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for group in self._groups:
             for parameter in group.parameters:
                 parameter.grad = None
+
+    def _zeros(self) -> list[Tensor]:
+        """Return a number of state for each number of the parameters, in their order."""
+        return [torch.zeros_like(each) for group in self._groups for each in group.parameters]
+
+
+class Adam(Grouped):
+    """Steps along each gradient's running mean, divided by the root of its running square."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        super().__init__(groups)
+        self._means, self._squares = self._zeros(), self._zeros()
+        self._steps = 0
 
     @torch.no_grad()
     def step(self) -> None:

@@ -103,5 +103,4 @@ def _tried(space: SearchSpace, data: TrainingData, share: float, seed: int) -> f
     model = Trainer(data, shorter, space.goal, seed=seed, sampled=space.sampled).fit(lambda *_: None).model
     quick = space.goal.metric not in SLOW_METRICS
     evaluator = Evaluator(data, model.graph(data), space.goal.topk, quick=quick)
-    worst = -math.inf if space.goal.better(1, 0) else math.inf
-    return evaluator.measure(model, ["valid"])["valid"].get(space.goal.metric, worst)
+    return evaluator.measure(model, ["valid"])["valid"].get(space.goal.metric, space.goal.worst)
