@@ -18,8 +18,8 @@ from aiohttp.web import AppRunner
 from neptuneml_plugin import __version__
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import PreconditionsFailed
-from neptuneml_plugin.service import app
 from neptuneml_plugin.service.app import create_app, run
+from neptuneml_plugin.service.routes import requests
 from tests.made_artifacts import make_artifact
 
 Client = TestClient[Any, Any]
@@ -130,7 +130,7 @@ async def test_a_body_beyond_the_limit(config: ServiceConfig) -> None:
 
 
 async def test_a_body_that_does_not_arrive(config: ServiceConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "BODY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(requests, "BODY_TIMEOUT_SECONDS", 0.05)
     async with service(config) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
         writer.write(b"POST /ml/endpoints HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")

@@ -6,8 +6,8 @@ import pytest
 
 from neptuneml_plugin.artifacts import EdgeSchema, EdgeType, FeatureSchema, Task
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.service.endpoints import NO_OPTIONS, EndpointOptions
-from neptuneml_plugin.service.inductive import Inductive, inductive, per_hop
+from neptuneml_plugin.service.endpoints.inductive import Inductive, inductive, per_hop
+from neptuneml_plugin.service.endpoints.record import NO_OPTIONS, EndpointOptions
 from tests.made_artifacts import RATED, Made, make_artifact
 
 CONFIG = ServiceConfig(Path("/data"))

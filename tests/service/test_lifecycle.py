@@ -20,8 +20,9 @@ from neptuneml_plugin.artifacts import Manifest, Task
 from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, NeptuneMLError
-from neptuneml_plugin.service.app import REGISTRY, create_app
-from neptuneml_plugin.service.registry import Registry
+from neptuneml_plugin.service.app import create_app
+from neptuneml_plugin.service.endpoints.registry import Registry
+from neptuneml_plugin.service.routes.requests import REGISTRY
 from tests.made_artifacts import Made, make_artifact
 from tests.running_service import eventually, eventually_async, running_service
 

@@ -15,15 +15,19 @@ from neptuneml_plugin.errors import (
     NeptuneMLError,
     UnsupportedOperation,
 )
-from neptuneml_plugin.service import wire
-from neptuneml_plugin.service.endpoints import EndpointOptions, EndpointRecord, Status
-from neptuneml_plugin.service.inductive import Inductive
-from neptuneml_plugin.service.wire import CreateEndpoint, Page
+from neptuneml_plugin.service.endpoints.inductive import Inductive
+from neptuneml_plugin.service.endpoints.record import EndpointOptions, EndpointRecord, Status
+from neptuneml_plugin.service.wire.description import Version, pinned_version, render_description
+from neptuneml_plugin.service.wire.endpoints import (
+    CreateEndpoint,
+    parse_create_endpoint,
+)
+from neptuneml_plugin.service.wire.members import Page, parse_page, render_page
 from tests.made_artifacts import RATED, Made, make_artifact
 
 
 def create(**body: Any) -> CreateEndpoint:
-    return wire.parse_create_endpoint(json.dumps(body).encode())
+    return parse_create_endpoint(json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
@@ -103,16 +107,16 @@ def test_refusals(body: dict[str, Any], kind: type[NeptuneMLError], says: str) -
 )
 def test_garbage_is_the_callers_fault(body: bytes) -> None:
     try:
-        wire.parse_create_endpoint(body)
+        parse_create_endpoint(body)
     except NeptuneMLError as error:
         assert error.http_status == 400  # noqa: PT017 - the point is that nothing else is raised
-    assert wire.pinned_version(body) is None
+    assert pinned_version(body) is None
 
 
 @pytest.mark.parametrize("body", [b"[]", b"3", b'"x"', b"", b"{", b"[" * 100_000])
 def test_what_is_no_object_is_a_bad_request(body: bytes) -> None:
     with pytest.raises(BadRequest, match="the body"):
-        wire.parse_create_endpoint(body)
+        parse_create_endpoint(body)
 
 
 @pytest.mark.parametrize(
@@ -125,13 +129,13 @@ def test_what_is_no_object_is_a_bad_request(body: bytes) -> None:
     ],
 )
 def test_pages(query: dict[str, str], page: Page) -> None:
-    assert wire.parse_page(query) == page
+    assert parse_page(query) == page
 
 
 @pytest.mark.parametrize("value", ["0", "1025", "-1", "ten", "1e3", "٣", "9" * 400])
 def test_max_items_out_of_its_range(value: str) -> None:
     with pytest.raises(InvalidParameter, match="it must be 1 to 1024"):
-        wire.parse_page({"maxItems": value})
+        parse_page({"maxItems": value})
 
 
 def record(name: str) -> EndpointRecord:
@@ -139,13 +143,13 @@ def record(name: str) -> EndpointRecord:
 
 
 def test_pages_follow_each_other() -> None:
-    records = [record(name) for name in "abcde"]
-    assert wire.render_page(records, Page(2)) == {"ids": ["a", "b"], "nextToken": "b"}
-    assert wire.render_page(records, Page(2, "b")) == {"ids": ["c", "d"], "nextToken": "d"}
-    assert wire.render_page(records, Page(2, "d")) == {"ids": ["e"]}
-    assert wire.render_page([], Page()) == {"ids": []}
+    records = list("abcde")
+    assert render_page(records, Page(2)) == {"ids": ["a", "b"], "nextToken": "b"}
+    assert render_page(records, Page(2, "b")) == {"ids": ["c", "d"], "nextToken": "d"}
+    assert render_page(records, Page(2, "d")) == {"ids": ["e"]}
+    assert render_page([], Page()) == {"ids": []}
     with pytest.raises(InvalidParameter, match="nextToken is 'zz'"):
-        wire.render_page(records, Page(2, "zz"))
+        render_page(records, Page(2, "zz"))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,7 @@ def test_pages_follow_each_other() -> None:
     ],
 )
 def test_the_pin(body: Any, version: str | None) -> None:
-    assert wire.pinned_version(json.dumps(body).encode()) == version
+    assert pinned_version(json.dumps(body).encode()) == version
 
 
 @pytest.mark.parametrize(
@@ -199,8 +203,8 @@ def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any], lab
         }
         for label, position in labels.items()
     ]
-    version = wire.Version(manifest, Path("/srv/a"), access=("http://h:1", "t"))
-    assert wire.render_description("e", Status.IN_SERVICE, None, version) == {
+    version = Version(manifest, Path("/srv/a"), access=("http://h:1", "t"))
+    assert render_description("e", Status.IN_SERVICE, None, version) == {
         "name": "e",
         "status": "InService",
         "version": manifest.version,
@@ -221,14 +225,14 @@ def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any], lab
         "addresses": ["http://h:1"],
         "token": "t",
     }
-    failed = wire.render_description("e", Status.FAILED, "why", None)
+    failed = render_description("e", Status.FAILED, "why", None)
     assert failed == {"name": "e", "status": "Failed", "failureReason": "why", "addresses": [], "token": ""}
 
 
 def test_the_description_of_what_a_caller_gathers(tmp_path: Path) -> None:
     gathered = Inductive((10, 5), (("user", ("age",)), ("movie", ())), ((RATED, ("since", "stars")),), 1000)
-    version = wire.Version(make_artifact(tmp_path), tmp_path, gathered)
-    described = wire.render_description("e", Status.IN_SERVICE, None, version)
+    version = Version(make_artifact(tmp_path), tmp_path, gathered)
+    described = render_description("e", Status.IN_SERVICE, None, version)
     assert described["modes"] == ["transductive", "inductive"]
     assert described["inductive"] == {
         "fanouts": [10, 5],

@@ -7,8 +7,8 @@ import pytest
 
 from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
-from neptuneml_plugin.service.endpoints import EndpointOptions, EndpointRecord, Status
-from neptuneml_plugin.service.store import Store
+from neptuneml_plugin.service.endpoints.record import EndpointOptions, EndpointRecord, Status
+from neptuneml_plugin.service.endpoints.store import Store
 
 FIRST = EndpointRecord("a", "/x", Path("/x"), Status.CREATING, 1)
 SECOND = EndpointRecord(

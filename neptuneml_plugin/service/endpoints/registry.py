@@ -16,10 +16,16 @@ from neptuneml_plugin.errors import (
     NeptuneMLError,
     ResourceNotFound,
 )
-from neptuneml_plugin.service.endpoints import NO_OPTIONS, EndpointOptions, EndpointRecord, Status, new_record
+from neptuneml_plugin.service.endpoints.record import (
+    NO_OPTIONS,
+    EndpointOptions,
+    EndpointRecord,
+    Status,
+    new_record,
+)
+from neptuneml_plugin.service.endpoints.store import Store
+from neptuneml_plugin.service.endpoints.workers import Ports, Worker
 from neptuneml_plugin.service.locations import resolve_folder
-from neptuneml_plugin.service.store import Store
-from neptuneml_plugin.service.workers import Ports, Worker
 
 _log = logging.getLogger(__name__)
 

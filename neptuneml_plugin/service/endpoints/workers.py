@@ -19,7 +19,7 @@ from typing import Any
 
 from neptuneml_plugin.config import NewNodeVectors, ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFailed
-from neptuneml_plugin.service.endpoints import EndpointOptions
+from neptuneml_plugin.service.endpoints.record import EndpointOptions
 
 #: How long a worker may verify and load its artifact.
 READY_SECONDS = 600.0

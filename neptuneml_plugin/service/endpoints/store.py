@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
-from neptuneml_plugin.service.endpoints import EndpointOptions, EndpointRecord, Status
+from neptuneml_plugin.service.endpoints.record import EndpointOptions, EndpointRecord, Status
 
 SCHEMA_VERSION = 2
 _CREATE = """

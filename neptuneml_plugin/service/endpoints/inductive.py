@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, EdgeType, FeatureSchema, Manifest
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.service.endpoints import EndpointOptions
+from neptuneml_plugin.service.endpoints.record import EndpointOptions
 
 #: Models that can be asked inductively.
 MODELS = frozenset({RGCN, *KGE_MODELS})

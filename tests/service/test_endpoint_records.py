@@ -4,7 +4,7 @@ import pytest
 
 from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
-from neptuneml_plugin.service.endpoints import (
+from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
     TRANSITIONS,
     EndpointOptions,

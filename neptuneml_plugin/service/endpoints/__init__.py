@@ -1,0 +1,1 @@
+"""Endpoints: their records, their workers, and who answers for which version."""

@@ -1,0 +1,1 @@
+"""Jobs: their records and states, the queue, and the processes that run the stages."""

@@ -1,0 +1,43 @@
+"""`/ml/endpoints`: endpoints as Neptune's clients manage them."""
+
+from aiohttp import web
+
+from neptuneml_plugin.service.endpoints.record import Status
+from neptuneml_plugin.service.routes.requests import REGISTRY, read_body
+from neptuneml_plugin.service.wire.endpoints import parse_create_endpoint, render_created, render_status
+from neptuneml_plugin.service.wire.members import parse_flag, parse_page, render_page
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/ml/endpoints")
+async def create_endpoint(request: web.Request) -> web.Response:
+    """Create an endpoint, or update one."""
+    asked = parse_create_endpoint(await read_body(request))
+    registry = request.app[REGISTRY]
+    if asked.update and asked.id is not None:
+        record = await registry.update(asked.id, asked.location, asked.options)
+    else:
+        record = await registry.create(asked.id, asked.location, asked.options)
+    return web.json_response(render_created(record))
+
+
+@routes.get("/ml/endpoints")
+async def list_endpoints(request: web.Request) -> web.Response:
+    """List the ids of endpoints, newest first."""
+    page = parse_page(request.query)
+    return web.json_response(render_page([record.id for record in request.app[REGISTRY].records()], page))
+
+
+@routes.get("/ml/endpoints/{id}")
+async def endpoint_status(request: web.Request) -> web.Response:
+    """Tell an endpoint's state as Neptune does."""
+    return web.json_response(render_status(request.app[REGISTRY].get(request.match_info["id"])))
+
+
+@routes.delete("/ml/endpoints/{id}")
+async def delete_endpoint(request: web.Request) -> web.Response:
+    """Delete an endpoint. `clean` finds nothing to remove: an artifact is served where its transform wrote it."""
+    parse_flag(request.query.get("clean"), "clean")
+    await request.app[REGISTRY].delete(request.match_info["id"])
+    return web.json_response({"status": Status.DELETING.value})

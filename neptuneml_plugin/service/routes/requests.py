@@ -1,0 +1,27 @@
+"""What the routes need of a request and of the application."""
+
+import asyncio
+
+import aiohttp
+from aiohttp import web
+
+from neptuneml_plugin.errors import ClientTimeout
+from neptuneml_plugin.service.endpoints.registry import Registry
+
+BODY_TIMEOUT_SECONDS = 30.0
+
+REGISTRY = web.AppKey("registry", Registry)
+CLIENT = web.AppKey("client", aiohttp.ClientSession)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        ClientTimeout: it did not arrive in time.
+    """
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None

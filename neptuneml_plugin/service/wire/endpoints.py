@@ -1,0 +1,96 @@
+"""`/ml/endpoints` on the wire (`docs/wire.md`, section 4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neptuneml_plugin.config import NewNodeVectors, one_of
+from neptuneml_plugin.errors import InvalidParameter, MissingParameter, UnsupportedOperation
+from neptuneml_plugin.service.endpoints.record import NO_OPTIONS, EndpointOptions, EndpointRecord, check_id
+from neptuneml_plugin.service.wire.members import arn, load_object, parse_flag, text_of
+
+#: What graph-notebook's `%neptune_ml endpoint create` sends as the id where the user gave none.
+NO_ID = "A unique identifier for the new inference endpoint."
+LATER_RELEASE = ("mlModelTrainingJobId", "mlModelTransformJobId")
+
+
+@dataclass(frozen=True)
+class CreateEndpoint:
+    """`POST /ml/endpoints`."""
+
+    location: str
+    #: None: to be generated.
+    id: str | None = None
+    update: bool = False
+    options: EndpointOptions = NO_OPTIONS
+
+
+def parse_create_endpoint(body: bytes) -> CreateEndpoint:
+    """Read the body of a create or an update.
+
+    Raises:
+        BadRequest: not a JSON object.
+        UnsupportedOperation: an endpoint of a training or transform job.
+        MissingParameter: no artifact, or an update without an id.
+        InvalidParameter: a member is not what it should be.
+    """
+    given = load_object(body)
+    for name in LATER_RELEASE:
+        if text_of(given, name) is not None:
+            raise UnsupportedOperation(f"{name} belongs to a later release; give artifactLocation instead")
+    location = text_of(given, "artifactLocation")
+    if location is None:
+        raise MissingParameter("artifactLocation is missing: the folder that `neptuneml transform` wrote")
+    endpoint_id = None if given.get("id") == NO_ID else text_of(given, "id")
+    update = parse_flag(given.get("update"), "update")
+    if update and endpoint_id is None:
+        raise MissingParameter("id is missing: an update must name its endpoint")
+    return CreateEndpoint(
+        location, None if endpoint_id is None else check_id(endpoint_id), update, parse_options(given)
+    )
+
+
+def parse_options(given: Mapping[str, Any]) -> EndpointOptions:
+    """Read `newNodeVectors` and `fanouts`; the latter is a list, or a text such as `10,10`.
+
+    Raises:
+        InvalidParameter: not what it should be.
+    """
+    vectors, fanouts = text_of(given, "newNodeVectors"), given.get("fanouts")
+    try:
+        chosen = None if vectors is None else one_of(NewNodeVectors, vectors)
+    except ValueError as error:
+        raise InvalidParameter(f"newNodeVectors {error}") from None
+    if fanouts in (None, "", []):
+        return EndpointOptions(chosen)
+    hops = fanouts.split(",") if isinstance(fanouts, str) else fanouts
+    texts = [str(hop).strip() for hop in hops] if isinstance(hops, list) else [""]
+    if not all(text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0 for text in texts):
+        raise InvalidParameter(
+            f"fanouts is {str(fanouts)[:60]!r}; it must be positive integers, one per hop, such as [10, 10]"
+        )
+    return EndpointOptions(chosen, tuple(int(text) for text in texts))
+
+
+def render_created(record: EndpointRecord) -> dict[str, Any]:
+    """Answer a create or an update."""
+    return {"id": record.id, "arn": arn("endpoint", record.id), "creationTimeInMillis": record.created_at_millis}
+
+
+def render_status(record: EndpointRecord) -> dict[str, Any]:
+    """Answer `GET /ml/endpoints/{id}`."""
+    endpoint = {
+        "name": record.id,
+        "arn": arn("endpoint", record.id),
+        "status": record.status.value,
+        "outputLocation": record.location,
+    }
+    if record.failure_reason is not None:
+        endpoint["failureReason"] = record.failure_reason
+    return {
+        "id": record.id,
+        "status": record.status.value,
+        "endpoint": endpoint,
+        "endpointConfig": {"name": f"{record.id}-config", "arn": f"{arn('endpoint', record.id)}-config"},
+        "version": record.version,
+    }
