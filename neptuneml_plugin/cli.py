@@ -10,7 +10,8 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from rich.console import Console
 from neptuneml_plugin import __version__, config
 from neptuneml_plugin.display import metrics_table, quickstart_page, shown_progress, shown_stages
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError
+from neptuneml_plugin.jobfolder import INTERRUPTED, Outcome, own_folder
 from neptuneml_plugin.stage import Progress, Summary
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -29,34 +31,68 @@ PORT = click.IntRange(1, 65535)
 _err = Console(stderr=True, highlight=False)
 
 
+@dataclass(frozen=True)
+class _Ending:
+    """How the command line ends."""
+
+    code: int
+    headline: str = ""
+    details: Sequence[str] = ()
+
+    def show(self) -> None:
+        style = "yellow" if self.code == INTERRUPTED else "red"
+        mark = "  - " if self.code != INTERRUPTED else ""
+        if self.headline:
+            _err.print(self.headline, style=style, markup=False, soft_wrap=True)
+        for line in self.details:
+            _err.print(f"{mark}{line}", style=style, markup=False, soft_wrap=True)
+
+    @property
+    def reason(self) -> str | None:
+        """The same on one line, without the mark of an error."""
+        return "; ".join([self.headline.removeprefix("error: "), *self.details]) or None
+
+
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    folder = own_folder()
+    try:
+        ending = _run()
+    except Exception as error:
+        if folder is not None:
+            folder.write_outcome(Outcome(1, f"an unexpected error, whose traceback the log has: {error!r}"))
+        raise
+    ending.show()
+    if folder is not None:
+        folder.write_outcome(Outcome(ending.code, ending.reason))
+    sys.exit(ending.code)
+
+
+def _run() -> _Ending:  # noqa: PLR0911 - one per way to end
     try:
         commands(standalone_mode=False)
     except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        return _Ending(stop.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        return _Ending(2)
     except (KeyboardInterrupt, click.Abort) as error:
-        _err.print("interrupted", style="yellow")
-        for note in _notes(error):
-            _err.print(note, style="yellow", markup=False, soft_wrap=True)
-        sys.exit(130)
+        return _Ending(INTERRUPTED, "interrupted", _notes(error))
     except InvalidSettings as error:
-        _fail(f"{error.source} has {len(error.problems)} problem(s):", *error.problems, code=error.exit_code)
+        headline = f"error: {error.source} has {len(error.problems)} problem(s):"
+        return _Ending(error.exit_code, headline, error.problems)
     except NeptuneMLError as error:
-        _fail(str(error), *_notes(error), code=error.exit_code)
+        return _Ending(error.exit_code, f"error: {error}", _notes(error))
     except BrokenPipeError:
-        sys.exit(1)
+        return _Ending(1)
     except OSError as error:
         name = error.filename2 or error.filename  # a copy names its source first
         place = f"{name}: " if name else ""
         notes = _notes(error)
         left = "" if notes else "; nothing half-written was left behind"
-        _fail(f"{place}{error.strerror or error}{left}", *notes, code=1)
-    sys.exit(0)
+        return _Ending(1, f"error: {place}{error.strerror or error}{left}", notes)
+    return _Ending(0)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -68,13 +104,6 @@ def _notes(error: BaseException) -> list[str]:
     """Return what a stage added to an error: how to go on. Click puts an error of its own before an interrupt."""
     cause = error.__cause__ if isinstance(error, click.Abort) and error.__cause__ else error
     return list(getattr(cause, "__notes__", ()))
-
-
-def _fail(headline: str, *details: str, code: int) -> NoReturn:
-    _err.print(f"error: {headline}", style="red", markup=False, soft_wrap=True)
-    for line in details:
-        _err.print(f"  - {line}", style="red", markup=False, soft_wrap=True)
-    sys.exit(code)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -245,8 +274,11 @@ def transform_command(
 
 
 def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
+    folder = own_folder()
     with shown_progress(_err) as progress:
-        summary = run(progress)
+        summary = run(folder.recorded(progress) if folder else progress)
+    if folder is not None:
+        folder.write_summary(summary)
     if as_json:
         click.echo(json.dumps(summary.to_json(), allow_nan=False, default=str))
     for note in summary.notes:
@@ -283,8 +315,13 @@ def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
 @click.option("--allow-origin", "allow_origins", multiple=True, help="Web origin that may call.")
 @click.option("--worker-host", help="Address that workers listen on.  [default: 127.0.0.1]")
 @click.option("--worker-ports", metavar="A-B", help="Ports for workers.  [default: any free ones]")
-@click.option("--gremlin", help="The Gremlin Server behind this service, ws://host:port/gremlin. Only recorded: "
-              "this release does not answer /gremlin itself.")  # fmt: skip
+@click.option("--gremlin", help="The Gremlin Server behind this service, ws://host:port/gremlin: exports read it.")
+@click.option("--parallel-jobs", type=click.IntRange(1), help="Jobs that run at the same time.  [default: 2]")
+@click.option("--job-cores", type=click.IntRange(1), help="Cores for all jobs.  [default: those of this machine]")
+@click.option("--job-memory-mib", type=click.IntRange(1), help="Memory for all jobs.  [default: what is free]")
+@click.option(
+    "--allow-custom-models", is_flag=True, default=None, help="Let jobs run scripts of users, with your rights."
+)
 @click.option("--config", "config_file", type=FILE, help="Settings, YAML or JSON; flags win.")
 def serve_command(
     data_root: Path | None, worker_ports: str | None, config_file: Path | None, **flags: Any

@@ -176,8 +176,16 @@ class ServiceConfig:
     worker_host: str = "127.0.0.1"
     #: First and last port for workers; None: any free ones.
     worker_ports: tuple[int, int] | None = None
-    #: Gremlin Server behind the service.
+    #: Gremlin Server behind the service, which exports read.
     gremlin: str | None = None
+    #: Jobs that run at the same time; each gets its share of the cores and of the memory.
+    parallel_jobs: int = 2
+    #: Cores for all jobs; 0: those that the service may use.
+    job_cores: int = 0
+    #: Memory for all jobs, MiB; 0: what is free when one starts.
+    job_memory_mib: int = 0
+    #: Whether jobs may run code of users (`customModelTrainingParameters`).
+    allow_custom_models: bool = False
     #: Required as `Authorization: Bearer …` where set.
     token: str | None = field(default=None, repr=False)
     max_body_mib: int = 64

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 LAYERS = (
     ("errors",),
     ("cells", "charts", "config", "problems", "stage", "arrays", "filerecords"),
+    ("jobfolder",),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "learn"),
     ("table", "processed", "trainingdata"),
     ("export", "processing", "training", "serving", "service"),

@@ -14,11 +14,15 @@ from aiohttp import web
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.error_body import answer_errors
 from neptuneml_plugin.errors import PreconditionsFailed
+from neptuneml_plugin.service.database import Database
 from neptuneml_plugin.service.endpoints.registry import Registry
-from neptuneml_plugin.service.endpoints.store import Store
+from neptuneml_plugin.service.endpoints.store import EndpointStore
 from neptuneml_plugin.service.guards import CONFIG, check_host_and_origin, check_token
-from neptuneml_plugin.service.routes import endpoints, health, serving
-from neptuneml_plugin.service.routes.requests import CLIENT, REGISTRY
+from neptuneml_plugin.service.jobs.jobs import Jobs
+from neptuneml_plugin.service.jobs.plans import Planner
+from neptuneml_plugin.service.jobs.store import JobStore
+from neptuneml_plugin.service.routes import endpoints, exports, health, jobs, serving
+from neptuneml_plugin.service.routes.requests import CLIENT, JOBS, PLANNER, REGISTRY
 from neptuneml_plugin.service.routes.serving import INVOCATION_TIMEOUT_SECONDS
 
 DATABASE = "service.sqlite3"
@@ -33,7 +37,7 @@ def create_app(config: ServiceConfig) -> web.Application:
     )
     app[CONFIG] = config
     app.cleanup_ctx.append(_lifetime)
-    for module in (health, endpoints, serving):
+    for module in (health, endpoints, exports, jobs, serving):
         app.add_routes(module.routes)
     return app
 
@@ -41,13 +45,20 @@ def create_app(config: ServiceConfig) -> web.Application:
 async def _lifetime(app: web.Application) -> AsyncIterator[None]:
     config = app[CONFIG]
     with _locked(config):
-        app[REGISTRY] = Registry(config, Store(config.data_root / DATABASE))
+        database = Database(config.data_root / DATABASE)
+        await database.open()
+        app[REGISTRY] = Registry(config, EndpointStore(database))
         await app[REGISTRY].open()
+        app[JOBS] = Jobs(config, JobStore(database))
+        app[PLANNER] = Planner(config, app[JOBS])
+        await app[JOBS].open()
         timeout = aiohttp.ClientTimeout(total=INVOCATION_TIMEOUT_SECONDS, sock_connect=5)
         async with aiohttp.ClientSession(timeout=timeout) as client:
             app[CLIENT] = client
             yield
+            await app[JOBS].close()
             await app[REGISTRY].close()
+        await database.close()
 
 
 @contextlib.contextmanager

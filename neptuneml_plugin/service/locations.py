@@ -17,10 +17,26 @@ def resolve_folder(location: str, config: ServiceConfig) -> Path:
         InvalidParameter: not a location that this service reads.
         BadRequest: outside the data root and the allowed paths, or no folder.
     """
+    path = resolve(location, config)
+    try:
+        is_folder = path.is_dir()
+    except (ValueError, OSError) as error:
+        raise InvalidParameter(f"location {location!r} cannot be read: {error}") from None
+    if not is_folder:
+        raise BadRequest(f"location {location!r} is not a folder (looked for {path})")
+    return path
+
+
+def resolve(location: str, config: ServiceConfig) -> Path:
+    """Return where a location lies, symbolic links followed, whether or not anything is there.
+
+    Raises:
+        InvalidParameter: not a location that this service reads or writes.
+        BadRequest: outside the data root and the allowed paths.
+    """
     try:
         path = _path(location, config).resolve()
         allowed = any(path.is_relative_to(root.resolve()) for root in (config.data_root, *config.allow_paths))
-        is_folder = allowed and path.is_dir()
     except (ValueError, OSError, RuntimeError) as error:  # a NUL, a name too long, a loop of links
         raise InvalidParameter(f"location {location!r} cannot be read: {error}") from None
     if not allowed:
@@ -28,8 +44,6 @@ def resolve_folder(location: str, config: ServiceConfig) -> Path:
             f"location {location!r} lies outside the data root {config.data_root} and the allowed paths; "
             f"start the service with `--allow-path {shlex.quote(str(path))}`, or with a folder above it"
         )
-    if not is_folder:
-        raise BadRequest(f"location {location!r} is not a folder (looked for {path})")
     return path
 
 

@@ -13,7 +13,6 @@ from neptuneml_plugin.errors import (
     InvalidParameter,
     MissingParameter,
     NeptuneMLError,
-    UnsupportedOperation,
 )
 from neptuneml_plugin.service.endpoints.inductive import Inductive
 from neptuneml_plugin.service.endpoints.record import EndpointOptions, EndpointRecord, Status
@@ -25,6 +24,9 @@ from neptuneml_plugin.service.wire.endpoints import (
 from neptuneml_plugin.service.wire.members import Page, parse_page, render_page
 from tests.made_artifacts import RATED, Made, make_artifact
 
+#: The artifact `/a`.
+A = ("artifactLocation", "/a")
+
 
 def create(**body: Any) -> CreateEndpoint:
     return parse_create_endpoint(json.dumps(body).encode())
@@ -33,35 +35,40 @@ def create(**body: Any) -> CreateEndpoint:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({"artifactLocation": "/a"}, CreateEndpoint("/a")),
-        ({"artifactLocation": "/a", "id": ""}, CreateEndpoint("/a")),
+        ({"artifactLocation": "/a"}, CreateEndpoint(A)),
+        ({"artifactLocation": "/a", "id": ""}, CreateEndpoint(A)),
         (
             {"artifactLocation": "/a", "id": "A unique identifier for the new inference endpoint."},
-            CreateEndpoint("/a"),
+            CreateEndpoint(A),
         ),
-        ({"artifactLocation": "/a", "id": "x-1", "mlModelTrainingJobId": ""}, CreateEndpoint("/a", "x-1")),
-        ({"artifactLocation": "/a", "id": "x", "update": "true"}, CreateEndpoint("/a", "x", update=True)),
-        ({"artifactLocation": "/a", "id": "x", "update": "TRUE"}, CreateEndpoint("/a", "x", update=True)),
-        ({"artifactLocation": "/a", "id": "x", "update": True}, CreateEndpoint("/a", "x", update=True)),
-        ({"artifactLocation": "/a", "id": "x", "update": "False"}, CreateEndpoint("/a", "x")),
-        ({"artifactLocation": "/a", "id": "x", "update": ""}, CreateEndpoint("/a", "x")),
+        ({"artifactLocation": "/a", "id": "x-1", "mlModelTrainingJobId": ""}, CreateEndpoint(A, "x-1")),
+        ({"artifactLocation": "/a", "id": "x", "update": "true"}, CreateEndpoint(A, "x", update=True)),
+        ({"artifactLocation": "/a", "id": "x", "update": "TRUE"}, CreateEndpoint(A, "x", update=True)),
+        ({"artifactLocation": "/a", "id": "x", "update": True}, CreateEndpoint(A, "x", update=True)),
+        ({"artifactLocation": "/a", "id": "x", "update": "False"}, CreateEndpoint(A, "x")),
+        ({"artifactLocation": "/a", "id": "x", "update": ""}, CreateEndpoint(A, "x")),
         (
             {"artifactLocation": "/a", "newNodeVectors": "neighbours", "fanouts": [10, 5]},
-            CreateEndpoint("/a", options=EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5))),
+            CreateEndpoint(A, options=EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5))),
         ),
         (
             {"artifactLocation": "/a", "fanouts": "10, 5"},
-            CreateEndpoint("/a", options=EndpointOptions(fanouts=(10, 5))),
+            CreateEndpoint(A, options=EndpointOptions(fanouts=(10, 5))),
         ),
         (
             {"artifactLocation": "/a", "fanouts": ["7"]},
-            CreateEndpoint("/a", options=EndpointOptions(fanouts=(7,))),
+            CreateEndpoint(A, options=EndpointOptions(fanouts=(7,))),
         ),
-        ({"artifactLocation": "/a", "newNodeVectors": "", "fanouts": ""}, CreateEndpoint("/a")),
-        ({"artifactLocation": "/a", "newNodeVectors": None, "fanouts": []}, CreateEndpoint("/a")),
+        ({"artifactLocation": "/a", "newNodeVectors": "", "fanouts": ""}, CreateEndpoint(A)),
+        ({"artifactLocation": "/a", "newNodeVectors": None, "fanouts": []}, CreateEndpoint(A)),
+        ({"mlModelTrainingJobId": "t"}, CreateEndpoint(("mlModelTrainingJobId", "t"))),
+        (
+            {"mlModelTransformJobId": "t", "artifactLocation": "", "id": "x", "instanceType": "ml.r5.xlarge"},
+            CreateEndpoint(("mlModelTransformJobId", "t"), "x"),
+        ),
         (
             {"artifactLocation": "/a", "id": "a" * 48, "wait_interval": 5, "instanceType": ""},
-            CreateEndpoint("/a", "a" * 48),
+            CreateEndpoint(A, "a" * 48),
         ),
     ],
 )
@@ -72,12 +79,17 @@ def test_what_neptunes_clients_send_is_read(body: dict[str, Any], expected: Crea
 @pytest.mark.parametrize(
     ("body", "kind", "says"),
     [
-        ({}, MissingParameter, "artifactLocation is missing"),
-        ({"artifactLocation": ""}, MissingParameter, "artifactLocation is missing"),
+        ({}, MissingParameter, "nothing names the artifact to serve; give mlModelTrainingJobId"),
+        ({"artifactLocation": ""}, MissingParameter, "nothing names the artifact"),
+        (
+            {"mlModelTrainingJobId": "t", "mlModelTransformJobId": "f"},
+            InvalidParameter,
+            "mlModelTrainingJobId and mlModelTransformJobId both name",
+        ),
+        ({"artifactLocation": "/a", "instanceType": "huge"}, InvalidParameter, "no ML instance type"),
+        ({"artifactLocation": "/a", "instanceCount": "-1"}, InvalidParameter, "instanceCount is '-1'"),
         ({"artifactLocation": 3}, InvalidParameter, "artifactLocation must be a text"),
         ({"artifactLocation": "/\udcff"}, InvalidParameter, "surrogate"),
-        ({"mlModelTrainingJobId": "t"}, UnsupportedOperation, "mlModelTrainingJobId belongs to a later release"),
-        ({"mlModelTransformJobId": "t"}, UnsupportedOperation, "mlModelTransformJobId belongs to a later release"),
         ({"artifactLocation": "/a", "id": "a" * 49}, InvalidParameter, "1 to 48 letters, digits and hyphens"),
         ({"artifactLocation": "/a", "id": "under_score"}, InvalidParameter, "1 to 48"),
         ({"artifactLocation": "/a", "id": "é"}, InvalidParameter, "1 to 48"),

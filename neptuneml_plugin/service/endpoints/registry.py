@@ -23,7 +23,7 @@ from neptuneml_plugin.service.endpoints.record import (
     Status,
     new_record,
 )
-from neptuneml_plugin.service.endpoints.store import Store
+from neptuneml_plugin.service.endpoints.store import EndpointStore
 from neptuneml_plugin.service.endpoints.workers import Ports, Worker
 from neptuneml_plugin.service.locations import resolve_folder
 
@@ -50,7 +50,7 @@ class Source:
 class Registry:
     """Creates, updates and deletes endpoints, and knows who answers for which version."""
 
-    def __init__(self, config: ServiceConfig, store: Store) -> None:
+    def __init__(self, config: ServiceConfig, store: EndpointStore) -> None:
         self._config = config
         self._store = store
         self._ports = Ports(config)
@@ -67,7 +67,6 @@ class Registry:
 
     async def open(self) -> None:
         """Find the endpoints of an earlier run and start their workers again."""
-        await self._store.open()
         for record in await self._store.all():
             again = record.become(Status.CREATING)
             self._records[again.id] = again
@@ -83,7 +82,6 @@ class Registry:
         self._current, self._pinned = {}, {}
         await asyncio.gather(*self._endings, return_exceptions=True)
         await asyncio.gather(*(one.worker.stop() for one in served))
-        await self._store.close()
 
     def get(self, endpoint_id: str) -> EndpointRecord:
         """Return a record.

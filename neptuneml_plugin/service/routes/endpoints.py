@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from neptuneml_plugin.service.endpoints.record import Status
-from neptuneml_plugin.service.routes.requests import REGISTRY, read_body
+from neptuneml_plugin.service.routes.requests import PLANNER, REGISTRY, read_body
 from neptuneml_plugin.service.wire.endpoints import parse_create_endpoint, render_created, render_status
 from neptuneml_plugin.service.wire.members import parse_flag, parse_page, render_page
 
@@ -15,10 +15,11 @@ async def create_endpoint(request: web.Request) -> web.Response:
     """Create an endpoint, or update one."""
     asked = parse_create_endpoint(await read_body(request))
     registry = request.app[REGISTRY]
+    location = request.app[PLANNER].artifact(*asked.source)
     if asked.update and asked.id is not None:
-        record = await registry.update(asked.id, asked.location, asked.options)
+        record = await registry.update(asked.id, location, asked.options)
     else:
-        record = await registry.create(asked.id, asked.location, asked.options)
+        record = await registry.create(asked.id, location, asked.options)
     return web.json_response(render_created(record))
 
 

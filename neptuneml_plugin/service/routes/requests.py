@@ -7,10 +7,14 @@ from aiohttp import web
 
 from neptuneml_plugin.errors import ClientTimeout
 from neptuneml_plugin.service.endpoints.registry import Registry
+from neptuneml_plugin.service.jobs.jobs import Jobs
+from neptuneml_plugin.service.jobs.plans import Planner
 
 BODY_TIMEOUT_SECONDS = 30.0
 
 REGISTRY = web.AppKey("registry", Registry)
+JOBS = web.AppKey("jobs", Jobs)
+PLANNER = web.AppKey("planner", Planner)
 CLIENT = web.AppKey("client", aiohttp.ClientSession)
 
 

@@ -5,20 +5,37 @@ from dataclasses import dataclass
 from typing import Any
 
 from neptuneml_plugin.config import NewNodeVectors, one_of
-from neptuneml_plugin.errors import InvalidParameter, MissingParameter, UnsupportedOperation
+from neptuneml_plugin.errors import InvalidParameter, MissingParameter
 from neptuneml_plugin.service.endpoints.record import NO_OPTIONS, EndpointOptions, EndpointRecord, check_id
-from neptuneml_plugin.service.wire.members import arn, load_object, parse_flag, text_of
+from neptuneml_plugin.service.wire.members import arn, load_object, text_of
+from neptuneml_plugin.service.wire.requests import RECORDED, Member, Shape, parse_members
 
 #: What graph-notebook's `%neptune_ml endpoint create` sends as the id where the user gave none.
 NO_ID = "A unique identifier for the new inference endpoint."
-LATER_RELEASE = ("mlModelTrainingJobId", "mlModelTransformJobId")
+#: Members of which exactly one names the artifact, and what each names.
+SOURCES = {
+    "mlModelTrainingJobId": "a completed training job",
+    "mlModelTransformJobId": "a completed transform job",
+    "artifactLocation": "the folder that `neptuneml transform` wrote",
+}
+MEMBERS = (
+    Member("id", Shape.TEXT, "The endpoint's id; generated where absent."),
+    *(Member(name, Shape.TEXT, f"The artifact: {what}.") for name, what in SOURCES.items()),
+    Member("update", Shape.FLAG, "Whether an endpoint of this id gets a new version."),
+    Member("neptuneIamRoleArn", Shape.ARN, RECORDED),
+    Member("modelName", Shape.TEXT, RECORDED),
+    Member("instanceType", Shape.INSTANCE, RECORDED),
+    Member("instanceCount", Shape.COUNT, RECORDED),
+    Member("volumeEncryptionKMSKey", Shape.TEXT, RECORDED),
+)
 
 
 @dataclass(frozen=True)
 class CreateEndpoint:
     """`POST /ml/endpoints`."""
 
-    location: str
+    #: One of `SOURCES`, and what it names.
+    source: tuple[str, str]
     #: None: to be generated.
     id: str | None = None
     update: bool = False
@@ -30,24 +47,30 @@ def parse_create_endpoint(body: bytes) -> CreateEndpoint:
 
     Raises:
         BadRequest: not a JSON object.
-        UnsupportedOperation: an endpoint of a training or transform job.
         MissingParameter: no artifact, or an update without an id.
-        InvalidParameter: a member is not what it should be.
+        InvalidParameter: a member is not what it should be, or several name the artifact.
     """
     given = load_object(body)
-    for name in LATER_RELEASE:
-        if text_of(given, name) is not None:
-            raise UnsupportedOperation(f"{name} belongs to a later release; give artifactLocation instead")
-    location = text_of(given, "artifactLocation")
-    if location is None:
-        raise MissingParameter("artifactLocation is missing: the folder that `neptuneml transform` wrote")
-    endpoint_id = None if given.get("id") == NO_ID else text_of(given, "id")
-    update = parse_flag(given.get("update"), "update")
+    members = parse_members(given, MEMBERS)
+    endpoint_id = None if members.get("id") == NO_ID else members.get("id")
+    update = bool(members.get("update"))
+    source = _source(members)
     if update and endpoint_id is None:
         raise MissingParameter("id is missing: an update must name its endpoint")
     return CreateEndpoint(
-        location, None if endpoint_id is None else check_id(endpoint_id), update, parse_options(given)
+        source, None if endpoint_id is None else check_id(endpoint_id), update, parse_options(given)
     )
+
+
+def _source(members: Mapping[str, Any]) -> tuple[str, str]:
+    """Return which member names the artifact, and its value."""
+    named = [(name, members[name]) for name in SOURCES if name in members]
+    if not named:
+        choices = ", or ".join(f"{name}: {what}" for name, what in SOURCES.items())
+        raise MissingParameter(f"nothing names the artifact to serve; give {choices}")
+    if len(named) > 1:
+        raise InvalidParameter(f"{' and '.join(name for name, _ in named)} both name the artifact; give one")
+    return named[0]
 
 
 def parse_options(given: Mapping[str, Any]) -> EndpointOptions:

@@ -5,7 +5,7 @@ as `true`, `"true"` or `TRUE`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,17 @@ def parse_flag(value: Any, name: str) -> bool:
     if spelled == "true":
         return True
     raise InvalidParameter(f"{name} is {str(value)[:60]!r}; it must be true or false")
+
+
+def parse_choice(value: str | None, name: str, choices: Collection[str]) -> str | None:
+    """Read one of several words; None where it is absent or empty.
+
+    Raises:
+        InvalidParameter: none of them.
+    """
+    if not value or value in choices:
+        return value or None
+    raise InvalidParameter(f"{name} is {value[:60]!r}; it must be one of {', '.join(sorted(choices))}")
 
 
 def parse_page(query: Mapping[str, str]) -> Page:

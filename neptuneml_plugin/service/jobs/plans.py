@@ -1,0 +1,281 @@
+"""From a client's request to a stage's command: one planner per kind of job."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neptuneml_plugin.artifacts import ARTIFACT
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.errors import (
+    BadRequest,
+    InvalidParameter,
+    MissingParameter,
+    PreconditionsFailed,
+    UnsupportedOperation,
+)
+from neptuneml_plugin.service.endpoints.record import check_id
+from neptuneml_plugin.service.jobs.jobs import Jobs
+from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, Plan, job_name, new_id, now_millis
+from neptuneml_plugin.service.locations import resolve, resolve_folder
+from neptuneml_plugin.service.wire.requests import DEFAULT_TIMEOUT_SECONDS
+
+#: What the API trains where the request does not say (specification 4.1).
+DEFAULT_TRIALS = 2
+#: Between a training's name and the number of one of its trials, in a trial's name.
+TRIAL_MARK = "-trial-"
+#: Members of an export's document, and of its `params`, that name files.
+_REQUEST_FILES = ("completionFileS3Path", "configFileS3Path", "queriesFileS3Path")
+_PARAMETER_FILES = ("filterConfigFile", "queriesFile")
+
+
+@dataclass(frozen=True)
+class Planner:
+    """What plans a job needs to know."""
+
+    config: ServiceConfig
+    jobs: Jobs
+
+    def record(self, kind: JobKind, request: Mapping[str, Any]) -> JobRecord:
+        """Return the record of a new job.
+
+        Args:
+            kind: what is asked for.
+            request: the members that were given, in their shapes.
+
+        Raises:
+            InvalidParameter: the id, or a job that does not exist.
+            BadRequest: a location, or a job that is not completed.
+            UnsupportedOperation: what this service does not run.
+        """
+        row = _KINDS[kind]
+        job_id = check_id(request["id"]) if "id" in request else new_id()
+        name = job_name(job_id, row.what)
+        return JobRecord(
+            kind, job_id, name, now_millis(), request, row.plan(self, request, name), row.inputs(request)
+        )
+
+    def completed(self, kind: JobKind, job_id: str) -> JobRecord:
+        """Return a job that another one builds on.
+
+        Raises:
+            InvalidParameter: there is none of this id.
+            BadRequest: it is not completed.
+        """
+        found = next((record for record in self.jobs.all(kind) if record.id == job_id), None)
+        if found is None:
+            raise InvalidParameter(
+                f"there is no {kind} job '{job_id}'; `neptuneml job list` names those there are"
+            )
+        if found.state is not JobState.COMPLETED:
+            raise BadRequest(
+                f"{kind} job '{job_id}' is {found.state}, not Completed; wait for it, or start another"
+            )
+        return found
+
+    def output(self, location: str, *folders: str) -> tuple[str, str]:
+        """Return a job's own folder under the location that a client has given, here and as the client names it.
+
+        Raises:
+            InvalidParameter, BadRequest: the location may not be written.
+        """
+        return str(resolve(location, self.config).joinpath(*folders)), "/".join([location.rstrip("/"), *folders])
+
+    def artifact(self, source: str, value: str) -> str:
+        """Return where the artifact lies that a request for an endpoint names.
+
+        Args:
+            source: the member that names it.
+            value: a location, or the id of a job.
+
+        Raises:
+            BadRequest: no such job, or it is not completed.
+        """
+        kind = {
+            "mlModelTrainingJobId": JobKind.MODEL_TRAINING,
+            "mlModelTransformJobId": JobKind.MODEL_TRANSFORM,
+        }.get(source)
+        if kind is None:
+            return value
+        try:
+            location = self.completed(kind, value).plan.location
+        except InvalidParameter as error:
+            raise BadRequest(f"{source}: {error}") from None
+        return f"{location}/{ARTIFACT}" if kind is JobKind.MODEL_TRAINING else location
+
+    def trial(self, trial_name: str) -> tuple[JobRecord, int]:
+        """Return the training and the number of a trial.
+
+        Raises:
+            InvalidParameter: no trial bears this name.
+            BadRequest: its training is not completed.
+        """
+        name, _, number = trial_name.rpartition(TRIAL_MARK)
+        found = [record for record in self.jobs.all(JobKind.MODEL_TRAINING) if record.name == name]
+        if not found or not (number.isascii() and number.isdigit() and len(number) < 6):
+            raise InvalidParameter(
+                f"trainingJobName {trial_name[:80]!r} names no trial; the status of a training lists its own"
+            )
+        return self.completed(JobKind.MODEL_TRAINING, found[0].id), int(number)
+
+    def share(self) -> dict[str, int]:
+        """Return the cores and the memory (MiB) that one job may use."""
+        cores = self.config.job_cores or len(os.sched_getaffinity(0))
+        return {
+            "cores": max(1, cores // self.config.parallel_jobs),
+            "memory_mib": self.config.job_memory_mib // self.config.parallel_jobs,
+        }
+
+
+def _plan_export(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
+    if planner.config.gremlin is None:
+        raise PreconditionsFailed(
+            "this service knows no Gremlin Server to export from; start it with `--gremlin ws://host:port/gremlin`"
+        )
+    output, location = planner.output(request["outputS3Path"], name)
+    settings = {"gremlin": planner.config.gremlin, "request": _with_local_files(planner, request)}
+    return Plan("export", (), settings, output, location, DEFAULT_TIMEOUT_SECONDS)
+
+
+def _with_local_files(planner: Planner, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request whose files lie where this service may read and write.
+
+    Raises:
+        InvalidParameter, BadRequest: one does not.
+    """
+    document = dict(request)
+    given = request.get("params")
+    if isinstance(given, dict):
+        document["params"] = given = dict(given)
+    for holder, names in ((document, _REQUEST_FILES), (given, _PARAMETER_FILES)):
+        for name in names:
+            if isinstance(holder, dict) and isinstance(holder.get(name), str) and holder[name]:
+                holder[name] = str(resolve(holder[name], planner.config))
+    return document
+
+
+def _plan_processing(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
+    source = resolve_folder(request["inputDataS3Location"], planner.config)
+    model_type = request.get("modelType")
+    if model_type not in (None, "heterogeneous", "kge"):
+        raise InvalidParameter(f"modelType is {model_type[:60]!r}; it must be heterogeneous or kge")
+    settings: dict[str, Any] = {}
+    if "configFileName" in request:
+        settings["config_file_name"] = _file_name(request["configFileName"])
+    if "previousDataProcessingJobId" in request:
+        before = planner.completed(JobKind.DATA_PROCESSING, request["previousDataProcessingJobId"])
+        settings["previous"] = before.plan.output
+    output, location = planner.output(request["processedDataS3Location"], name, "preloading-output")
+    timeout = request.get("processingTimeOutInSeconds") or DEFAULT_TIMEOUT_SECONDS
+    return Plan("process", ("--input", str(source)), settings, output, location, timeout)
+
+
+def _plan_training(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
+    processed = planner.completed(JobKind.DATA_PROCESSING, request["dataProcessingJobId"])
+    settings: dict[str, Any] = {
+        "trials": request.get("maxHPONumberOfTrainingJobs") or DEFAULT_TRIALS,
+        "parallel": request.get("maxHPOParallelTrainingJobs") or DEFAULT_TRIALS,
+        **planner.share(),
+    }
+    model = request.get("modelName") or _model_of_type(processed)
+    custom = request.get("customModelTrainingParameters")
+    if custom or model == "custom":
+        settings |= _custom(planner, custom or {}, trains=True)
+    elif model is not None:
+        settings["model"] = model
+    if "previousModelTrainingJobId" in request:
+        before = planner.completed(JobKind.MODEL_TRAINING, request["previousModelTrainingJobId"])
+        settings["previous"] = before.plan.output
+    output, location = planner.output(request["trainModelS3Location"], name, "output")
+    timeout = request.get("trainingTimeOutInSeconds") or DEFAULT_TIMEOUT_SECONDS
+    return Plan("train", ("--input", processed.plan.output), settings, output, location, timeout)
+
+
+def _model_of_type(processed: JobRecord) -> str | None:
+    """Return the model that a data-processing job's `modelType` stands for."""
+    return {"heterogeneous": "rgcn", "kge": "kge"}.get(processed.request.get("modelType", ""))
+
+
+def _plan_transform(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
+    processing, training, trial = _transformed(planner, request)
+    settings: dict[str, Any] = {"model": training.plan.output}
+    if trial is not None:
+        settings["trial"] = trial
+    if custom := request.get("customModelTransformParameters"):
+        settings |= _custom(planner, custom, trains=False)
+    elif training.plan.settings.get("custom"):
+        settings["allow_custom_models"] = planner.config.allow_custom_models
+    output, location = planner.output(request["modelTransformOutputS3Location"], name, "output")
+    flags = ("--input", processing.plan.output)
+    return Plan("transform", flags, settings, output, location, DEFAULT_TIMEOUT_SECONDS)
+
+
+def _transformed(planner: Planner, request: Mapping[str, Any]) -> tuple[JobRecord, JobRecord, int | None]:
+    """Return the graph, the training, and the trial that is meant if it is not the best one."""
+    processing, training = request.get("dataProcessingJobId"), request.get("mlModelTrainingJobId")
+    trial_name = request.get("trainingJobName")
+    if trial_name is None and (processing is None or training is None):
+        raise MissingParameter("give dataProcessingJobId and mlModelTrainingJobId, or trainingJobName")
+    if trial_name is None:
+        model, number = planner.completed(JobKind.MODEL_TRAINING, training or ""), None
+    else:
+        if training is not None:
+            raise InvalidParameter("trainingJobName and mlModelTrainingJobId both name a model; give one of them")
+        model, number = planner.trial(trial_name)
+    data = processing or model.request["dataProcessingJobId"]
+    return planner.completed(JobKind.DATA_PROCESSING, data), model, number
+
+
+def _custom(planner: Planner, given: Mapping[str, str], *, trains: bool) -> dict[str, Any]:
+    """Return the settings of a custom model.
+
+    Raises:
+        UnsupportedOperation: the service does not run code of users.
+        MissingParameter: no folder of scripts.
+    """
+    if not planner.config.allow_custom_models:
+        raise UnsupportedOperation(
+            "custom models run code of users, which this service does not; start it with --allow-custom-models"
+        )
+    if "sourceS3DirectoryPath" not in given:
+        raise MissingParameter("sourceS3DirectoryPath is missing: the folder of a custom model's scripts")
+    source = resolve_folder(given["sourceS3DirectoryPath"], planner.config)
+    names = {"transformEntryPointScript": "transform_script"}
+    if trains:
+        names["trainingEntryPointScript"] = "training_script"
+    scripts = {ours: given[theirs] for theirs, ours in names.items() if theirs in given}
+    return {"custom": {"source": str(source), **scripts}, "allow_custom_models": True}
+
+
+def _file_name(name: str) -> str:
+    if Path(name).name != name or name in (".", ".."):
+        raise InvalidParameter(f"configFileName is {name[:80]!r}; it must be a file's name, without folders")
+    return name
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What is particular to a kind of job."""
+
+    #: In the names of its jobs.
+    what: str
+    plan: Callable[[Planner, Mapping[str, Any], str], Plan]
+    #: Members that name other jobs.
+    named: tuple[str, ...] = ()
+
+    def inputs(self, request: Mapping[str, Any]) -> dict[str, str]:
+        """Return the jobs that a request builds on."""
+        return {name: request[name] for name in self.named if name in request}
+
+
+_KINDS: Mapping[JobKind, _Row] = {
+    JobKind.EXPORT: _Row("export", _plan_export),
+    JobKind.DATA_PROCESSING: _Row("preloading", _plan_processing, ("previousDataProcessingJobId",)),
+    JobKind.MODEL_TRAINING: _Row(
+        "training", _plan_training, ("dataProcessingJobId", "previousModelTrainingJobId")
+    ),
+    JobKind.MODEL_TRANSFORM: _Row(
+        "transform", _plan_transform, ("dataProcessingJobId", "mlModelTrainingJobId", "trainingJobName")
+    ),
+}

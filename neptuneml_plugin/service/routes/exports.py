@@ -1,0 +1,40 @@
+"""`/neptune-export`, also under `/v1`: the export service of Neptune, which the notebook calls."""
+
+import asyncio
+
+from aiohttp import web
+
+from neptuneml_plugin.service.jobs.record import JobKind
+from neptuneml_plugin.service.routes.jobs import cancel, list_jobs, log, of_kind
+from neptuneml_plugin.service.routes.requests import JOBS, PLANNER, read_body
+from neptuneml_plugin.service.wire.exports import parse_export, render_export, render_export_started
+from neptuneml_plugin.service.wire.jobs import read_report
+from neptuneml_plugin.service.wire.members import load_object
+
+
+async def start(request: web.Request) -> web.StreamResponse:
+    """Take an export into the queue."""
+    given = parse_export(load_object(await read_body(request)))
+    record = await asyncio.to_thread(request.app[PLANNER].record, JobKind.EXPORT, given)
+    await request.app[JOBS].submit(record)
+    return web.json_response(render_export_started(record))
+
+
+async def status(request: web.Request) -> web.StreamResponse:
+    """Tell an export's state."""
+    record = request.app[JOBS].get(JobKind.EXPORT, request.match_info["id"])
+    report = await asyncio.to_thread(read_report, record, request.app[JOBS].folder(record))
+    return web.json_response(render_export(record, report))
+
+
+def _routes(path: str) -> list[web.RouteDef]:
+    return [
+        web.post(path, start),
+        web.get(path, of_kind(JobKind.EXPORT, list_jobs)),
+        web.get(path + "/{id}", status),
+        web.get(path + "/{id}/log", of_kind(JobKind.EXPORT, log)),
+        web.delete(path + "/{id}", of_kind(JobKind.EXPORT, cancel)),
+    ]
+
+
+routes = [*_routes("/neptune-export"), *_routes("/v1/neptune-export")]

@@ -1,0 +1,50 @@
+"""`/neptune-export` on the wire, as the export service of Neptune answers it (specification 2.1)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from neptuneml_plugin.errors import MissingParameter
+from neptuneml_plugin.service.jobs.record import JobRecord, JobState
+from neptuneml_plugin.service.wire.jobs import Report, render_own
+from neptuneml_plugin.service.wire.members import text_of
+
+#: The words that clients wait for; a stopped job ends their waiting too.
+_STATUS = {
+    JobState.QUEUED: "pending",
+    JobState.RUNNING: "running",
+    JobState.STOPPING: "running",
+    JobState.COMPLETED: "succeeded",
+    JobState.FAILED: "failed",
+    JobState.STOPPED: "failed",
+}
+
+
+def parse_export(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the document of an export; what is in it the stage reads.
+
+    Raises:
+        MissingParameter: no location for the output.
+    """
+    if text_of(given, "outputS3Path") is None:
+        raise MissingParameter("outputS3Path is missing: the folder for exports, such as s3://bucket/exports")
+    return dict(given)
+
+
+def render_export_started(record: JobRecord) -> dict[str, Any]:
+    """Answer a start."""
+    return {"jobName": record.name, "jobId": record.id}
+
+
+def render_export(record: JobRecord, report: Report) -> dict[str, Any]:
+    """Answer `GET /neptune-export/{id}`."""
+    document = {
+        "jobId": record.id,
+        "jobName": record.name,
+        "status": _STATUS[record.state],
+        "logs": f"/neptune-export/{record.id}/log",
+    }
+    if record.state is JobState.COMPLETED:
+        document["outputS3Uri"] = record.plan.location
+    if record.state is JobState.STOPPED:
+        document["failureReason"] = "stopped by a client"
+    return {**document, **render_own(record, report)}

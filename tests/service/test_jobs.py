@@ -1,0 +1,311 @@
+"""Jobs with real stages on a tiny graph: queued, run, stopped, killed, found after a restart."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from neptuneml_plugin.artifacts import ARTIFACT, PROCESSED, Task
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.jobfolder import FOLDER_VARIABLE
+from neptuneml_plugin.service.app import create_app
+from neptuneml_plugin.service.jobs.jobs import MOST_ATTEMPTS, Jobs
+from neptuneml_plugin.service.jobs.record import TRANSITIONS, JobKind, JobRecord, JobState
+from neptuneml_plugin.service.routes.requests import JOBS, REGISTRY
+from tests.planted import planted_export
+from tests.running_service import eventually_async
+from tests.training.graphs import set_hyperparameters
+
+PROCESSING, TRAINING = JobKind.DATA_PROCESSING, JobKind.MODEL_TRAINING
+
+
+class Service:
+    """A service in this process."""
+
+    def __init__(self, client: "TestClient[Any, Any]", app: web.Application) -> None:
+        self.client = client
+        self.app = app
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.app[JOBS]
+
+    async def post(self, path: str, **body: Any) -> tuple[int, dict[str, Any]]:
+        answer = await self.client.post(path, json=body)
+        return answer.status, await answer.json()
+
+    async def get(self, path: str) -> dict[str, Any]:
+        answer = await self.client.get(path)
+        document: dict[str, Any] = await answer.json()
+        assert answer.status == 200, document
+        return document
+
+    async def delete(self, path: str) -> tuple[int, dict[str, Any]]:
+        answer = await self.client.delete(path)
+        return answer.status, await answer.json()
+
+    async def process(self, job_id: str, **more: Any) -> dict[str, Any]:
+        """Start a data-processing job."""
+        body = {"id": job_id, "inputDataS3Location": "s3://lib/export", "processedDataS3Location": "s3://lib/dp"}
+        status, document = await self.post("/ml/dataprocessing", **body, **more)
+        assert status == 200, document
+        return document
+
+    async def finished(self, kind: JobKind, job_id: str) -> JobRecord:
+        async with asyncio.timeout(300):
+            return await self.jobs.finished(kind, job_id)
+
+    def processes(self, record: JobRecord) -> list[psutil.Process]:
+        folder = str(self.jobs.folder(record).path)
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(FOLDER_VARIABLE) == folder:
+                    found.append(process)
+        return found
+
+    async def running(self, kind: JobKind, job_id: str) -> psutil.Process:
+        """Return a job's process once there is one."""
+        await eventually_async(lambda: bool(self.processes(self.jobs.get(kind, job_id))))
+        return self.processes(self.jobs.get(kind, job_id))[0]
+
+
+@contextlib.asynccontextmanager
+async def started(config: ServiceConfig) -> AsyncIterator[Service]:
+    app = create_app(config)
+    async with TestClient(TestServer(app)) as client:
+        yield Service(client, app)
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return planted_export(tmp_path_factory.mktemp("export"), Task.NODE_CLASS, nodes=60)
+
+
+@pytest.fixture
+def config(tmp_path: Path, export: Path) -> ServiceConfig:
+    location = tmp_path / "s3" / "lib" / "export"
+    location.parent.mkdir(parents=True)
+    location.symlink_to(export)
+    return ServiceConfig(tmp_path, allow_paths=(export,), parallel_jobs=1)
+
+
+@pytest.fixture
+async def service(config: ServiceConfig) -> AsyncIterator[Service]:
+    async with started(config) as running:
+        yield running
+
+
+async def until_settled(service: Service, endpoint: str) -> None:
+    await eventually_async(lambda: service.app[REGISTRY].get(endpoint).status != "Creating", seconds=60)
+
+
+async def test_the_whole_chain_by_the_ids_of_its_jobs(service: Service) -> None:
+    begun = await service.process("p")
+    assert begun.keys() == {"id", "arn", "creationTimeInMillis"}
+    status, refusal = await service.post(
+        "/ml/modeltraining", dataProcessingJobId="p", trainModelS3Location="s3://lib/train"
+    )
+    assert (status, refusal["code"]) == (400, "BadRequestException")
+    assert "InProgress, not Completed" in refusal["message"] or "Queued, not Completed" in refusal["message"]
+
+    record = await service.finished(PROCESSING, "p")
+    assert record.state is JobState.COMPLETED, record.failure_reason
+    assert (Path(record.plan.output) / PROCESSED).is_file()
+    shown = await service.get("/ml/dataprocessing/p")
+    assert shown["status"] == shown["processingJob"]["status"] == "Completed"
+    assert shown["processingJob"]["outputLocation"] == f"s3://lib/dp/{record.name}/preloading-output"
+    assert shown["progress"] == {"stage": "done", "fraction": 1.0, "etaSeconds": 0.0}
+    assert shown["counts"]["vertices"] == 80
+    assert shown["logTail"][-1].startswith("process: 80 vertices")
+    log = await service.client.get(shown["processingJob"]["cloudwatchLogUrl"])
+    assert "process: 80 vertices" in await log.text()
+
+    set_hyperparameters(Path(record.plan.output), {"num-epochs": 3})
+    body = {"id": "t", "dataProcessingJobId": "p", "trainModelS3Location": "s3://lib/train", "modelName": "rgcn"}
+    assert (await service.post("/ml/modeltraining", **body, maxHPONumberOfTrainingJobs=1))[0] == 200
+    trained = await service.finished(TRAINING, "t")
+    assert trained.state is JobState.COMPLETED, trained.failure_reason
+    assert (Path(trained.plan.output) / ARTIFACT / "manifest.json").is_file()
+    shown = await service.get("/ml/modeltraining/t")
+    assert {"processingJob", "hpoJob", "modelTransformJob", "mlModels", "metrics", "baselines"} <= shown.keys()
+    (trial,) = shown["trials"]
+
+    body = {"id": "f", "trainingJobName": trial["name"], "modelTransformOutputS3Location": "s3://lib/mt"}
+    assert (await service.post("/ml/modeltransform", **body))[0] == 200
+    applied = await service.finished(JobKind.MODEL_TRANSFORM, "f")
+    assert applied.state is JobState.COMPLETED, applied.failure_reason
+    shown = await service.get("/ml/modeltransform/f")
+    assert shown["baseProcessingJob"] == shown["processingJob"]
+
+    for name, source in (("e", {"mlModelTrainingJobId": "t"}), ("g", {"mlModelTransformJobId": "f"})):
+        assert (await service.post("/ml/endpoints", id=name, **source))[0] == 200
+        await until_settled(service, name)
+        assert (await service.get(f"/ml/endpoints/{name}"))["status"] == "InService"
+
+
+async def test_jobs_run_in_the_order_of_their_submission(service: Service) -> None:
+    for number in range(3):
+        await service.process(f"p{number}")
+    assert (await service.get("/ml/dataprocessing"))["ids"] == ["p2", "p1", "p0"]
+    waiting = await service.get("/ml/dataprocessing/p2")
+    assert (waiting["status"], waiting["queued"]) == ("InProgress", True)
+    ended = [(await service.finished(PROCESSING, f"p{number}")).ended_at_millis or 0 for number in range(3)]
+    begun = [service.jobs.get(PROCESSING, f"p{number}").started_at_millis or 0 for number in range(3)]
+    assert begun == sorted(begun)
+    assert all(one <= other for one, other in zip(ended, begun[1:], strict=False))
+    listed = await service.get("/ml/dataprocessing?state=Completed&maxItems=2")
+    assert listed == {"ids": ["p2", "p1"], "nextToken": "p1"}
+    assert await service.get("/ml/dataprocessing?state=Failed") == {"ids": []}
+
+
+async def test_a_running_job_and_a_queued_one_are_stopped(service: Service) -> None:
+    await service.process("running")
+    await service.process("queued")
+    process = await service.running(PROCESSING, "running")
+    assert await service.delete("/ml/dataprocessing/queued") == (200, {"status": "Stopped"})
+    assert await service.delete("/ml/dataprocessing/running?clean=TRUE") == (200, {"status": "Stopping"})
+    record = await service.finished(PROCESSING, "running")
+    assert record.state is JobState.STOPPED
+    assert not process.is_running()
+    assert not list(Path(record.plan.output).parent.glob("*"))
+    status, refusal = await service.delete("/ml/dataprocessing/running")
+    assert (status, refusal["code"]) == (400, "InvalidParameterException")
+    assert await service.delete("/ml/dataprocessing/running?purge=true") == (200, {"status": "Stopped"})
+    assert (await service.client.get("/ml/dataprocessing/running")).status == 404
+
+
+async def test_a_job_that_fails_says_why(service: Service) -> None:
+    await service.process("p", configFileName="nothing.json")
+    record = await service.finished(PROCESSING, "p")
+    assert record.state is JobState.FAILED
+    assert "nothing.json" in str(record.failure_reason)
+    shown = await service.get("/ml/dataprocessing/p")
+    assert shown["processingJob"]["failureReason"] == shown["failureReason"] == record.failure_reason
+
+
+async def test_a_job_that_takes_too_long_is_ended(service: Service) -> None:
+    await service.process("p", processingTimeOutInSeconds=1)
+    record = await service.finished(PROCESSING, "p")
+    assert record.state is JobState.FAILED
+    assert "within 1 s" in str(record.failure_reason)
+    assert not service.processes(record)
+
+
+async def test_a_process_that_is_killed_is_begun_again(service: Service) -> None:
+    await service.process("p")
+    (await service.running(PROCESSING, "p")).kill()
+    record = await service.finished(PROCESSING, "p")
+    assert (record.state, record.attempts) == (JobState.COMPLETED, 2)
+
+
+async def until_attempt(service: Service, number: int) -> None:
+    await eventually_async(lambda: service.jobs.get(PROCESSING, "p").attempts == number)
+
+
+async def test_a_process_that_is_always_killed_is_given_up(service: Service) -> None:
+    await service.process("p")
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        await until_attempt(service, attempt)
+        (await service.running(PROCESSING, "p")).kill()
+    record = await service.finished(PROCESSING, "p")
+    assert record.state is JobState.FAILED
+    assert f"killed {MOST_ATTEMPTS} times" in str(record.failure_reason)
+
+
+async def test_a_service_that_stops_ends_its_jobs_and_the_next_goes_on(config: ServiceConfig) -> None:
+    async with started(config) as service:
+        await service.process("p")
+        await service.process("q")
+        process = await service.running(PROCESSING, "p")
+    assert not process.is_running()
+    async with started(config) as service:
+        assert (await service.finished(PROCESSING, "p")).state is JobState.COMPLETED
+        assert (await service.finished(PROCESSING, "q")).state is JobState.COMPLETED
+
+
+async def test_a_service_that_was_killed_finds_the_process_that_went_on(config: ServiceConfig) -> None:
+    async with started(config) as service:
+        await service.process("p")
+        process = await service.running(PROCESSING, "p")
+        process.suspend()
+        for task in service.jobs._running.values():  # as if the service had been killed: nothing is ended
+            task.cancel()
+        service.jobs._closing = True
+        await asyncio.gather(*service.jobs._running.values(), return_exceptions=True)
+        assert not service.jobs._running
+    try:
+        async with started(config) as service:
+            assert service.jobs.get(PROCESSING, "p").state is JobState.RUNNING
+            process.resume()
+            record = await service.finished(PROCESSING, "p")
+            assert (record.state, record.attempts) == (JobState.COMPLETED, 1)
+    finally:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+OUT = {"modelTransformOutputS3Location": "s3://a"}
+MISSING, INVALID = "MissingParameterException", "InvalidParameterException"
+#: path, body, code, a part of the text
+REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
+    ("/ml/dataprocessing", {}, MISSING, "inputDataS3Location"),
+    ("/ml/dataprocessing", {"processedDataS3Location": "s3://a"}, MISSING, "inputDataS3Location"),
+    ("/ml/dataprocessing", {"id": "under_score"}, MISSING, "lacks"),
+    ("/ml/dataprocessing", {"processingInstanceType": "big"}, INVALID, "no ML instance type"),
+    ("/ml/dataprocessing", {"neptuneIamRoleArn": "me"}, INVALID, "arn:"),
+    ("/ml/dataprocessing", {"subnets": "a"}, INVALID, "list of texts"),
+    ("/ml/dataprocessing", {"processingTimeOutInSeconds": -1}, INVALID, "whole number"),
+    ("/ml/modeltraining", {"dataProcessingJobId": "x", "trainModelS3Location": "s3://a"}, INVALID, "job 'x'"),
+    ("/ml/modeltraining", {"customModelTrainingParameters": 3}, INVALID, "must be an object"),
+    ("/ml/modeltransform", OUT, MISSING, "trainingJobName"),
+    ("/ml/modeltransform", {**OUT, "trainingJobName": "x-trial-0"}, INVALID, "names no trial"),
+    ("/neptune-export", {}, MISSING, "outputS3Path"),
+    ("/neptune-export", {"outputS3Path": "s3://a"}, "PreconditionsFailedException", "--gremlin"),
+    ("/ml/endpoints", {"mlModelTrainingJobId": "no"}, "BadRequestException", "no modeltraining job 'no'"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "code", "says"), REFUSED)
+async def test_refusals(service: Service, path: str, body: dict[str, Any], code: str, says: str) -> None:
+    status, document = await service.post(path, **body)
+    assert (status, document["code"]) == (400, code)
+    assert says in document["message"]
+
+
+async def test_ids_are_checked_and_used_once(service: Service) -> None:
+    body = {"inputDataS3Location": "s3://lib/export", "processedDataS3Location": "s3://lib/dp"}
+    status, document = await service.post("/ml/dataprocessing", id="under_score", **body)
+    assert (status, document["code"]) == (400, "InvalidParameterException")
+    await service.process("p")
+    status, document = await service.post("/ml/dataprocessing", id="p", **body)
+    assert (status, document["code"]) == (400, "InvalidParameterException")
+    assert "already in use" in document["message"]
+    status, document = await service.post("/ml/dataprocessing", id="", **body)
+    assert len(document["id"]) == 36
+
+
+async def test_scripts_of_users_run_only_where_the_service_allows(service: Service) -> None:
+    await service.process("p")
+    await service.finished(PROCESSING, "p")
+    body = {"dataProcessingJobId": "p", "trainModelS3Location": "s3://lib/t", "modelName": "custom"}
+    status, document = await service.post("/ml/modeltraining", **body)
+    assert (status, document["code"]) == (400, "UnsupportedOperationException")
+    assert "--allow-custom-models" in document["message"]
+
+
+def test_every_state_is_left_or_final() -> None:
+    assert TRANSITIONS.keys() == set(JobState)
+    reached = set().union(*TRANSITIONS.values()) | {JobState.QUEUED}
+    assert reached == set(JobState)
+    assert {state for state in JobState if state.is_final} == {
+        JobState.COMPLETED,
+        JobState.FAILED,
+        JobState.STOPPED,
+    }
