@@ -313,6 +313,23 @@ def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
 )
 @click.option("--allow-host", "allow_hosts", multiple=True, help="Host name that requests may use.")
 @click.option("--allow-origin", "allow_origins", multiple=True, help="Web origin that may call.")
+@click.option(
+    "--token-file",
+    type=FILE,
+    envvar=config.SERVICE_TOKEN_FILE_VARIABLE,
+    help="File that holds the token which callers must present.",
+)
+@click.option(
+    "--keys-file",
+    type=FILE,
+    envvar=config.KEYS_FILE_VARIABLE,
+    help="File of access keys and their secrets, for callers who sign requests as AWS's clients do.",
+)
+@click.option("--tls-certificate", type=FILE, help="Certificate chain, PEM: speak https.")
+@click.option("--tls-key", type=FILE, help="The certificate's key, PEM.")
+@click.option(
+    "--requests-per-second", type=float, help="Requests that one address may send.  [default: any number]"
+)
 @click.option("--worker-host", help="Address that workers listen on.  [default: 127.0.0.1]")
 @click.option("--worker-ports", metavar="A-B", help="Ports for workers.  [default: any free ones]")
 @click.option("--gremlin", help="The Gremlin Server behind this service, ws://host:port/gremlin: exports read it.")
@@ -328,13 +345,15 @@ def serve_command(
 ) -> None:
     """Run the service: endpoints by name, each answered by worker processes.
 
-    The token that callers must present, if any, is read from NEPTUNEML_SERVICE_TOKEN.
+    The token that callers must present, if any, is read from --token-file, else from NEPTUNEML_SERVICE_TOKEN.
+    A service that listens elsewhere than on loopback needs a token or access keys.
     """
     from neptuneml_plugin.service import app
 
     document = config.load_document(config_file) if config_file else {}
     in_document = data_root is None and "data_root" in document
-    flags |= {
+    named_files = ("token_file", "keys_file", "tls_certificate", "tls_key")
+    flags |= {name: str(flags[name].absolute()) for name in named_files if flags[name] is not None} | {
         "data_root": None if in_document else str(config.data_root(data_root)),
         "worker_ports": _port_range(worker_ports),
         "token": os.environ.get(config.SERVICE_TOKEN_VARIABLE) or None,

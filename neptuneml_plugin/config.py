@@ -23,6 +23,8 @@ from neptuneml_plugin.errors import InvalidSettings, nearest
 DATA_ROOT_VARIABLE = "NEPTUNEML_DATA_ROOT"
 SERVICE_URL_VARIABLE = "NEPTUNEML_SERVICE_URL"
 SERVICE_TOKEN_VARIABLE = "NEPTUNEML_SERVICE_TOKEN"  # noqa: S105 - a name, not a secret
+SERVICE_TOKEN_FILE_VARIABLE = "NEPTUNEML_SERVICE_TOKEN_FILE"  # noqa: S105 - a name, not a secret
+KEYS_FILE_VARIABLE = "NEPTUNEML_KEYS_FILE"
 TEXT_MODELS_VARIABLE = "NEPTUNEML_TEXT_MODELS"
 DEFAULT_SERVICE_URL = "http://127.0.0.1:8183"
 
@@ -188,6 +190,19 @@ class ServiceConfig:
     allow_custom_models: bool = False
     #: Required as `Authorization: Bearer …` where set.
     token: str | None = field(default=None, repr=False)
+    #: File that holds the token.
+    token_file: Path | None = None
+    #: File of access keys and their secrets, for requests signed as AWS does.
+    keys_file: Path | None = None
+    #: Certificate chain and its key, PEM: the service then speaks https.
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    #: Requests that one client address may send, on average; 0: any number.
+    requests_per_second: float = 0.0
+    #: How many more than that it may send at once.
+    request_burst: int = 100
+    #: How long a connection may take for the head of a request, or wait for the next one.
+    idle_seconds: float = 75.0
     max_body_mib: int = 64
     #: Edges that an inductive caller draws per edge type, direction and hop, where the model names no fan-outs.
     inductive_fanout: int = 10

@@ -11,7 +11,6 @@ from aiohttp.typedefs import Handler
 from neptuneml_plugin.errors import BadRequest, NeptuneMLError, TooManyRequests, UnsupportedOperation
 
 REQUEST_ID_HEADER = "x-amzn-RequestId"
-RETRY_AFTER_SECONDS = 1
 
 #: Identity of a request, in every answer's header and in every error's body.
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -46,7 +45,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def _error_response(error: NeptuneMLError, request_id: str) -> web.Response:
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, TooManyRequests) else {}
+    headers = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, TooManyRequests) else {}
     return web.json_response(error_document(error, request_id), status=error.http_status, headers=headers)
 
 

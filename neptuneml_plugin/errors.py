@@ -121,10 +121,19 @@ class ClientTimeout(NeptuneMLError):
 
 
 class TooManyRequests(NeptuneMLError):
-    """The queue is full."""
+    """The queue is full, or one caller asks too often.
+
+    Args:
+        message: what there is too much of.
+        retry_after_seconds: when to come back, as the header `Retry-After` says.
+    """
 
     code = "TooManyRequestsException"
     http_status = 429
+
+    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
 
 
 class TimeLimitExceeded(NeptuneMLError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import subprocess
 import sys
 import time
@@ -89,3 +90,21 @@ async def eventually_async(condition: Callable[[], bool], seconds: float = 30.0)
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.02)
+
+
+@contextlib.contextmanager
+def served_process(root: Path, *flags: str) -> Iterator[RunningService]:
+    """Start `neptuneml serve` over `root` on any free port, as a person would, and end it."""
+    root.mkdir(exist_ok=True)
+    log = root / "service.log"
+    command = [sys.executable, "-m", "neptuneml_plugin.cli", "serve", "--port", "0", "--data-root", str(root)]
+    with log.open("w") as stderr, subprocess.Popen([*command, *flags], stderr=stderr, text=True) as process:
+        try:
+            eventually(lambda: "service on " in log.read_text() or process.poll() is not None, 120)
+            found = re.search(r"service on (\S+),", log.read_text())
+            if found is None:
+                raise AssertionError(f"the service did not start: {log.read_text()}")
+            yield RunningService(found[1], process, log)
+        finally:
+            process.terminate()
+            process.wait(30)

@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 #: Lowest first; a module imports from layers below its own, or from its own folder.
 LAYERS = (
     ("errors",),
-    ("cells", "charts", "config", "problems", "stage", "arrays", "filerecords"),
+    ("cells", "charts", "config", "problems", "stage", "arrays", "filerecords", "locations", "redaction"),
     ("jobfolder",),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "learn"),
-    ("table", "processed", "trainingdata"),
+    ("table", "processed", "trainingdata", "transfer"),
     ("export", "processing", "training", "serving", "service"),
     ("jars", "testing"),
     ("gremlin_server_config",),

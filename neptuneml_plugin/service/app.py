@@ -14,16 +14,26 @@ from aiohttp import web
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.error_body import answer_errors
 from neptuneml_plugin.errors import PreconditionsFailed
+from neptuneml_plugin.redaction import set_up_logging
 from neptuneml_plugin.service.database import Database
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.endpoints.store import EndpointStore
-from neptuneml_plugin.service.guards import CONFIG, check_host_and_origin, check_token
+from neptuneml_plugin.service.guards import (
+    CONFIG,
+    RATE_LIMIT,
+    check_caller,
+    check_host_and_origin,
+    check_rate,
+)
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.plans import Planner
 from neptuneml_plugin.service.jobs.store import JobStore
 from neptuneml_plugin.service.routes import endpoints, exports, health, jobs, serving
 from neptuneml_plugin.service.routes.requests import CLIENT, JOBS, PLANNER, REGISTRY
 from neptuneml_plugin.service.routes.serving import INVOCATION_TIMEOUT_SECONDS
+from neptuneml_plugin.service.security.callers import CALLERS, load_callers
+from neptuneml_plugin.service.security.ratelimit import RateLimit
+from neptuneml_plugin.service.security.tls import server_context
 
 DATABASE = "service.sqlite3"
 LOCK = "service.lock"
@@ -31,11 +41,19 @@ SHUTDOWN_SECONDS = 5.0
 
 
 def create_app(config: ServiceConfig) -> web.Application:
-    """Return the service's application; its workers start and end with it."""
+    """Return the service's application; its workers start and end with it.
+
+    Raises:
+        InvalidSettings: a file of secrets cannot be used.
+        PreconditionsFailed: others than this machine reach the service, and nobody would be asked who they are.
+    """
     app = web.Application(
-        middlewares=[answer_errors, check_host_and_origin, check_token], client_max_size=config.max_body_mib << 20
+        middlewares=[answer_errors, check_rate, check_host_and_origin, check_caller],
+        client_max_size=config.max_body_mib << 20,
     )
     app[CONFIG] = config
+    app[CALLERS] = load_callers(config)
+    app[RATE_LIMIT] = RateLimit(config.requests_per_second, config.request_burst)
     app.cleanup_ctx.append(_lifetime)
     for module in (health, endpoints, exports, jobs, serving):
         app.add_routes(module.routes)
@@ -104,17 +122,24 @@ async def _serve(config: ServiceConfig, on_ready: Callable[[str], None] | None) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    tls, app = server_context(config), create_app(config)
+    set_up_logging("service", app[CALLERS].secrets, logging.WARNING)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=config.idle_seconds,
+    )
     try:
         await runner.setup()
         try:
-            await web.TCPSite(runner, config.host, config.port).start()
+            await web.TCPSite(runner, config.host, config.port, ssl_context=tls).start()
         except (OSError, OverflowError) as error:
             raise PreconditionsFailed(
                 f"cannot listen on {config.host}:{config.port}: {_reason(error)}; pass another --port or --host"
             ) from None
         host = f"[{config.host}]" if ":" in config.host else config.host
-        address = f"http://{host}:{runner.addresses[0][1]}"
+        address = f"{'https' if tls else 'http'}://{host}:{runner.addresses[0][1]}"
         logging.getLogger(__name__).info("listening on %s", address)
         if on_ready is not None:
             on_ready(address)

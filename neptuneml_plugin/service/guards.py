@@ -1,6 +1,6 @@
-"""Who may call (decision 33): hosts against DNS rebinding, origins against foreign web pages, the token."""
+"""Who may call (decision 33): hosts against DNS rebinding, origins against web pages, tokens, signatures."""
 
-import hmac
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
@@ -8,12 +8,30 @@ from aiohttp.typedefs import Handler
 
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import AccessDenied
+from neptuneml_plugin.service.routes.requests import read_body
+from neptuneml_plugin.service.security.callers import CALLERS
+from neptuneml_plugin.service.security.ratelimit import RateLimit
+from neptuneml_plugin.service.security.signatures import (
+    ALGORITHM,
+    check_scope,
+    check_signature,
+    parse_signature,
+)
 
 CONFIG = web.AppKey("config", ServiceConfig)
+RATE_LIMIT = web.AppKey("rate_limit", RateLimit)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-#: Answers without the token, so that a container's probe needs none.
+#: Answer without token or signature, and as often as asked, so that a container's probe needs neither.
 OPEN_PATHS = frozenset({"/health"})
+
+
+@web.middleware
+async def check_rate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse requests of an address that sends too many."""
+    if request.path not in OPEN_PATHS:
+        request.app[RATE_LIMIT].check(request.remote or "")
+    return await handler(request)
 
 
 @web.middleware
@@ -34,14 +52,27 @@ async def check_host_and_origin(request: web.Request, handler: Handler) -> web.S
 
 
 @web.middleware
-async def check_token(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse requests without the service's token, where one is set."""
-    token = request.app[CONFIG].token
-    if token and request.path not in OPEN_PATHS:
-        given = request.headers.get(hdrs.AUTHORIZATION, "").encode(errors="surrogateescape")
-        if not hmac.compare_digest(given, f"Bearer {token}".encode()):
-            raise AccessDenied("the service's token is missing or wrong; send 'Authorization: Bearer …'")
+async def check_caller(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse requests with neither the service's token nor the signature of a known key, where one is set."""
+    if request.app[CALLERS].are_asked and request.path not in OPEN_PATHS:
+        await _check_caller(request)
     return await handler(request)
+
+
+async def _check_caller(request: web.Request) -> None:
+    callers = request.app[CALLERS]
+    authorization = request.headers.get(hdrs.AUTHORIZATION, "")
+    if callers.has_token(authorization):
+        return
+    if not (callers.keys and authorization.startswith(ALGORITHM)):
+        ways = [
+            *(["the service's token as 'Authorization: Bearer …'"] if callers.token else []),
+            *([f"a request signed as AWS does ({ALGORITHM})"] if callers.keys else []),
+        ]
+        raise AccessDenied(f"the token is missing or wrong; send {' or '.join(ways)}")
+    signature = parse_signature(authorization)
+    check_scope(signature, request, datetime.now(UTC))
+    check_signature(signature, request, await read_body(request), callers.keys)
 
 
 def _host_name(host: str) -> str:

@@ -10,7 +10,6 @@ import asyncio
 import gc
 import hmac
 import json
-import logging
 import signal
 import sys
 import time
@@ -32,6 +31,7 @@ from neptuneml_plugin.errors import (
     TimeLimitExceeded,
     TooManyRequests,
 )
+from neptuneml_plugin.redaction import set_up_logging
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Reply, parse_invocation, render_reply
 
@@ -219,7 +219,7 @@ def _report(line: dict[str, Any]) -> None:
 
 def main() -> int:
     """Run the worker that stdin describes; return its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(levelname)s %(name)s: %(message)s")
+    set_up_logging("worker")
     try:
         # Unbuffered, so that what follows the line stays in the pipe for `_ParentWatch`.
         with open(0, "rb", buffering=0, closefd=False) as stdin:

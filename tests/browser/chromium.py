@@ -42,7 +42,11 @@ class Browser:
             await self.call(f"{domain}.enable")
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         await self.call("Emulation.setDeviceMetricsOverride", **size)
-        await self.call("Page.navigate", url=page.as_uri())
+        await self.visit(page.as_uri())
+
+    async def visit(self, url: str) -> None:
+        """Go to an address, and wait until the page is drawn."""
+        await self.call("Page.navigate", url=url)
         while await self.value("document.readyState") != "complete":
             await self._pause()
 

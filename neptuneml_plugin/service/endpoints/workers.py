@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import secrets
 import socket
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 from neptuneml_plugin.config import NewNodeVectors, ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFailed
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
+from neptuneml_plugin.service.security.secretfiles import child_environment
 
 #: How long a worker may verify and load its artifact.
 READY_SECONDS = 600.0
@@ -151,7 +151,7 @@ class Worker:
             "neptuneml_plugin.serving.endpoint",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env=child_environment() | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
         )
         try:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from neptuneml_plugin.config import SERVICE_TOKEN_VARIABLE
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.jobfolder import FOLDER_VARIABLE, JobFolder
+from neptuneml_plugin.service.security.secretfiles import child_environment
 
 #: After SIGTERM, before SIGKILL: a training writes its checkpoint meanwhile.
 GRACE_SECONDS = 20.0
@@ -40,7 +40,7 @@ async def start(folder: JobFolder, command: Sequence[str]) -> None:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(folder.path),
+                env={**child_environment(), FOLDER_VARIABLE: str(folder.path)},
                 pass_fds=(descriptor,),
                 start_new_session=True,
             )
@@ -96,9 +96,3 @@ def _belongs(process: psutil.Process, folder: Path) -> bool:
         return process.environ().get(FOLDER_VARIABLE) == str(folder)
     except (psutil.Error, OSError):
         return False
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a job's process: ours, without our callers' secret."""
-    kept = {name: value for name, value in os.environ.items() if name != SERVICE_TOKEN_VARIABLE}
-    return {**kept, FOLDER_VARIABLE: str(folder)}

@@ -1,0 +1,68 @@
+"""Keeps secrets out of logs: headers and members that carry them, and the service's own."""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+
+HIDDEN = "[hidden]"
+
+_NAMES = (
+    r"authorization|proxy-authorization|cookie|set-cookie|"
+    r"x-amz-(?:security-token|signature|credential|content-sha256)|"
+    r"(?:aws_?)?secret_?(?:access_?)?key|(?:aws_?)?session_?token|(?:service_?|neptuneml_service_)?token|password|"
+    r"passphrase|(?:s3output)?(?:volume)?(?:encryption)?kms_?key(?:_?id)?"
+)
+#: A name, what stands between, and its value: a header, a member of JSON or of a dict, a parameter, a variable.
+_NAMED = re.compile(
+    rf"(?P<name>(?<![a-z0-9])(?:{_NAMES})[\"']?\s*(?:[:=]|=>)\s*(?:b?[\"'])?)"
+    r"(?P<value>(?:(?:bearer|basic|aws4-hmac-sha256)\s+)?[^\s\"'&,;)}\]]+"
+    r"(?:,\s*(?:SignedHeaders|Signature)=[^\s\"'&,)}\]]+)*)",
+    re.IGNORECASE,
+)
+#: Schemes of credentials, wherever they stand.
+_SCHEMES = re.compile(
+    r"\b(?P<scheme>Bearer|Basic)\s+(?P<value>[A-Za-z0-9._~+/=-]{6,})|"
+    r"\b(?P<signature>AWS4-HMAC-SHA256)\s+Credential=\S+(?:,?\s*(?:SignedHeaders|Signature)=\S+)*"
+)
+_KMS_KEYS = re.compile(r"arn:aws[\w-]*:kms:[\w:/.-]+")
+_USER_INFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s:@]+:[^/\s@]+@", re.IGNORECASE)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return a text with what looks like a credential hidden, and the given secrets wherever they stand."""
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    text = _NAMED.sub(lambda found: f"{found['name']}{HIDDEN}", text)
+    text = _SCHEMES.sub(lambda found: f"{found['scheme'] or found['signature']} {HIDDEN}", text)
+    return _USER_INFO.sub(rf"\g<scheme>{HIDDEN}@", _KMS_KEYS.sub(HIDDEN, text))
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats records, tracebacks included, without their secrets.
+
+    Args:
+        form: the format of a line.
+        secrets: texts that are hidden wherever they stand.
+    """
+
+    def __init__(self, form: str, secrets: Iterable[str] = ()) -> None:
+        super().__init__(form)
+        self._secrets = tuple(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's lines."""
+        return redact(super().format(record), self._secrets)
+
+
+def set_up_logging(who: str, secrets: Iterable[str] = (), level: int = logging.INFO) -> None:
+    """Send this process's log to stderr, redacted; for the main function of a process.
+
+    Args:
+        who: stands in each line.
+        secrets: texts that are hidden wherever they stand.
+        level: of what is logged.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter(f"%(asctime)s {who} %(levelname)s %(name)s: %(message)s", secrets))
+    logging.basicConfig(level=level, handlers=[handler])
