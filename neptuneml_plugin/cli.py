@@ -384,6 +384,14 @@ def endpoint_commands() -> None:
     """Create, update, list and delete endpoints of a running service."""
 
 
+def _token(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    """Return the given token, else that of the file that the environment names."""
+    from neptuneml_plugin.service.security.secretfiles import read_token
+
+    file = os.environ.get(config.SERVICE_TOKEN_FILE_VARIABLE)
+    return read_token(Path(file)) if file and not given else given
+
+
 def _service_options(command: Command) -> Command:
     for option in (
         click.option(
@@ -394,7 +402,13 @@ def _service_options(command: Command) -> Command:
             show_default=True,
             help="The service's address.",
         ),
-        click.option("--token", envvar=config.SERVICE_TOKEN_VARIABLE, help="The service's token, if it has one."),
+        click.option(
+            "--token",
+            envvar=config.SERVICE_TOKEN_VARIABLE,
+            callback=_token,
+            help="The service's token, if it has one; others see it in lists of processes: better in "
+            "NEPTUNEML_SERVICE_TOKEN, or in the file that NEPTUNEML_SERVICE_TOKEN_FILE names.",
+        ),
     ):
         command = option(command)
     return command

@@ -189,3 +189,14 @@ async def test_a_refusal_says_nothing_of_the_token(tmp_path: Path, caplog: pytes
     for secret in (TOKEN, "guess-of-mine"):
         assert secret not in text
         assert secret not in caplog.text
+
+
+def test_the_command_line_takes_its_token_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = private(tmp_path / "token", TOKEN)
+    with served_process(tmp_path / "data", "--token-file", str(token)) as service:
+        command = [sys.executable, "-m", "neptuneml_plugin.cli", "endpoint", "list", "--service", service.url]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+        assert (refused.returncode, "the token is missing or wrong" in refused.stderr) == (1, True)
+        monkeypatch.setenv("NEPTUNEML_SERVICE_TOKEN_FILE", str(token))
+        listed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+        assert (listed.returncode, listed.stderr) == (0, "")
