@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import subprocess
 import sys
@@ -9,19 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from neptuneml_plugin.client import ServiceClient
 
 _PROGRAM = """
-import logging, sys
-from pathlib import Path
-from neptuneml_plugin.config import ServiceConfig
+import json, logging, sys
+from neptuneml_plugin.config import ServiceConfig, structure
 from neptuneml_plugin.errors import NeptuneMLError
 from neptuneml_plugin.service.app import run
 logging.basicConfig(level=logging.DEBUG)
-config = ServiceConfig(Path(sys.argv[1]), port=int(sys.argv[2]), token=sys.stdin.readline().strip() or None)
+config = structure(ServiceConfig, json.loads(sys.stdin.readline()), "settings")
 try:
     run(config, lambda address: print(address, flush=True))
 except NeptuneMLError as error:
@@ -52,13 +53,13 @@ class RunningService:
 
 
 @contextlib.contextmanager
-def running_service(root: Path, token: str = "", port: int = 0) -> Iterator[RunningService]:
-    """Start a service over `root` and end it."""
+def running_service(root: Path, token: str = "", port: int = 0, **settings: Any) -> Iterator[RunningService]:
+    """Start a service over `root`, with more `settings` of `ServiceConfig`, and end it."""
     root.mkdir(exist_ok=True)
     log = root / "service.log"
     with log.open("a") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(root), str(port)],
+            [sys.executable, "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -67,7 +68,8 @@ def running_service(root: Path, token: str = "", port: int = 0) -> Iterator[Runn
     with process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("no pipes")
-        process.stdin.write(token + "\n")
+        given = {"data_root": str(root), "port": port, "token": token or None, **settings}
+        process.stdin.write(json.dumps(given) + "\n")
         process.stdin.flush()
         try:
             yield RunningService(process.stdout.readline().strip(), process, log, token)
