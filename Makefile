@@ -24,7 +24,7 @@ NEWEST_TINKERPOP := 3.8.1
 
 JVM_SOURCES := gremlin_steps/jvm/pom.xml $(shell find gremlin_steps/jvm/src/main -type f)
 
-.PHONY: help setup quickstart test test-clients test-browser test-ray test-gherkin check lint bench lock clean
+.PHONY: help setup quickstart test test-clients test-browser test-ray test-gherkin chaos check lint bench lock clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -50,6 +50,9 @@ test-ray: setup ## trials on a Ray cluster of two nodes on this machine
 
 test-gherkin: setup ## TinkerPop's own feature suite, with and without the plugin
 	$(BIN)/pytest -m gherkin
+
+chaos: setup ## processes killed at random moments, 20 for each kind of job
+	$(BIN)/python -m tests.chaos
 
 check: setup ## lint, types, layers
 	$(BIN)/ruff check .

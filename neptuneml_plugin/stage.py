@@ -91,9 +91,10 @@ def output_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
     partial.mkdir()
     try:
-        yield partial
-        _sync_tree(partial)
-        _replace(partial, target)
+        with _locked(partial, target):
+            yield partial
+            _sync_tree(partial)
+            _replace(partial, target)
     except OSError as error:
         error.filename = error.filename or str(target)  # a failed write() does not name its file
         raise
@@ -203,8 +204,7 @@ def _check_target(target: Path, *, overwrite: bool) -> None:
 def _remove_abandoned(target: Path) -> None:
     """Remove what processes have left that were killed while they wrote `target`."""
     for partial in target.parent.glob(f".{glob.escape(target.name)}.partial-*"):
-        process = partial.name.rpartition("-")[2]
-        if not (process.isdecimal() and int(process) != os.getpid() and Path("/proc", process).exists()):
+        with contextlib.suppress(InvalidParameter), _locked(partial, target):
             shutil.rmtree(partial, ignore_errors=True)
 
 

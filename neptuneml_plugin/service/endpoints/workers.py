@@ -23,6 +23,8 @@ from neptuneml_plugin.service.security.secretfiles import child_environment
 
 #: How long a worker may verify and load its artifact.
 READY_SECONDS = 600.0
+#: Processes that may die before the first one answers.
+MOST_STARTS = 3
 #: After SIGTERM, before SIGKILL.
 STOP_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.2
@@ -77,16 +79,24 @@ class Worker:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the first process and wait until it answers.
+        """Start the first process and wait until it answers; one that is killed meanwhile is started again.
 
         Raises:
             InvalidData: the artifact cannot be served; the message says why.
             PreconditionsFailed: no port is free.
             FailureByQuery: the process died without a reason.
         """
-        self.running = await self._spawn()
+        self.running = await self._spawn_first()
         self.version = self.running.version
         self._watch = asyncio.create_task(self._keep(self.running), name=f"worker {self.endpoint}")
+
+    async def _spawn_first(self) -> Running:
+        for _ in range(MOST_STARTS - 1):
+            try:
+                return await self._spawn()
+            except FailureByQuery as error:
+                _log.warning("worker of %s did not start: %s; again", self.endpoint, error)
+        return await self._spawn()
 
     async def stop(self) -> None:
         """End the process and stop watching it."""

@@ -144,7 +144,7 @@ def _with_local_files(planner: Planner, request: Mapping[str, Any]) -> dict[str,
     Raises:
         InvalidParameter, BadRequest: one does not.
     """
-    document = dict(request)
+    document = {name: value for name, value in request.items() if name != "id"}
     given = request.get("params")
     if isinstance(given, dict):
         document["params"] = given = dict(given)
