@@ -119,15 +119,16 @@ class Scores(StrEnum):
 
 @dataclass(frozen=True)
 class EdgeType:
-    """A triple of labels; a label of several parts is sorted and joined by `;`."""
+    """A triple of labels; a label of several parts is sorted and joined by `;`.
+
+    Its text is the fully qualified label, such as `(user)-rated-(movie)`.
+    """
 
     source: str
     label: str
     target: str
 
-    @property
-    def name(self) -> str:
-        """The fully qualified label, such as `(user)-rated-(movie)`."""
+    def __str__(self) -> str:
         return f"({self.source})-{self.label}-({self.target})"
 
     @property

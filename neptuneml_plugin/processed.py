@@ -80,7 +80,7 @@ class ProcessedFolder:
     def later(self, position: int) -> Array | None:
         """Return which edges of a type carry no message in a training, bool (edges,); None where all may."""
         kind = self.record.schema.edges[position]
-        if not any(kind.type.name in report.later for report in self.record.splits):
+        if not any(str(kind.type) in report.later for report in self.record.splits):
             return None
         return self._rows(f"{edge_folder(position)}/{LATER}", kind.count)
 

@@ -15,7 +15,7 @@ import polars as pl
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.cells import texts
 from neptuneml_plugin.errors import UnsupportedOperation
-from neptuneml_plugin.export.elements import ElementType, Keys, Row, qualified_name
+from neptuneml_plugin.export.elements import ElementType, Keys, Row
 from neptuneml_plugin.export.values import STRING, java_class, java_text, storage, stored
 
 #: Values per row; -1: the row lacks the property.
@@ -140,7 +140,7 @@ class _Rows:
     def add(self, row: Row) -> None:
         found = java_class(row.id)
         if found != self._id_type:
-            self._id_type = same_id_class(qualified_name(self._type), self._id_type, found)
+            self._id_type = same_id_class(str(self._type), self._id_type, found)
         number = len(self._ids)
         self._ids.append(java_text(row.id))
         for column, end in zip(self._ends, row.ends, strict=True):

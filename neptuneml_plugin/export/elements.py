@@ -38,8 +38,3 @@ class Row(NamedTuple):
 def node_type(label: str) -> str:
     """Return the node type of a label as a graph, or a person, spells it: `Person::Admin`, `Person;Admin`."""
     return join_labels(label.replace(NEPTUNE_LABEL_SEPARATOR, MULTI_LABEL_SEPARATOR).split(MULTI_LABEL_SEPARATOR))
-
-
-def qualified_name(kind: ElementType) -> str:
-    """Return the fully qualified label of an element type: `Admin;Person`, `(user)-rated-(movie)`."""
-    return kind.name if isinstance(kind, EdgeType) else kind

@@ -9,7 +9,7 @@ import polars as pl
 
 from neptuneml_plugin.artifacts import MULTI_LABEL_SEPARATOR, EdgeType
 from neptuneml_plugin.export.block import Block, Cells, same_id_class
-from neptuneml_plugin.export.elements import Element, ElementType, qualified_name
+from neptuneml_plugin.export.elements import Element, ElementType
 from neptuneml_plugin.export.values import BOOLEAN, DATE, NUMBERS, STRING
 
 _WIDENING = (*NUMBERS, DATE)
@@ -89,7 +89,7 @@ class TypeTable:
     @property
     def name(self) -> str:
         """The fully qualified label: `Person`, `Admin;Person`, `(user)-rated-(movie)`."""
-        return qualified_name(self.type)
+        return str(self.type)
 
     def observe(self, block: Block) -> None:
         """Take a block of this type.

@@ -111,7 +111,7 @@ def _with_later(answers: Answers, elements: Elements) -> Answers:
     specs = {kind: table.source.target for kind, table in by_kind.items() if table.source}
     timed = [Timed(by_kind[kind], specs.get(kind) or _ALL_LINKS, split) for kind, split in answers.splits.items()]
     found = later_edges(elements, timed)
-    counts = {kind.name: int(rows.sum()) for kind, rows in found.edges.items()}
+    counts = {str(kind): int(rows.sum()) for kind, rows in found.edges.items()}
     reports = tuple(replace(report, later=counts if report.kind == TIME else {}) for report in answers.reports)
     warnings = (*answers.warnings, *found.warnings)
     return replace(answers, later=found.edges, reports=reports, warnings=warnings)

@@ -137,7 +137,7 @@ def _check_classes(data: TrainingData) -> None:
             continue
         highest = int(labels.max())
         if highest >= len(target.classes):
-            owner = target.node or target.edges[0].name
+            owner = target.node or target.edges[0]
             raise InvalidData(
                 f"the labels of '{owner}' name class {highest}, there are {len(target.classes)}; "
                 "run `process` again"

@@ -80,5 +80,5 @@ def check_similar(
                     f"{path}.features: '{name}' is no feature of '{spec.node}'{nearest(name, features[spec.node])}"
                 )
         if spec.type in taken:
-            found.problems.append(f"{path}.edge: edge type {spec.type.name} is there already; choose another name")
+            found.problems.append(f"{path}.edge: edge type {spec.type} is there already; choose another name")
         taken.append(spec.type)

@@ -83,7 +83,7 @@ def by_relation(folder: Path, text: str, prefix: str = "is", **members: object) 
 
 def test_a_column_may_say_which_type_an_edge_is_of(tmp_path: Path) -> None:
     elements = by_relation(tmp_path, "~from,~to,kind,w\n1,a,new,5\n2,b,old,6\n2,a,new,7\n")
-    assert [kind.source.type.name for kind in elements.edges] == ["(n)-is-new-(t)", "(n)-is-old-(t)"]
+    assert [str(kind.source.type) for kind in elements.edges] == ["(n)-is-new-(t)", "(n)-is-old-(t)"]
     assert [(kind.sources.tolist(), kind.targets.tolist()) for kind in elements.edges] == [
         ([0, 1], [0, 0]),
         ([1], [1]),

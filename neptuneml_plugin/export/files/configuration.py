@@ -9,7 +9,7 @@ from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidSettings, nearest
-from neptuneml_plugin.export.elements import Element, ElementType, node_type, qualified_name
+from neptuneml_plugin.export.elements import Element, ElementType, node_type
 from neptuneml_plugin.export.files import configuration_v1, configuration_v2
 from neptuneml_plugin.export.request.feature_types import FeatureRequest
 from neptuneml_plugin.export.request.layout import Layout
@@ -95,7 +95,7 @@ def _asked(job: LearningJob) -> list[TargetRequest | FeatureRequest]:
 
 def _unknown_type(kind: ElementType, tables: Iterable[ElementType]) -> str:
     is_edge = isinstance(kind, EdgeType)
-    names = [qualified_name(known) for known in tables if isinstance(known, EdgeType) == is_edge]
+    names = [str(known) for known in tables if isinstance(known, EdgeType) == is_edge]
     what = "edge type" if is_edge else "node label"
-    name = qualified_name(kind)
+    name = str(kind)
     return f"the export has no {what} '{name}'{nearest(name, names)}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import nearest
-from neptuneml_plugin.export.elements import Element, node_type, qualified_name
+from neptuneml_plugin.export.elements import Element, node_type
 from neptuneml_plugin.export.files.completion import Completion, read_completion
 from neptuneml_plugin.export.request.filterconfig import read_file, read_selections, read_types
 from neptuneml_plugin.export.request.gremlin_text import GremlinFilters, NamedQueries, read_filter, read_queries
@@ -214,7 +214,7 @@ def _labelled(selection: Selection, labels: Any, name: str, element: Element, pr
     kinds = read_types(labels, f"params.{name}", element, problems)
     for kind in kinds:
         if not selection.has(kind):
-            problems.invalid(f"params.{name}", f"'{qualified_name(kind)}' is not in params.filter")
+            problems.invalid(f"params.{name}", f"'{kind}' is not in params.filter")
     return selection.only(kinds)
 
 

@@ -67,12 +67,12 @@ def _wanted(
     given = {spec.type: spec for spec in specs}
     left_out = given.keys() - {edge.type for edge in before}
     warnings = [
-        f"edges to build {kind.name} are new since the previous snapshot and left out; to use them, {ANEW}"
+        f"edges to build {kind} are new since the previous snapshot and left out; to use them, {ANEW}"
         for kind in given
         if kind in left_out
     ]
     warnings += [
-        f"edges to build {edge.type.name} of the previous snapshot are not in the configuration; they stay as a "
+        f"edges to build {edge.type} of the previous snapshot are not in the configuration; they stay as a "
         "type without rows"
         for edge in before
         if edge.type not in given

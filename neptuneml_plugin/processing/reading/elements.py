@@ -138,7 +138,7 @@ def _by_relation(sources: Sequence[EdgeSource], files: Sequence[Rows]) -> list[t
     types = [source.type for source, _ in found]
     for source, file in found:
         if types.count(source.type) > 1:
-            raise InvalidData(f"{file.name}: edges of {source.type.name} stand elsewhere too; merge them")
+            raise InvalidData(f"{file.name}: edges of {source.type} stand elsewhere too; merge them")
     return found
 
 

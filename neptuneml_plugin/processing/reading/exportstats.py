@@ -50,7 +50,7 @@ def _miscounted(written: Mapping[str | EdgeType, int], elements: Elements) -> It
     read |= {table.source.type: len(table) for table in elements.edges}
     for kind in read.keys() & written.keys():
         if read[kind] != written[kind]:
-            name = kind.name if isinstance(kind, EdgeType) else kind
+            name = str(kind)
             yield (
                 f"'{name}': {read[kind]} rows were read, but the export wrote {written[kind]} ({EXPORT_STATS}); "
                 "was a file cut off or edited? Export again if it should be whole"

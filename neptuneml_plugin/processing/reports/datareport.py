@@ -78,7 +78,7 @@ def data_report(record: ProcessedGraph, facts: Sequence[FeatureFacts]) -> DataRe
 
 def _type_report(kind: str | EdgeType, count: int, facts: Sequence[FeatureFacts]) -> TypeReport:
     own = tuple(fact for fact in facts if fact.owner == kind)
-    name = kind.name if isinstance(kind, EdgeType) else kind
+    name = str(kind)
     return TypeReport(name, count, own, sum(fact.width for fact in own))
 
 
@@ -119,7 +119,7 @@ def _headline(report: DataReport) -> tuple[tuple[str, Cell], ...]:
 
 
 def _target(target: Target) -> str:
-    owner = target.node or ", ".join(edge.name for edge in target.edges)
+    owner = target.node or ", ".join(map(str, target.edges))
     return f"{owner}.{target.property_name}" if target.property_name else owner
 
 
@@ -153,7 +153,7 @@ def _feature(fact: FeatureFacts) -> tuple[Cell, ...]:
 
 
 def _split(split: SplitReport, target: Target) -> list[Part]:
-    name = split.edge.name if split.edge else split.node or ""
+    name = str(split.edge or split.node or "")
     rows: list[tuple[Cell, ...]] = []
     for position, part in enumerate(PARTS):
         asked = split.rates[position] if split.rates else None
@@ -185,7 +185,7 @@ def _drift(drift: Drift) -> list[Part]:
     rows: list[tuple[Cell, ...]] = []
     features: list[tuple[str, float]] = []
     for kind in drift.types:
-        name = kind.edge.name if kind.edge else kind.node or ""
+        name = str(kind.edge or kind.node or "")
         rows.append((name, kind.previous, kind.added, kind.removed))
         features += [(f"{name}.{feature.name}, {feature.measure}", feature.distance) for feature in kind.features]
     shares = ("vertices", drift.vertices), ("edges", drift.edges), ("train again beyond", drift.limit)

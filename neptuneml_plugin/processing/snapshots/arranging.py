@@ -111,7 +111,8 @@ def _edges(
     old_ends = start.rows_of_previous(counts[0])[were[0]], end.rows_of_previous(counts[1])[were[1]]
     width = len(end.positions)
     old = np.where((old_ends[0] < 0) | (old_ends[1] < 0), -1, old_ends[0] * width + old_ends[1])
-    order = _Order.of(rows_before(old, sources * width + targets))
+    is_new = (start.before[sources] < 0) | (end.before[targets] < 0)
+    order = _Order.of(rows_before(old, np.where(is_new, -1, sources * width + targets)))
     file = _moved(table.file, order)
     return EdgeTable(table.source, file, sources[order.positions], targets[order.positions]), order.before
 
@@ -119,8 +120,28 @@ def _edges(
 def rows_before(old: Ints, new: Ints) -> Ints:
     """Return the row among old keys of each new key, -1 where there is none: (new rows,).
 
-    Of equal keys the first is the first, and so on. An old key below 0 is no new one's.
+    Of equal keys the first is the first, and so on. A key below 0 is of an element that the other side lacks.
     """
+    found = np.full(len(new), -1, dtype=np.int64)
+    old_rows, new_rows = np.flatnonzero(old >= 0), np.flatnonzero(new >= 0)
+    # A graph mostly lists what is still there in the order of before; the rest takes two sorts.
+    same = _same(old[old_rows], new[new_rows])
+    found[new_rows[:same]] = old_rows[:same]
+    old_rows, new_rows = old_rows[same:], new_rows[same:]
+    rows = _matched(old[old_rows], new[new_rows])
+    found[new_rows[rows >= 0]] = old_rows[rows[rows >= 0]]
+    return found
+
+
+def _same(old: Ints, new: Ints) -> int:
+    """Return with how many equal keys both begin."""
+    length = min(len(old), len(new))
+    differs = old[:length] != new[:length]
+    return int(differs.argmax()) if differs.any() else length
+
+
+def _matched(old: Ints, new: Ints) -> Ints:
+    """Return the row among old keys of each new key, -1 where there is none: (new rows,)."""
     if not len(old) or not len(new):
         return np.full(len(new), -1, dtype=np.int64)
     by_old, by_new = np.argsort(old, kind="stable"), np.argsort(new, kind="stable")
@@ -131,11 +152,9 @@ def rows_before(old: Ints, new: Ints) -> Ints:
     at += np.searchsorted(old, new)
     there = at < len(old)
     there[there] = old[at[there]] == new[there]
-    found = np.full(len(new), -1, dtype=np.int64)
-    found[there] = by_old[at[there]]
-    before = np.empty_like(found)
-    before[by_new] = found
-    return before
+    rows = np.full(len(new), -1, dtype=np.int64)
+    rows[by_new[there]] = by_old[at[there]]
+    return rows
 
 
 def _moved_vertices(table: NodeTable, order: _Order) -> NodeTable:
@@ -157,8 +176,8 @@ def _no_vertices(label: str, previous: Previous) -> NodeTable:
 
 def _no_edges(kind: EdgeType, previous: Previous) -> EdgeTable:
     nothing = np.zeros(0, dtype=np.int64)
-    source = EdgeSource((SourceFile(kind.name, ","),), "~from", "~to", kind, _features(kind, previous))
-    return EdgeTable(source, _nothing(kind.name), nothing, nothing)
+    source = EdgeSource((SourceFile(str(kind), ","),), "~from", "~to", kind, _features(kind, previous))
+    return EdgeTable(source, _nothing(str(kind)), nothing, nothing)
 
 
 def _nothing(name: str) -> NoRows:
@@ -189,4 +208,4 @@ def _changes(elements: Elements, previous: Previous) -> list[str]:
 
 
 def _name(kind: Kind) -> str:
-    return f"vertex label '{kind}'" if isinstance(kind, str) else f"edge type {kind.name}"
+    return f"vertex label '{kind}'" if isinstance(kind, str) else f"edge type {kind}"

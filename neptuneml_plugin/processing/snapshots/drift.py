@@ -178,7 +178,7 @@ def warnings(drift: Drift) -> list[str]:
         if share > drift.limit
     ]
     return said + [
-        f"feature '{feature.name}' of {one.node or (one.edge and one.edge.name)} has drifted by "
+        f"feature '{feature.name}' of {one.node or one.edge} has drifted by "
         f"{feature.distance:.2f} ({feature.measure}) since its encoder was fitted, more than {drift.limit:.2f}: "
         f"{ANEW}"
         for one in drift.types

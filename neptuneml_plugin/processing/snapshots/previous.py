@@ -156,7 +156,7 @@ def _links(previous: Previous, data: TrainingData) -> tuple[EdgeType, ...]:
 
 
 def _asked(task: Task, node: str | None, edges: Sequence[EdgeType], name: str | None) -> str:
-    of = f"'{node}'" if node is not None else ", ".join(edge.name for edge in edges)
+    of = f"'{node}'" if node is not None else ", ".join(map(str, edges))
     return f"{task} of {of}" + (f", property '{name}'" if name else "")
 
 

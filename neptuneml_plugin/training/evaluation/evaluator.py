@@ -129,7 +129,7 @@ class Evaluator:
                 ranks = self._ranks(scorers, split)
             if ranks:
                 found[split] = {
-                    edges[at].name: metrics.ranking(np.concatenate(both)) for at, both in ranks.items()
+                    str(edges[at]): metrics.ranking(np.concatenate(both)) for at, both in ranks.items()
                 }
         return found
 

@@ -105,7 +105,7 @@ def _links(data: TrainingData, samples: Samples, score: Scorer, ids: dict[int, T
     tails, _ = directions(samples.ends, (data.counts[source], data.counts[target]))
     known = tails.index(torch.arange(len(samples.ends[0])))
     loops = source != target or bool((samples.ends[0] == samples.ends[1]).any())
-    name = data.processed.schema.edges[samples.position].type.name
+    name = str(data.processed.schema.edges[samples.position].type)
     return Links(name, score, known, ids[source], ids[target], loops)
 
 

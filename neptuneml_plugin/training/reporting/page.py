@@ -63,7 +63,7 @@ def page(report: Report) -> Page:
 
 def target_name(target: Target) -> str:
     """Return the name of what is predicted."""
-    owner = target.node or ", ".join(edge.name for edge in target.edges)
+    owner = target.node or ", ".join(map(str, target.edges))
     return f"{target.property_name} of {owner}" if target.property_name else owner
 
 
