@@ -154,6 +154,11 @@ def _stage_options(command: Command) -> Command:
     type=click.Choice([choice.value for choice in config.Reader]),
     help="How to read: in bulk through the server's plugin, by plain Gremlin, or (auto) as the server allows.",
 )
+@click.option(
+    "--watch",
+    type=click.Choice([choice.value for choice in config.Watch]),
+    help="What is compared before and after reading in bulk: which elements there are, or their values too.",
+)
 @_stage_options
 def export_command(
     output: Path, request: Path | None, config_file: Path | None, *, as_json: bool, **flags: Any

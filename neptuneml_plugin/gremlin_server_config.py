@@ -15,6 +15,8 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 8182
 #: Name -> what TinkerFactory's `generate…` calls it ("": loads nothing), and the id manager of the original.
 GRAPHS = {"air-routes": ("AirRoutes", "INTEGER"), "modern": ("Modern", "INTEGER"), "empty": ("", "ANY")}
+#: What may wait for a client before the server sleeps, by 10 ms each time: some blocks of an export.
+_WRITE_BUFFER_BYTES = 4 << 20
 ID_MANAGERS = ("ANY", "INTEGER", "LONG", "STRING", "UUID")
 
 
@@ -79,6 +81,8 @@ def server_settings(config: GremlinServerConfig, port: int, folder: Path) -> dic
         "port": port,
         "evaluationTimeout": config.evaluation_timeout_ms,
         "maxContentLength": 64 * 1024 * 1024,
+        "writeBufferLowWaterMark": _WRITE_BUFFER_BYTES // 4,
+        "writeBufferHighWaterMark": _WRITE_BUFFER_BYTES,
         "channelizer": "org.apache.tinkerpop.gremlin.server.channel.WsAndHttpChannelizer",
         "graphs": {"graph": str(folder / "graph.properties")},
         "scriptEngines": {"gremlin-groovy": {"plugins": plugins}, "gremlin-lang": {}},

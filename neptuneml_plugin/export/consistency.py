@@ -8,6 +8,15 @@ from neptuneml_plugin.export.elements import Element
 
 
 @dataclass(frozen=True)
+class State:
+    """What a graph says of the elements of one label at one time."""
+
+    count: int
+    #: Of what the source compares of them, whatever their order; None: it compares nothing.
+    fingerprint: int | None = None
+
+
+@dataclass(frozen=True)
 class Reading:
     """How one label was read: what the graph counted before and after, and what came."""
 
@@ -18,10 +27,17 @@ class Reading:
     wanted: int
     read: int
     after: int
+    #: Whether the fingerprints before and after differ.
+    has_changed: bool = False
 
     def changes(self) -> Iterator[str]:
-        """Say what shows that elements were added or removed meanwhile."""
+        """Say what shows that elements were added, removed or changed meanwhile."""
         if self.before == self.after and self.read == self.wanted:
+            if self.has_changed:
+                yield (
+                    f"{self.element} of '{self.label}' changed during the export: as many as before it, "
+                    f"{self.after}, but not the same"
+                )
             return
         part = f" of {self.wanted} wanted" if self.wanted != self.before else ""
         yield (
@@ -35,6 +51,7 @@ def consistency(readings: Iterable[Reading]) -> dict[str, Any]:
     found: dict[str, Any] = {element.value: [] for element in Element}
     for reading in readings:
         wanted = {"wanted": reading.wanted} if reading.wanted != reading.before else {}
-        counts = {"before": reading.before, **wanted, "read": reading.read, "after": reading.after}
+        changed = {"changed": True} if reading.has_changed else {}
+        counts = {"before": reading.before, **wanted, "read": reading.read, "after": reading.after, **changed}
         found[reading.element].append({"label": reading.label, **counts})
     return found

@@ -174,7 +174,7 @@ def in_the_server(server: GremlinServer, position: int) -> dict[str, Any]:
     label = LABELS[Element.EDGE][position]
     before = script(server, _LIVE)
     with BulkSource(ExportConfig(server.url)) as source:
-        half = source.count(Element.EDGE, label) // 2
+        half = source.state(Element.EDGE, label, ()).count // 2
         rows = 0
         during = before
         for block in source.blocks(Element.EDGE, label, None):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import itertools
 import json
 import resource
 import socket
@@ -20,6 +21,7 @@ from neptuneml_plugin.errors import (
     UnsupportedOperation,
 )
 from neptuneml_plugin.export.block import Block
+from neptuneml_plugin.export.consistency import State
 from neptuneml_plugin.export.elements import Element, Keys
 from neptuneml_plugin.export.export import export_graph, run
 from neptuneml_plugin.export.readers.source import MemoryGraph
@@ -175,6 +177,32 @@ def test_elements_that_vanish_are_reported(tmp_path: Path) -> None:
     )
     stats = json.loads((tmp_path / "out/stats.json").read_text())
     assert stats["consistency"]["nodes"][0] == {"label": "Book", "before": 2, "read": 1, "after": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Restless(MemoryGraph):
+    """A graph that is another each time it is looked at, with as many elements."""
+
+    looks: Iterator[int] = dataclasses.field(default_factory=itertools.count)
+
+    def state(self, element: Element, label: str, keys: Keys) -> State:
+        return dataclasses.replace(super().state(element, label, keys), fingerprint=next(self.looks))
+
+
+def test_other_elements_of_the_same_number_are_reported(tmp_path: Path) -> None:
+    summary = export(_Restless(BOOKS.vertices, {}), tmp_path / "out")
+    assert summary.warnings == tuple(
+        f"nodes of '{label}' changed during the export: as many as before it, 2, but not the same"
+        for label in ("Book", "Reader")
+    )
+    stats = json.loads((tmp_path / "out/stats.json").read_text())
+    assert stats["consistency"]["nodes"][0] == {
+        "label": "Book",
+        "before": 2,
+        "read": 2,
+        "after": 2,
+        "changed": True,
+    }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from neptuneml_plugin import jars
-from neptuneml_plugin.config import ExportConfig, Reader, data_root
+from neptuneml_plugin.config import ExportConfig, Reader, Watch, data_root
 from neptuneml_plugin.errors import FailureByQuery, PreconditionsFailed, UnsupportedOperation
 from neptuneml_plugin.export.elements import Element
 from neptuneml_plugin.export.export import run
@@ -217,6 +217,42 @@ def test_changes_during_the_export_are_reported(
     assert stats["warnings"] == list(summary.warnings)
     assert stats["consistency"]["nodes"][0]["before"] == 6000
     assert re.search(words.replace("'L'", f"'{label}'"), summary.warnings[0])
+
+
+_REPLACED = "g.V().hasLabel('L').limit(1).drop().iterate(); graph.addVertex(label, 'L'); null"
+_CHANGED = "g.V().hasLabel('L').limit(1).property('x', 2).iterate(); null"
+
+
+@pytest.mark.parametrize(
+    ("change", "watch", "is_noticed"),
+    [
+        ("null", Watch.VALUES, False),
+        (_REPLACED, Watch.ELEMENTS, True),
+        (_CHANGED, Watch.ELEMENTS, False),
+        (_CHANGED, Watch.VALUES, True),
+    ],
+)
+def test_changes_that_leave_as_many_elements(
+    server: GremlinServer,
+    change: str,
+    watch: Watch,
+    is_noticed: bool,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path,
+) -> None:
+    label = f"{watch}{len(change)}"
+    script(server, f"12000.times {{ graph.addVertex(label, '{label}', 'x', 1) }}; null")
+    changes = itertools.chain([change.replace("'L'", f"'{label}'")], itertools.repeat("null"))
+
+    def progress(message: str, fraction: float | None = None) -> None:
+        script(server, next(changes))
+
+    request = {"params": {"scope": "nodes"}}
+    config = ExportConfig(server.url, reader=Reader.BULK, watch=watch, node_labels=(label,), request=request)
+    summary = run(config, tmp_path / "out", progress)
+    told = f"nodes of '{label}' changed during the export: as many as before it, 12000, but not the same"
+    assert summary.warnings == ((told,) if is_noticed else ())
+    reading = json.loads((tmp_path / "out/stats.json").read_text())["consistency"]["nodes"][0]
+    assert reading.get("changed", False) is is_noticed
 
 
 @pytest.mark.parametrize("limit_bytes", [2_000, 300_000])

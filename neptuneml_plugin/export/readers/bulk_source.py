@@ -6,16 +6,19 @@ from typing import Any
 
 from gremlin_python.process.graph_traversal import GraphTraversal
 
-from neptuneml_plugin.config import ExportConfig, Reader
+from neptuneml_plugin.config import ExportConfig, Reader, Watch
 from neptuneml_plugin.errors import FailureByQuery, PreconditionsFailed
 from neptuneml_plugin.export.block import Block, in_blocks
+from neptuneml_plugin.export.consistency import State
 from neptuneml_plugin.export.elements import Element, Keys
-from neptuneml_plugin.export.readers.columns import COLUMNS, is_block, read_block
+from neptuneml_plugin.export.readers.columns import COLUMNS, is_block, read_block, read_state
 from neptuneml_plugin.export.readers.gremlin_source import GremlinSource
 from neptuneml_plugin.export.readers.lookup import asked, elements
 
-#: Rows of one block; more gain nothing.
-_ROWS = 5_000
+#: Rows of one block; more gain nothing, fewer let a server sleep more often (docs/readers.md).
+_ROWS = 10_000
+#: As many rows ask for a fingerprint of all of them instead.
+_FINGERPRINT = 0
 #: A key that no graph is likely to have.
 _NO_PROPERTY = "~"
 #: Blocks in one message.
@@ -30,6 +33,12 @@ class BulkSource(GremlinSource):
         return any(
             is_block(found) for found in self._ask(_columns(elements(Element.NODE).limit(1), [_NO_PROPERTY]))
         )
+
+    def state(self, element: Element, label: str, keys: Keys) -> State:
+        """Return how many elements are of exactly this label now, and a fingerprint of what is watched of them."""
+        compared = keys if self._config.watch is Watch.VALUES else ()
+        found = self._of(element, label).value_map(*asked(compared)).with_(COLUMNS, _FINGERPRINT)
+        return read_state(next(self._connection.ask(found, _BATCH_SIZE, endless=True)))
 
     def blocks(
         self, element: Element, label: str, keys: Keys, ids: Sequence[Any] | None = None

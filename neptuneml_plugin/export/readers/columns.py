@@ -10,15 +10,20 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.artifacts import EdgeType
+from neptuneml_plugin.cells import texts
 from neptuneml_plugin.errors import FailureByQuery
 from neptuneml_plugin.export.block import Block, Cells, cells
+from neptuneml_plugin.export.consistency import State
 from neptuneml_plugin.export.elements import ElementType, node_type
 
 #: The option that asks for blocks; its value is the number of rows.
 COLUMNS = "NeptuneML#columns"
 #: Of the blocks' shape.
-VERSION = 1
-_FLOATS = {"Double": ">f8", "Float": ">f4"}
+VERSION = 2
+#: Data types whose values travel as numbers; all others are texts.
+_NUMBERS = {"Double": ">f8", "Float": ">f4", "Long": ">i8", "Integer": ">i4", "Short": ">i2", "Byte": ">i1"}
+#: The members of a block that hold ids, and those that name their class.
+_IDS, _ENDS = ("ids", "idType"), (("sources", "sourceIdType"), ("targets", "targetIdType"))
 
 
 def is_block(result: Any) -> bool:
@@ -33,17 +38,26 @@ def read_block(sent: Mapping[str, Any]) -> Block:
         FailureByQuery: its columns are not as long as it says.
     """
     rows = sent["rows"]
-    ends = tuple(_texts(sent[name]) for name in ("sources", "targets") if name in sent)
-    block = Block(_type(sent), sent["idType"], _texts(sent["ids"]), ends, tuple(map(_cells, sent["properties"])))
+    ends = tuple(_ids(sent, *names) for names in _ENDS if "sourceLabel" in sent)
+    block = Block(_type(sent), sent["idType"], _ids(sent, *_IDS), ends, tuple(map(_cells, sent["properties"])))
     if any(len(column) != rows for column in (block.ids, *ends, *(each.values for each in block.properties))):
         raise FailureByQuery(f"the server sent a block of {sent['label']} whose columns are not of {rows} rows")
     return block
+
+
+def read_state(sent: Mapping[str, Any]) -> State:
+    """Return what a plugin says of all rows."""
+    return State(sent["rows"], sent["fingerprint"])
 
 
 def _type(sent: Mapping[str, Any]) -> ElementType:
     if "sourceLabel" not in sent:
         return node_type(sent["label"])
     return EdgeType(node_type(sent["sourceLabel"]), sent["label"], node_type(sent["targetLabel"]))
+
+
+def _ids(sent: Mapping[str, Any], name: str, kind: str) -> pl.Series:
+    return texts(_values(sent[kind], sent[name]))
 
 
 def _cells(sent: Mapping[str, Any]) -> Cells:
@@ -58,13 +72,13 @@ def _cells(sent: Mapping[str, Any]) -> Cells:
 
 
 def _values(kind: str, values: Any) -> pl.Series:
-    if kind not in _FLOATS:
-        return _texts(values)
-    numbers = np.frombuffer(values, _FLOATS[kind])
+    if kind not in _NUMBERS:
+        return _split(values)
+    numbers = np.frombuffer(values, _NUMBERS[kind])
     return pl.Series(numbers.astype(numbers.dtype.newbyteorder("=")))
 
 
-def _texts(joined: str) -> pl.Series:
+def _split(joined: str) -> pl.Series:
     """Every text follows a separator, the first character, which none of them holds."""
     if not joined:
         return pl.Series([], dtype=pl.String)

@@ -18,6 +18,7 @@ from gremlin_python.process.traversal import P
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.export.block import Block, in_blocks
+from neptuneml_plugin.export.consistency import State
 from neptuneml_plugin.export.elements import Element, Keys
 from neptuneml_plugin.export.readers.connection import Connection
 from neptuneml_plugin.export.readers.gremlin_choice import GremlinChoice
@@ -69,9 +70,9 @@ class GremlinSource(GremlinChoice):
             self._labels[element] = self._ask(elements(element).label().dedup())
         return self._labels[element]
 
-    def count(self, element: Element, label: str) -> int:
+    def state(self, element: Element, label: str, keys: Keys) -> State:
         """Return how many elements are of exactly this label now."""
-        return int(self._ask(self._of(element, label).count())[0])
+        return State(int(self._ask(self._of(element, label).count())[0]))
 
     def ids(self, element: Element, label: str) -> Sequence[Any]:
         """Return the ids of the elements of exactly this label."""

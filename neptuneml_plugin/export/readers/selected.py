@@ -59,17 +59,20 @@ class Reader:
         return chosen | ({"looseEdges": self.loose_edges} if self._request.may_part_edges else {})
 
     def _read_label(self, element: Element, label: str, selection: Selection) -> Reading:
-        before = self._source.count(element, label)
+        keys = selection.keys(label)
+        before = self._source.state(element, label, keys)
         if element is Element.NODE:
             self._intake.expect(label)
         ids = self._chosen(element, label)
-        wanted = before if ids is None else len(ids)
+        wanted = before.count if ids is None else len(ids)
         read = 0
-        for block in self._source.blocks(element, label, selection.keys(label), ids):
+        for block in self._source.blocks(element, label, keys, ids):
             read += len(block.ids)
             self._intake.take(block, selection)
             self._progress(f"{element} of '{label}': {read:,} of {wanted:,}", min(1.0, read / max(wanted, 1)))
-        return Reading(element, label, before, wanted, read, self._source.count(element, label))
+        after = self._source.state(element, label, keys)
+        has_changed = before.fingerprint != after.fingerprint
+        return Reading(element, label, before.count, wanted, read, after.count, has_changed)
 
     def _chosen(self, element: Element, label: str) -> Sequence[Any] | None:
         """Return the ids to read where the request does not want all of them."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.export.block import Block, BlockBuilder, in_blocks
+from neptuneml_plugin.export.consistency import State
 from neptuneml_plugin.export.elements import Element, Keys, Row, node_type
 from neptuneml_plugin.export.request.subgraph import Direction
 
@@ -25,8 +26,14 @@ class GraphSource(Protocol):
     def labels(self, element: Element) -> list[str]:
         """Return every label as the graph spells it."""
 
-    def count(self, element: Element, label: str) -> int:
-        """Return how many elements are of exactly this label now."""
+    def state(self, element: Element, label: str, keys: Keys) -> State:
+        """Return how many elements are of exactly this label now, and what else shows a change.
+
+        Args:
+            element: whether vertices or edges.
+            label: as `labels` gives it.
+            keys: the properties that are of interest; None: all.
+        """
 
     def ids(self, element: Element, label: str) -> Sequence[Any]:
         """Return the ids of the elements of exactly this label, in the graph's order."""
@@ -90,9 +97,9 @@ class MemoryGraph:
         )
         return list(dict.fromkeys(found))
 
-    def count(self, element: Element, label: str) -> int:
+    def state(self, element: Element, label: str, keys: Keys) -> State:
         """Return how many elements are of this label."""
-        return len(self.ids(element, label))
+        return State(len(self.ids(element, label)))
 
     def ids(self, element: Element, label: str) -> list[Any]:
         """Return the ids of the elements of this label."""

@@ -12,8 +12,16 @@ final class Bytes {
         room(Byte.BYTES).put((byte) value);
     }
 
+    void putShort(final short value) {
+        room(Short.BYTES).putShort(value);
+    }
+
     void putInt(final int value) {
         room(Integer.BYTES).putInt(value);
+    }
+
+    void putLong(final long value) {
+        room(Long.BYTES).putLong(value);
     }
 
     void putFloat(final float value) {

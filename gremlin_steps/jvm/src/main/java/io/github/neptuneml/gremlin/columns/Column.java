@@ -22,7 +22,7 @@ final class Column {
 
     private final Map<String, Part> parts = new LinkedHashMap<>();
     private final Bytes codes = new Bytes();
-    private String lastType;
+    private Class<?> lastClass;
     private Part lastPart;
     private int lastCode;
     private int[] sizes = new int[64];
@@ -31,11 +31,13 @@ final class Column {
     /** Takes a value of a row, which may be one of several; rows come in order. Returns what it takes, about. */
     int add(final int row, final Object value) {
         if (value == null) return 0;
-        if (value instanceof Collection) return addAll(row, (Collection<?>) value);
-        if (value.getClass().isArray()) return addAll(row, listed(value));
+        if (value.getClass() != lastClass) {
+            if (value instanceof Collection) return addAll(row, (Collection<?>) value);
+            if (value.getClass().isArray()) return addAll(row, listed(value));
+            select(value);
+        }
         pad(row + 1);
         sizes[row] = Math.max(sizes[row], 0) + 1;
-        select(dataType(value));
         codes.putByte(lastCode);
         return lastPart.add(value);
     }
@@ -57,9 +59,9 @@ final class Column {
         return values;
     }
 
-    private void select(final String type) {
-        if (type.equals(lastType)) return;
-        lastType = type;
+    private void select(final Object value) {
+        final String type = dataType(value);
+        lastClass = value.getClass();
         lastPart = parts.computeIfAbsent(type, Part::of);
         lastCode = new ArrayList<>(parts.keySet()).indexOf(type);
     }
@@ -70,7 +72,7 @@ final class Column {
     }
 
     /** Neptune's data type of a value. */
-    private static String dataType(final Object value) {
+    static String dataType(final Object value) {
         if (OWN_NAMES.contains(value.getClass())) return value.getClass().getSimpleName();
         final boolean isMoment = value instanceof Date || value instanceof Instant
                 || value instanceof OffsetDateTime || value instanceof ZonedDateTime;

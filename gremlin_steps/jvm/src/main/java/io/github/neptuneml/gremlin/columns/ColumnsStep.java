@@ -5,7 +5,6 @@ import io.github.neptuneml.gremlin.sampling.VisibleProperties;
 import java.util.ArrayDeque;
 import java.util.Collection;
 import java.util.EnumSet;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
@@ -18,18 +17,17 @@ import org.apache.tinkerpop.gremlin.process.traversal.step.map.GraphStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.AbstractStep;
 import org.apache.tinkerpop.gremlin.process.traversal.step.util.EmptyStep;
 import org.apache.tinkerpop.gremlin.process.traversal.traverser.TraverserRequirement;
+import org.apache.tinkerpop.gremlin.process.traversal.util.FastNoSuchElementException;
 import org.apache.tinkerpop.gremlin.structure.Edge;
 import org.apache.tinkerpop.gremlin.structure.Element;
-import org.apache.tinkerpop.gremlin.structure.Property;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
-import org.apache.tinkerpop.gremlin.structure.util.CloseableIterator;
 import org.apache.tinkerpop.gremlin.structure.util.StringFactory;
 
 /** {@code valueMap(keys).with("NeptuneML#columns", n)}: elements with ids, labels and properties, n rows at a time, in columns. */
 public final class ColumnsStep extends AbstractStep<Element, Map<String, Object>> {
 
     /** Of a block's shape. */
-    static final int VERSION = 1;
+    static final int VERSION = 2;
     /** A batch of rows ends early where it has become as large: characters and bytes. */
     private static final int LARGEST = 1 << 23;
 
@@ -37,11 +35,12 @@ public final class ColumnsStep extends AbstractStep<Element, Map<String, Object>
     private final List<String> keys;
     private VisibleProperties properties;
     private Queue<Block> full = new ArrayDeque<>();
+    private boolean isEnded;
 
     /**
      * Makes a step.
      *
-     * @param rows of a batch, which makes a block for each type that is in it
+     * @param rows of a batch, which makes a block for each type that is in it; 0: nothing but a fingerprint of all rows
      * @param keys of the properties; none: all
      */
     public ColumnsStep(final Traversal.Admin<?, ?> traversal, final int rows, final List<String> keys) {
@@ -52,32 +51,40 @@ public final class ColumnsStep extends AbstractStep<Element, Map<String, Object>
 
     @Override
     protected Traverser.Admin<Map<String, Object>> processNextStart() {
+        return getTraversal().getTraverserGenerator().generate(rows == 0 ? fingerprint() : block(), (Step) this, 1L);
+    }
+
+    private Map<String, Object> block() {
         if (full.isEmpty()) full.addAll(nextBatch());
-        final Map<String, Object> block = full.remove().encoded();
-        return getTraversal().getTraverserGenerator().generate(block, (Step) this, 1L);
+        return full.remove().encoded();
+    }
+
+    /** What stands for all rows, once. */
+    private Map<String, Object> fingerprint() {
+        if (isEnded) throw FastNoSuchElementException.instance();
+        isEnded = true;
+        final Fingerprint fingerprint = new Fingerprint();
+        while (starts.hasNext()) {
+            final Traverser.Admin<Element> start = starts.next();
+            final Element element = checked(start.get());
+            for (long i = 0; i < start.bulk(); i++) fingerprint.add(element, properties());
+        }
+        return fingerprint.encoded();
     }
 
     private Collection<Block> nextBatch() {
-        final Blocks blocks = new Blocks();
-        int count = 0;
-        int size = 0;
+        final Blocks blocks = new Blocks(properties());
         do {
             final Traverser.Admin<Element> start = starts.next();
-            final Object element = start.get();
-            if (!(element instanceof Vertex) && !(element instanceof Edge))
-                throw Failure.NOT_AN_ELEMENT.with(element == null ? "null" : element.getClass().getSimpleName());
-            for (long i = 0; i < start.bulk(); i++, count++) size += add(start.get(), blocks);
-        } while (count < rows && size < LARGEST && starts.hasNext());
+            final Element element = checked(start.get());
+            for (long i = 0; i < start.bulk(); i++) blocks.add(element);
+        } while (blocks.rows() < rows && blocks.size() < LARGEST && starts.hasNext());
         return blocks.all();
     }
 
-    private int add(final Element element, final Blocks blocks) {
-        final Iterator<Property<?>> visible = properties().of(element);
-        try {
-            return blocks.add(element, visible);
-        } finally {
-            CloseableIterator.closeIterator(visible);
-        }
+    private static Element checked(final Object found) {
+        if (found instanceof Vertex || found instanceof Edge) return (Element) found;
+        throw Failure.NOT_AN_ELEMENT.with(found == null ? "null" : found.getClass().getSimpleName());
     }
 
     /** At first execution: only then are all of the query's strategies known. */
@@ -107,6 +114,7 @@ public final class ColumnsStep extends AbstractStep<Element, Map<String, Object>
         final ColumnsStep clone = (ColumnsStep) super.clone();
         clone.properties = null;
         clone.full = new ArrayDeque<>();
+        clone.isEnded = false;
         return clone;
     }
 
@@ -114,6 +122,7 @@ public final class ColumnsStep extends AbstractStep<Element, Map<String, Object>
     public void reset() {
         super.reset();
         full = new ArrayDeque<>();
+        isEnded = false;
     }
 
     @Override

@@ -4,16 +4,18 @@ import io.github.neptuneml.gremlin.sampling.PropertyText;
 import java.util.ArrayList;
 import java.util.List;
 
-/**
- * Values of one data type. Floating-point numbers travel as their bits, because their text depends on the JDK; all others
- * as text.
- */
+/** Values of one Java class or data type: numbers as their bits, all others as text. */
 abstract class Part {
 
+    /** For values of a class, which {@link Column#dataType} names. */
     static Part of(final String dataType) {
         switch (dataType) {
             case "Double": return new Doubles();
             case "Float": return new Floats();
+            case "Long": return new Longs();
+            case "Integer": return new Integers();
+            case "Short": return new Shorts();
+            case "Byte": return new SingleBytes();
             default: return new Texts();
         }
     }
@@ -24,38 +26,65 @@ abstract class Part {
     /** A String or a ByteBuffer. */
     abstract Object encoded();
 
-    private static final class Doubles extends Part {
-        private final Bytes bytes = new Bytes();
+    private abstract static class Numbers extends Part {
+        final Bytes bytes = new Bytes();
 
+        @Override
+        final Object encoded() {
+            return bytes.content();
+        }
+    }
+
+    private static final class Doubles extends Numbers {
         @Override
         int add(final Object value) {
             bytes.putDouble((Double) value);
             return Double.BYTES;
         }
-
-        @Override
-        Object encoded() {
-            return bytes.content();
-        }
     }
 
-    private static final class Floats extends Part {
-        private final Bytes bytes = new Bytes();
-
+    private static final class Floats extends Numbers {
         @Override
         int add(final Object value) {
             bytes.putFloat((Float) value);
             return Float.BYTES;
         }
+    }
 
+    private static final class Longs extends Numbers {
         @Override
-        Object encoded() {
-            return bytes.content();
+        int add(final Object value) {
+            bytes.putLong((Long) value);
+            return Long.BYTES;
+        }
+    }
+
+    private static final class Integers extends Numbers {
+        @Override
+        int add(final Object value) {
+            bytes.putInt((Integer) value);
+            return Integer.BYTES;
+        }
+    }
+
+    private static final class Shorts extends Numbers {
+        @Override
+        int add(final Object value) {
+            bytes.putShort((Short) value);
+            return Short.BYTES;
+        }
+    }
+
+    private static final class SingleBytes extends Numbers {
+        @Override
+        int add(final Object value) {
+            bytes.putByte((Byte) value);
+            return Byte.BYTES;
         }
     }
 
     /** As one text, in which every value follows a separator: the first character, which none of them holds. */
-    static final class Texts extends Part {
+    private static final class Texts extends Part {
         private final List<String> texts = new ArrayList<>();
         private int characters;
 

@@ -37,8 +37,8 @@ final class ColumnsRewrite {
 
     private static int rows(final Object value) {
         final boolean isWhole = value instanceof Integer || value instanceof Long || value instanceof Short || value instanceof Byte;
-        final long rows = isWhole ? ((Number) value).longValue() : 0;
-        if (rows >= 1 && rows <= MOST_ROWS) return (int) rows;
-        throw Failure.WRONG_VALUE.with(NeptuneML.COLUMNS, "a whole number of rows from 1 to " + MOST_ROWS, value);
+        final long rows = isWhole ? ((Number) value).longValue() : -1;
+        if (rows >= 0 && rows <= MOST_ROWS) return (int) rows;
+        throw Failure.WRONG_VALUE.with(NeptuneML.COLUMNS, "a whole number of rows from 0 to " + MOST_ROWS, value);
     }
 }

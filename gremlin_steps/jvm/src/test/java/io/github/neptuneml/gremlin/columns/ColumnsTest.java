@@ -2,6 +2,7 @@ package io.github.neptuneml.gremlin.columns;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
@@ -18,7 +19,9 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -47,10 +50,10 @@ class ColumnsTest extends PredictionTest {
     @Test
     void verticesBecomeColumns() {
         final Map<String, Object> block = only(g().V().hasLabel("person").valueMap());
-        assertEquals(Map.of("version", 1, "rows", 4, "label", "person", "idType", "Integer"), subset(block, "version", "rows", "label", "idType"));
-        assertEquals(List.of("1", "2", "4", "6"), texts(block.get("ids")));
+        assertEquals(Map.of("version", 2, "rows", 4, "label", "person", "idType", "Integer"), subset(block, "version", "rows", "label", "idType"));
+        assertEquals(List.of("1", "2", "4", "6"), ids(block));
         assertEquals(List.of("marko", "vadas", "josh", "peter"), texts(values(block, "name", 0)));
-        assertEquals(List.of("29", "27", "32", "35"), texts(values(block, "age", 0)));
+        assertEquals(List.of("29", "27", "32", "35"), texts("Integer", values(block, "age", 0)));
         assertEquals(List.of("Integer"), column(block, "age").get("types"));
         assertFalse(column(block, "age").containsKey("sizes"));
         assertFalse(column(block, "age").containsKey("codes"));
@@ -60,8 +63,8 @@ class ColumnsTest extends PredictionTest {
     void edgesCarryTheirEnds() {
         final Map<String, Object> block = only(g().E().hasLabel("knows").valueMap("weight"));
         assertEquals(Map.of("label", "knows", "sourceLabel", "person", "targetLabel", "person"), subset(block, "label", "sourceLabel", "targetLabel"));
-        assertEquals(List.of("1", "1"), texts(block.get("sources")));
-        assertEquals(List.of("2", "4"), texts(block.get("targets")));
+        assertEquals(List.of("1", "1"), texts("Integer", block.get("sources")));
+        assertEquals(List.of("2", "4"), texts("Integer", block.get("targets")));
         final ByteBuffer weights = (ByteBuffer) values(block, "weight", 0);
         assertEquals(List.of(0.5, 1.0), List.of(weights.getDouble(0), weights.getDouble(8)));
         assertEquals(16, weights.array().length, "TinkerPop sends the whole array");
@@ -69,15 +72,15 @@ class ColumnsTest extends PredictionTest {
 
     @Test
     void anElementThatComesTwiceIsTwoRows() {
-        assertEquals(List.of("3", "3", "3"), texts(only(g().V().out("created").hasId(3).barrier().valueMap()).get("ids")));
-        assertEquals(List.of("3", "3", "3"), texts(only(g().V().out("created").hasId(3).valueMap()).get("ids")));
+        assertEquals(List.of("3", "3", "3"), ids(only(g().V().out("created").hasId(3).barrier().valueMap())));
+        assertEquals(List.of("3", "3", "3"), ids(only(g().V().out("created").hasId(3).valueMap())));
     }
 
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 6, 100_000})
     void batchesHaveTheRowsThatWereAskedFor(final int rows) {
         final List<Map<String, Object>> blocks = blocks(g().V().hasLabel("person").valueMap(), rows);
-        assertEquals(List.of("1", "2", "4", "6"), blocks.stream().flatMap(block -> texts(block.get("ids")).stream()).collect(Collectors.toList()));
+        assertEquals(List.of("1", "2", "4", "6"), blocks.stream().flatMap(block -> ids(block).stream()).collect(Collectors.toList()));
         assertEquals((4 + rows - 1) / rows, blocks.size());
     }
 
@@ -97,6 +100,26 @@ class ColumnsTest extends PredictionTest {
     }
 
     @Test
+    void endsOfTwoClassesAreTwoBlocks() {
+        graph = TinkerGraph.open();
+        final Vertex first = graph.addVertex(T.id, 1, T.label, "x");
+        final Vertex second = graph.addVertex(T.id, "two", T.label, "x");
+        first.addEdge("to", first, T.id, "e1");
+        first.addEdge("to", second, T.id, "e2");
+        final Map<Object, Object> targets = new HashMap<>();
+        blocks(g().E().valueMap(), 100).forEach(block ->
+                targets.put(ids(block), texts((String) block.get("targetIdType"), block.get("targets"))));
+        assertEquals(Map.of(List.of("e1"), List.of("1"), List.of("e2"), List.of("two")), targets);
+    }
+
+    @Test
+    void blocksAreNeverEqual() {
+        final List<Map<String, Object>> twice = blocks(g().V(1, 1).valueMap(), 1);
+        assertEquals(twice.get(0).toString(), twice.get(1).toString());
+        assertEquals(2, Set.copyOf(twice).size());
+    }
+
+    @Test
     void aLargeRowEndsABatch() {
         graph = TinkerGraph.open();
         IntStream.range(0, 5).forEach(i -> graph.addVertex("text", "x".repeat(5_000_000)));
@@ -113,7 +136,10 @@ class ColumnsTest extends PredictionTest {
                 arguments("String", 'c', "c"),
                 arguments("Byte", (byte) 1, "1"),
                 arguments("Short", (short) -2, "-2"),
+                arguments("Integer", Integer.MIN_VALUE, "-2147483648"),
                 arguments("Long", Long.MIN_VALUE, "-9223372036854775808"),
+                arguments("Float", -0.0f, "-0.0"),
+                arguments("Double", 1e-7, "1.0E-7"),
                 arguments("Boolean", true, "true"),
                 arguments("Date", new Date(1500), "1970-01-01T00:00:01.500Z"),
                 arguments("Date", Instant.ofEpochSecond(1), "1970-01-01T00:00:01Z"),
@@ -127,7 +153,7 @@ class ColumnsTest extends PredictionTest {
         graph.addVertex("value", value);
         final Map<String, Object> block = only(g().V().valueMap());
         assertEquals(List.of(type), column(block, "value").get("types"));
-        assertEquals(List.of(text), texts(values(block, "value", 0)));
+        assertEquals(List.of(text), texts(type, values(block, "value", 0)));
     }
 
     @Test
@@ -163,6 +189,53 @@ class ColumnsTest extends PredictionTest {
         assertEquals(List.of("age"), keys(block));
     }
 
+    @Test
+    void aFingerprintStandsForAllRows() {
+        final Map<String, Object> found = fingerprint(g().V().hasLabel("person").valueMap());
+        assertEquals(Map.of("version", 2, "rows", 4L), subset(found, "version", "rows"));
+        assertEquals(found, fingerprint(g().V(6, 4, 2, 1).valueMap()), "the order plays no part");
+        assertEquals(0L, fingerprint(g().V().hasLabel("nobody").valueMap()).get("rows"));
+    }
+
+    private static Stream<Arguments> changes() {
+        return Stream.of(
+                arguments("another value", (Consumer<GraphTraversalSource>) g -> g.V(1).property("name", "markp").iterate()),
+                arguments("values that change places", (Consumer<GraphTraversalSource>) g ->
+                        g.V(1).property("name", "vadas").V(2).property("name", "marko").iterate()),
+                arguments("another type", (Consumer<GraphTraversalSource>) g -> g.V(1).property("age", 29.0).iterate()),
+                arguments("another key", (Consumer<GraphTraversalSource>) g -> g.V(1).property("nome", "marko").properties("name").drop().iterate()),
+                arguments("one value more", (Consumer<GraphTraversalSource>) g -> g.V(1).property(Cardinality.list, "name", "m").iterate()),
+                arguments("one element for another", (Consumer<GraphTraversalSource>) g -> {
+                    g.V(4).drop().iterate();
+                    g.addV("person").property(T.id, 7).property("name", "josh").property("age", 32).iterate();
+                }));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("changes")
+    void aFingerprintIsAnotherAfterAChange(final String name, final Consumer<GraphTraversalSource> change) {
+        final Map<String, Object> before = fingerprint(g().V().hasLabel("person").valueMap());
+        final Map<String, Object> ids = fingerprint(g().V().hasLabel("person").valueMap(""));
+        change.accept(g());
+        final Map<String, Object> after = fingerprint(g().V().hasLabel("person").valueMap());
+        assertEquals(4L, after.get("rows"));
+        assertNotEquals(before.get("fingerprint"), after.get("fingerprint"));
+        assertEquals(!name.equals("one element for another"), ids.equals(fingerprint(g().V().hasLabel("person").valueMap(""))), "ids alone");
+    }
+
+    @ParameterizedTest
+    @MethodSource("valuesOfOneProperty")
+    void aFingerprintDependsOnContentAlone(final String type, final Object value, final String text) {
+        graph = TinkerGraph.open();
+        graph.addVertex(T.id, 1, "value", value, "list", List.of(value, new Object[] {value}));
+        final Map<String, Object> found = fingerprint(g().V().valueMap());
+        graph = TinkerGraph.open();
+        graph.addVertex(T.id, 1, "list", List.of(value, new Object[] {value}), "value", value);
+        assertEquals(found, fingerprint(g().V().valueMap()));
+        graph.vertices().next().property("value", text + " ");
+        assertNotEquals(found, fingerprint(g().V().valueMap()));
+    }
+
     private static Stream<Arguments> rules() {
         return Stream.of(
                 arguments("none", List.of()),
@@ -189,8 +262,9 @@ class ColumnsTest extends PredictionTest {
         final Map<String, Map<Object, Object>> sent = new HashMap<>();
         blocks(g.V().valueMap(), 2).forEach(block -> rows(block, sent));
         assertEquals(shown, sent);
+        assertEquals((long) shown.size(), fingerprint(g.V().valueMap()).get("rows"));
         final List<String> edges = g.E().id().toStream().map(Object::toString).sorted().collect(Collectors.toList());
-        assertEquals(edges, blocks(g.E().valueMap(), 2).stream().flatMap(block -> texts(block.get("ids")).stream()).sorted().collect(Collectors.toList()));
+        assertEquals(edges, blocks(g.E().valueMap(), 2).stream().flatMap(block -> ids(block).stream()).sorted().collect(Collectors.toList()));
         final boolean isHiding = !strategies.isEmpty();
         final String all = sent.toString() + edges;
         assertEquals(isHiding, Stream.of("VERTEX", "EDGE", "VALUE").anyMatch(word -> !all.contains(word)), all);
@@ -220,7 +294,7 @@ class ColumnsTest extends PredictionTest {
 
     /** Adds a block's rows of text properties, as valueMap() has them. */
     private static void rows(final Map<String, Object> block, final Map<String, Map<Object, Object>> rows) {
-        final List<String> ids = texts(block.get("ids"));
+        final List<String> ids = ids(block);
         ids.forEach(id -> rows.put(id, new LinkedHashMap<>()));
         for (final String key : keys(block)) {
             final List<String> values = new ArrayList<>(texts(values(block, key, 0)));
@@ -241,6 +315,12 @@ class ColumnsTest extends PredictionTest {
     @SuppressWarnings("unchecked")
     private static List<Map<String, Object>> blocks(final Traversal<?, ?> valueMap, final int rows) {
         return (List<Map<String, Object>>) (List<?>) ((GraphTraversal<?, ?>) valueMap).with(NeptuneML.COLUMNS, rows).toList();
+    }
+
+    private static Map<String, Object> fingerprint(final Traversal<?, ?> valueMap) {
+        final List<Map<String, Object>> found = blocks(valueMap, 0);
+        assertEquals(1, found.size());
+        return found.get(0);
     }
 
     private static Map<String, Object> subset(final Map<String, Object> block, final String... members) {
@@ -267,6 +347,30 @@ class ColumnsTest extends PredictionTest {
     private static List<Integer> sizes(final Map<String, Object> block, final String key) {
         final ByteBuffer sizes = (ByteBuffer) column(block, key).get("sizes");
         return IntStream.range(0, (int) block.get("rows")).mapToObj(row -> sizes == null ? 1 : sizes.getInt(4 * row)).collect(Collectors.toList());
+    }
+
+    private static List<String> ids(final Map<String, Object> block) {
+        return texts((String) block.get("idType"), block.get("ids"));
+    }
+
+    /** The texts of values of a data type. */
+    private static List<String> texts(final String type, final Object encoded) {
+        if (!(encoded instanceof ByteBuffer)) return texts(encoded);
+        final ByteBuffer numbers = ((ByteBuffer) encoded).duplicate();
+        final List<String> texts = new ArrayList<>();
+        while (numbers.hasRemaining()) texts.add(next(type, numbers).toString());
+        return texts;
+    }
+
+    private static Number next(final String type, final ByteBuffer numbers) {
+        switch (type) {
+            case "Long": return numbers.getLong();
+            case "Integer": return numbers.getInt();
+            case "Short": return numbers.getShort();
+            case "Byte": return numbers.get();
+            case "Float": return numbers.getFloat();
+            default: return numbers.getDouble();
+        }
     }
 
     private static List<String> texts(final Object encoded) {
