@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -33,11 +34,12 @@ from neptuneml_plugin.processing import process
 from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from neptuneml_plugin.training import train, transform
-from neptuneml_plugin.training.custom.configuration import CustomSearch, read_custom_space
+from neptuneml_plugin.training.custom.configuration import read_custom_space
 from neptuneml_plugin.training.custom.contract import flags, identity
 from neptuneml_plugin.training.custom.environment import RequirementsFailed, python_for
 from neptuneml_plugin.training.custom.process import Limits, ScriptFailed, run_script
 from neptuneml_plugin.training.custom.source import CustomSource
+from neptuneml_plugin.training.search.study import Search
 from tests.listed_answers import listed
 from tests.planted import planted_export
 
@@ -333,9 +335,22 @@ def test_the_tier_rule(tmp_path: Path) -> None:
     space = read_custom_space(written(tmp_path / "own").source / "model-hpo-configuration.json")
     assert [parameter.name for parameter in space.searched(10)] == ["hidden-size"]
     assert [parameter.name for parameter in space.searched(11)] == ["hidden-size", "decay"]
-    search, again = CustomSearch(space, 3, 7), CustomSearch(space, 3, 7)
-    assert search.ask(0) == again.ask(0) == {"hidden-size": 16, "decay": 0.5, "layers": 2}
-    assert search.ask(1) == again.ask(1)
+    search, again = Search(space, 3, 7), Search(space, 3, 7)
+    assert search.ask([0]) == again.ask([0]) == [{"hidden-size": 16, "decay": 0.5, "layers": 2}]
+    assert search.ask([1, 2]) == again.ask([1, 2])
+
+
+@pytest.mark.parametrize(("kind", "best"), [("Minimize", 16), ("Maximize", 128)])
+def test_the_search_learns_from_the_objective(kind: str, best: int, tmp_path: Path) -> None:
+    metric = CONFIGURATION["eval_metric"] | {"tuning_objective": {"MetricName": "err", "Type": kind}}
+    custom = written(tmp_path / "own", configuration=CONFIGURATION | {"eval_metric": metric})
+    search = Search(read_custom_space(custom.source / "model-hpo-configuration.json"), 10, 0)
+    search.tell({"hidden-size": 64}, math.nan)
+    for _ in range(10):
+        for size in (16, 32, 64, 128):
+            search.tell({"hidden-size": size, "decay": 0.5}, size)
+    sizes = [values["hidden-size"] for values in search.ask(range(1, 21))]
+    assert max(set(sizes), key=sizes.count) == best
 
 
 def test_matches_without_a_number_are_passed_over(tmp_path: Path) -> None:

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 from neptuneml_plugin.errors import InvalidData, InvalidSettings, nearest
-from neptuneml_plugin.training.search.space import FIXED, TIERS, Parameter
-from neptuneml_plugin.training.search.study import distribution, value_of
+from neptuneml_plugin.training.search.space import FIXED, TIERS, Parameter, Tiers, defaults_of, searched_of
 
 MODEL = "custom"
 _STRATEGIES = ("log", "linear", "power2")
@@ -47,42 +44,20 @@ class CustomSpace:
     """The file as read."""
 
     objective: Objective
-    tiers: Mapping[str, tuple[Parameter, ...]]
+    tiers: Tiers
 
     def defaults(self) -> dict[str, Any]:
-        """Return the default of every hyperparameter."""
-        return {parameter.name: parameter.default for tier in self.tiers.values() for parameter in tier}
+        """See `Searched`."""
+        return defaults_of(self.tiers)
 
-    def searched(self, trials: int) -> list[Parameter]:
-        """Return the hyperparameters that are searched with so many trials."""
-        tiers = [self.tiers[tier] for tier, above in TIERS.items() if trials > above]
-        return [parameter for tier in tiers for parameter in tier if parameter.is_searchable]
+    def searched(self, trials: int) -> tuple[Parameter, ...]:
+        """See `Searched`."""
+        return searched_of(self.tiers, trials)
 
-
-class CustomSearch:
-    """Asks for hyperparameters, the defaults first; the same seed and values ask the same."""
-
-    def __init__(self, space: CustomSpace, trials: int, seed: int) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space, self._searched = space, space.searched(trials)
-        directions = optuna.study.StudyDirection
-        direction = directions.MAXIMIZE if space.objective.maximize else directions.MINIMIZE
-        self._study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=seed))
-        self._asked: dict[int, optuna.Trial] = {}
-
-    def ask(self, number: int) -> dict[str, Any]:
-        """Return the hyperparameters of a trial."""
-        values = self._space.defaults()
-        if number and self._searched:
-            trial = self._asked[number] = self._study.ask({p.name: distribution(p) for p in self._searched})
-            values |= {p.name: value_of(p, trial.params[p.name]) for p in self._searched}
-        return values
-
-    def tell(self, number: int, value: float | None) -> None:
-        """Take what a trial reached, or that it failed."""
-        if number in self._asked:
-            state = optuna.trial.TrialState.FAIL if value is None else optuna.trial.TrialState.COMPLETE
-            self._study.tell(self._asked[number], value, state=state)
+    @property
+    def maximizes(self) -> bool:
+        """See `Searched`."""
+        return self.objective.maximize
 
 
 def read_custom_space(path: Path) -> CustomSpace:

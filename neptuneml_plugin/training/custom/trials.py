@@ -13,11 +13,12 @@ from typing import Any
 from neptuneml_plugin.artifacts import METRICS_LOG, TRIAL, TRIALS, TrialRecord, write_record
 from neptuneml_plugin.config import TrainConfig
 from neptuneml_plugin.stage import Progress
-from neptuneml_plugin.training.custom.configuration import MODEL, CustomSearch, CustomSpace
+from neptuneml_plugin.training.custom.configuration import MODEL, CustomSpace
 from neptuneml_plugin.training.custom.contract import environment, flags, identity, write_tuning_details
 from neptuneml_plugin.training.custom.process import Limits, ScriptFailed, run_script
 from neptuneml_plugin.training.custom.source import CustomSource
 from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.training.search.study import Search
 
 OUTPUT_LOG = "output.log"
 
@@ -52,21 +53,20 @@ def run_trials(
     job: Job, folder: Path, space: CustomSpace, config: TrainConfig, progress: Progress
 ) -> tuple[list[TrialRecord], list[str]]:
     """Run all trials in rounds; return those that ended well, and what became of the others."""
-    search = CustomSearch(space, config.trials, config.seed)
+    search = Search(space, config.trials, config.seed)
     done: list[TrialRecord] = []
     failures: list[ScriptFailed] = []
     with ThreadPoolExecutor(config.parallel) as pool:
         try:
             for numbers in _rounds(config):
-                asked = [search.ask(number) for number in numbers]
+                asked = search.ask(numbers)
                 made = pool.map(lambda *each: _run_trial(job, folder, space, config.seed, *each), numbers, asked)
                 for number, trial in zip(numbers, made, strict=True):
                     if isinstance(trial, ScriptFailed):
                         failures.append(trial)
-                        search.tell(number, None)
                     else:
                         done.append(trial)
-                        search.tell(number, trial.metrics["valid"][space.objective.name])
+                        search.tell(trial.hyperparameters, trial.metrics["valid"][space.objective.name])
                     progress(f"trial {number} is done", (number + 1) / config.trials)
         except BaseException:
             job.limits.stop.set()

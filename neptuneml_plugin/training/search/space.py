@@ -6,7 +6,7 @@ others keep their defaults. Trial 0 is the defaults.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.stopping import Goal
@@ -35,27 +35,58 @@ class Parameter:
         return bool(self.options) or self.low is not None
 
 
+class Searched(Protocol):
+    """What a search is about."""
+
+    @property
+    def maximizes(self) -> bool:
+        """Whether the higher result is the better one."""
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the default of every hyperparameter."""
+
+    def searched(self, trials: int) -> tuple[Parameter, ...]:
+        """Return the hyperparameters that are searched with so many trials."""
+
+
+Tiers = Mapping[str, tuple[Parameter, ...]]
+
+
+def defaults_of(tiers: Tiers) -> dict[str, Any]:
+    """Return the default of every hyperparameter."""
+    return {parameter.name: parameter.default for tier in tiers.values() for parameter in tier}
+
+
+def searched_of(tiers: Tiers, trials: int) -> tuple[Parameter, ...]:
+    """Return the hyperparameters that are searched with so many trials."""
+    opened = [tiers.get(tier, ()) for tier, above in TIERS.items() if trials > above]
+    return tuple(parameter for tier in opened for parameter in tier if parameter.is_searchable)
+
+
 @dataclass(frozen=True)
 class SearchSpace:
     """The file as read."""
 
     model: str
     goal: Goal
-    tiers: Mapping[str, tuple[Parameter, ...]] = field(default_factory=dict)
+    tiers: Tiers = field(default_factory=dict)
     #: Name of a preset, `auto`, or None for the hyperparameters as they stand.
     preset: str | None = None
     #: Whether batches are computed from sampled neighbourhoods.
     sampled: bool = False
 
     def defaults(self) -> dict[str, Any]:
-        """Return the default of every hyperparameter."""
-        return {parameter.name: parameter.default for tier in self.tiers.values() for parameter in tier}
+        """See `Searched`."""
+        return defaults_of(self.tiers)
 
     def searched(self, trials: int) -> tuple[Parameter, ...]:
-        """Return the hyperparameters that are searched with so many trials."""
-        tiers = [self.tiers.get(tier, ()) for tier, above in TIERS.items() if trials > above]
-        found = (parameter for tier in tiers for parameter in tier if parameter.is_searchable)
-        return tuple(parameter for parameter in found if self._reads(parameter.name))
+        """See `Searched`; those that the model does not read are left out."""
+        return tuple(each for each in searched_of(self.tiers, trials) if self._reads(each.name))
+
+    @property
+    def maximizes(self) -> bool:
+        """See `Searched`."""
+        return self.goal.better(1, 0)
 
     def unused(self) -> tuple[str, ...]:
         """Return the names of those set that change nothing for the model."""

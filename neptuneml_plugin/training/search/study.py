@@ -4,6 +4,7 @@ What it asks for depends on the seed, the trial's number and the results told so
 search that was interrupted goes on where it was from the records of its trials.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -17,8 +18,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
-from neptuneml_plugin.training.search.space import Parameter, SearchSpace
+from neptuneml_plugin.training.search.space import Parameter, Searched
 
 
 class Search:
@@ -30,14 +30,12 @@ class Search:
         seed: the same asks for the same.
     """
 
-    def __init__(self, space: SearchSpace, trials: int, seed: int) -> None:
+    def __init__(self, space: Searched, trials: int, seed: int) -> None:
         self._space, self._seed = space, seed
         self._searched = space.searched(trials)
         self._distributions = {parameter.name: distribution(parameter) for parameter in self._searched}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        higher = HIGHER_IS_BETTER[space.goal.metric]
-        direction = optuna.study.StudyDirection.MAXIMIZE if higher else optuna.study.StudyDirection.MINIMIZE
-        self._study = optuna.create_study(direction=direction)
+        self._study = optuna.create_study(direction="maximize" if space.maximizes else "minimize")
 
     def ask(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
         """Return the hyperparameters of a generation of trials by name; those of trial 0 are the defaults."""
@@ -60,8 +58,11 @@ class Search:
     def tell(self, values: Mapping[str, Any], result: float) -> None:
         """Take the hyperparameters of a trial, and the metric that they led to.
 
-        Hyperparameters that are not searched, or lie outside their range here, say nothing.
+        Hyperparameters that are not searched, or lie outside their range here, say nothing; nor does a metric that
+        is no finite number.
         """
+        if not math.isfinite(result):
+            return
         known = {}
         for parameter in self._searched:
             inner = _inner(parameter, values.get(parameter.name))

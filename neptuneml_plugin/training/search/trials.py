@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,9 +162,7 @@ class Trials:
         """Take what a trial of this or of an earlier training says of its hyperparameters."""
         goal = self._plan.space.goal
         if record.state in {TrialState.COMPLETE, TrialState.PRUNED}:
-            result = judged_by(record, goal)
-            if math.isfinite(result):
-                self._search.tell(record.hyperparameters, result)
+            self._search.tell(record.hyperparameters, judged_by(record, goal))
         if record.state is TrialState.COMPLETE:
             self._curves.append(best_so_far(training / TRIALS / str(record.number), goal))
 
