@@ -1,9 +1,10 @@
 """What a training reads: the processed folder as tensors."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processed import Columns, ProcessedFolder, open_processed
 
 SPLITS = PARTS
+
+Computed = TypeVar("Computed")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ class TrainingData:
     held_out: tuple[Tensor | None, ...] = ()
     #: Per edge type: edges that carry no message in a training, (edges,) bool; None where all may.
     later: tuple[Tensor | None, ...] = ()
+    #: What was computed from it, by name; it stays with this graph alone, and no copy with changes takes it along.
+    _computed: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, name: Hashable, compute: Callable[[], Computed]) -> Computed:
+        """Return what `compute` gives, computed the first time that this name is asked for."""
+        if name not in self._computed:
+            self._computed[name] = compute()
+        found: Computed = self._computed[name]
+        return found
 
     @property
     def task(self) -> Task:
@@ -70,7 +82,9 @@ class TrainingData:
         return self.processed.task
 
     def to(self, device: torch.device) -> "TrainingData":
-        """Return the same data on a device."""
+        """Return the same data on a device: this object itself where it is there already."""
+        if self.samples[0].ends[0].device == device:
+            return self
         return dataclasses.replace(
             self,
             features=tuple(

@@ -4,10 +4,11 @@ Models and tasks differ here alone; `loop` trains them all.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from neptuneml_plugin.training.evaluation.evaluator import training_edges
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import (
     BLOCK_CELLS,
+    Direction,
     EdgeIndex,
     LinkScorer,
     directions,
@@ -126,81 +128,91 @@ class Labelled:
         return self._loss(outputs, self._labels[batch[0]], self._weights)
 
 
-class Links:
-    """New edges: each edge's own end among all candidates, or among random ones where these are too many."""
+class Links(ABC):
+    """New edges: both ends of each are told from other candidates; every edge counts alike, whatever its type."""
 
     def __init__(self, setting: Setting) -> None:
-        self._setting = setting
+        if not isinstance(setting.model.decoder, LinkDecoder):
+            raise TypeError("link prediction needs a LinkDecoder")
+        self._setting, self._decoder = setting, setting.model.decoder
+
+    def batches(self) -> Sequence[Batch]:
+        """See `Objective`."""
+        return dealt(self._setting.data, self._setting.hyperparameters.batch_size, LEAST_EDGE_BATCHES)
+
+    @abstractmethod
+    def _told(self, batch: Batch) -> Iterator[tuple[Tensor, Sequence[Tensor]]]:
+        """Yield, for each type of a batch, the loss of its edges and the vectors whose lengths count."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        """See `Objective`."""
+        told = zip(self._told(batch), batch.values(), strict=True)
+        losses = [len(rows) * (loss + self._lengths(vectors)) for (loss, vectors), rows in told]
+        return torch.stack(losses).sum() / sum(len(rows) for rows in batch.values())
+
+    def _lengths(self, vectors: Sequence[Tensor]) -> Tensor | float:
+        coefficient = self._setting.hyperparameters.regularization_coef
+        return coefficient * torch.stack([(each**2).mean() for each in vectors]).sum() if coefficient else 0.0
+
+    def _ends(self, at: int) -> tuple[int, int]:
+        """Return the node types of a target type's sources and targets."""
+        return self._setting.data.ends_of(self._setting.data.samples[at].position)
+
+
+class WholeLinks(Links):
+    """Links of whole neighbourhoods, from all candidates, or from random ones where these are too many."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
         self._known = [training_edges(setting.data, samples) for samples in setting.data.samples]
 
     def batches(self) -> Sequence[Batch]:
         """See `Objective`."""
         if self._setting.hyperparameters.edge_masking:
             return [batch for step in range(LEAST_EDGE_BATCHES) if (batch := self._masked(step % 2))]
-        return dealt(self._setting.data, self._setting.hyperparameters.batch_size, LEAST_EDGE_BATCHES)
+        return super().batches()
 
     def _masked(self, end: int) -> Batch:
         """Return a random share of the edges of every vertex at one end, 0 for sources and 1 for targets."""
         data, most = self._setting.data, self._setting.hyperparameters.edge_masking
         drawn = {}
         for at, samples in enumerate(data.samples):
-            count = data.counts[data.ends_of(samples.position)[end]]
-            shares = LEAST_MASKED + (most - LEAST_MASKED) * torch.rand(count)
+            shares = LEAST_MASKED + (most - LEAST_MASKED) * torch.rand(data.counts[self._ends(at)[end]])
             drawn[at] = masked_rows(samples, end, shares.to(samples.ends[end].device))
         return {at: rows for at, rows in drawn.items() if len(rows)}
 
-    def loss(self, batch: Batch) -> Tensor:
-        """See `Objective`."""
+    def _told(self, batch: Batch) -> Iterator[tuple[Tensor, Sequence[Tensor]]]:
+        """See `Links`."""
         vectors = self._setting.vectors(batch)
-        total: Tensor = vectors[0].new_zeros(())
-        for position, rows in batch.items():
-            total = total + len(rows) * self._of_type(vectors, position, rows)
-        return total / sum(len(rows) for rows in batch.values())
+        for at, rows in batch.items():
+            source, target = self._ends(at)
+            counts = self._setting.data.counts[source], self._setting.data.counts[target]
+            ways = directions(self._setting.data.samples[at].ends, counts)
+            scorers = self._decoder.scorers(vectors[source], vectors[target], at)
+            both = zip(scorers, ways, self._known[at], strict=True)
+            losses = [self._one_way(score, way, rows, known) for score, way, known in both]
+            yield losses[0] + losses[1], (vectors[source], vectors[target])
 
-    def _of_type(self, vectors: Vectors, position: int, rows: Tensor) -> Tensor:
-        data, decoder = self._setting.data, self._setting.model.decoder
-        if not isinstance(decoder, LinkDecoder):
-            raise TypeError("link prediction needs a LinkDecoder")
-        samples = data.samples[position]
-        source, target = data.ends_of(samples.position)
-        both = directions(samples.ends, (data.counts[source], data.counts[target]))
-        scorers = decoder.scorers(vectors[source], vectors[target], position)
-        total: Tensor = vectors[source].new_zeros(())
-        for score, direction, known in zip(scorers, both, self._known[position], strict=True):
-            total = total + self._one_way(score, direction, rows, known)
-        lengths = (vectors[source] ** 2).mean() + (vectors[target] ** 2).mean()
-        return total + self._setting.hyperparameters.regularization_coef * lengths
-
-    def _one_way(self, score: LinkScorer, direction: Any, rows: Tensor, known: EdgeIndex) -> Tensor:
+    def _one_way(self, score: LinkScorer, direction: Direction, rows: Tensor, known: EdgeIndex) -> Tensor:
         hp = self._setting.hyperparameters
         if direction.candidate_count * min(len(rows), direction.query_count) <= BLOCK_CELLS:
             return softmax_loss(score, direction, rows, known)
         return sampled_loss(score, direction, rows, hp.num_negs, shared=hp.neg_share)
 
 
-class DrawnLinks:
-    """New edges around which neighbourhoods are drawn: each edge's own end among random candidates."""
+class DrawnLinks(Links):
+    """Links around which neighbourhoods are drawn, from random candidates."""
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-
-    def batches(self) -> Sequence[Batch]:
-        """See `Objective`."""
-        return dealt(self._setting.data, self._setting.hyperparameters.batch_size, LEAST_EDGE_BATCHES)
-
-    def loss(self, batch: Batch) -> Tensor:
-        """See `Objective`."""
+    def _told(self, batch: Batch) -> Iterator[tuple[Tensor, Sequence[Tensor]]]:
+        """See `Links`."""
         drawn = {at: self._draw(at) for at in batch}
         others: dict[int, list[Tensor]] = {}
         for at, candidates in drawn.items():
             for kind, rows in zip(self._ends(at), candidates, strict=True):
                 others.setdefault(kind, []).append(rows)
         embedded = self._setting.embedded(batch, {kind: torch.cat(rows) for kind, rows in others.items()})
-        losses = [len(rows) * self._of_type(embedded, at, rows, drawn[at]) for at, rows in batch.items()]
-        return torch.stack(losses).sum() / sum(len(rows) for rows in batch.values())
-
-    def _ends(self, at: int) -> tuple[int, int]:
-        return self._setting.data.ends_of(self._setting.data.samples[at].position)
+        for at, rows in batch.items():
+            yield self._of_type(embedded, at, rows, drawn[at])
 
     def _draw(self, at: int) -> tuple[Tensor, Tensor]:
         """Return sources and targets that the edges of a batch are told from."""
@@ -210,19 +222,19 @@ class DrawnLinks:
         source, target = (torch.randint(data.counts[kind], (count,), device=device) for kind in self._ends(at))
         return source, target
 
-    def _of_type(self, embedded: Embedded, at: int, rows: Tensor, drawn: tuple[Tensor, Tensor]) -> Tensor:
-        hp, decoder = self._setting.hyperparameters, self._setting.model.decoder
-        if not isinstance(decoder, LinkDecoder):
-            raise TypeError("link prediction needs a LinkDecoder")
+    def _of_type(
+        self, embedded: Embedded, at: int, rows: Tensor, drawn: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Sequence[Tensor]]:
         ends = [end[rows] for end in self._setting.data.samples[at].ends]
         own = [embedded.of(kind, end) for kind, end in zip(self._ends(at), ends, strict=True)]
-        total = hp.regularization_coef * sum((vectors**2).mean() for vectors in own)
+        each = None if self._setting.hyperparameters.neg_share else self._setting.hyperparameters.num_negs
+        total = own[0].new_zeros(())
         for way in (1, 0):
             asked = [torch.cat([end, drawn[way]]) if side == way else end for side, end in enumerate(ends)]
             sources, targets = (embedded.of(kind, end) for kind, end in zip(self._ends(at), asked, strict=True))
-            scores = decoder.scorers(sources, targets, at, (asked[0], asked[1]))[1 - way]
-            total = total + drawn_loss(scores, ends[way], drawn[way], None if hp.neg_share else hp.num_negs)
-        return torch.as_tensor(total)
+            scores = self._decoder.scorers(sources, targets, at, (asked[0], asked[1]))[1 - way]
+            total = total + drawn_loss(scores, ends[way], drawn[way], each)
+        return total, own
 
 
 def objective_of(setting: Setting) -> Objective:
@@ -230,7 +242,7 @@ def objective_of(setting: Setting) -> Objective:
     kind = KINDS[answer_of(setting.data.task, setting.data.processed.target)]
     if kind.loss is not None:
         return Labelled(setting)
-    return Links(setting) if setting.sampler is None else DrawnLinks(setting)
+    return WholeLinks(setting) if setting.sampler is None else DrawnLinks(setting)
 
 
 def dealt(data: TrainingData, size: int, least: int) -> list[Batch]:

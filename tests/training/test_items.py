@@ -61,8 +61,18 @@ def test_scores_add_the_rows_of_training_neighbours(data: TrainingData, monkeypa
     torch.testing.assert_close(scorer.some(rows, columns), scorer(rows).gather(1, columns))
 
 
+def test_a_graph_keeps_the_parts_of_its_model(data: TrainingData) -> None:
+    assert item_parts(data) is item_parts(data)
+    assert item_parts(data) is item_parts(data.to(torch.device("cpu")))
+    assert tails(data).matrix.equal(tails(dataclasses.replace(data)).matrix)
+    fewer = dict(data.samples[0].splits) | {"train": data.samples[0].splits["train"][:50]}
+    changed = dataclasses.replace(data, samples=(dataclasses.replace(data.samples[0], splits=fewer),))
+    assert not tails(data).matrix.equal(tails(changed).matrix)
+
+
 def test_there_is_none_for_many_candidates(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items, "MAX_ITEMS", 59)
+    data = dataclasses.replace(data)
     assert list(item_parts(data)) == [(None, None)]
     flat = LinkScorer(torch.zeros(60, 2), torch.ones(60), torch.zeros(60, 2), torch.zeros(60))
     assert with_items([(flat, flat)], item_parts(data), [1.0, 1.0]) == [(flat, flat)]

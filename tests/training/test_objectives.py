@@ -11,7 +11,7 @@ from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.model import Model
-from neptuneml_plugin.training.objectives import Labelled, Links, Setting, dealt
+from neptuneml_plugin.training.objectives import Labelled, Setting, WholeLinks, dealt
 from tests.training.graphs import processed, processed_export, trained
 from tests.triples import write_triples
 
@@ -60,11 +60,11 @@ def test_the_loss_of_a_batch_is_the_mean_over_its_edges(data: TrainingData) -> N
     torch.manual_seed(0)
     hp = Hyperparameters(num_hidden=4, num_layer=1, dropout=0)
     model = Model(data.processed, hp)
-    objective = Links(Setting(model, data, model.graph(data), hp))
+    objective = WholeLinks(Setting(model, data, model.graph(data), hp))
     batch = {at: data.samples[at].splits["train"][:count] for at, count in enumerate((3, 1, 2))}
     with torch.no_grad():
-        vectors = Setting(model, data, model.graph(data), hp).vectors(batch)
-        each = [objective._of_type(vectors, at, rows).expand(len(rows)) for at, rows in batch.items()]
+        told = zip(objective._told(batch), batch.values(), strict=True)
+        each = [loss.expand(len(rows)) for (loss, _), rows in told]
         torch.testing.assert_close(objective.loss(batch), torch.cat(each).mean())
 
 

@@ -15,7 +15,7 @@ from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Vectors
-from neptuneml_plugin.training.models.items import ItemParts, PairScorer, item_parts, with_items
+from neptuneml_plugin.training.models.items import PairScorer, item_parts, with_items
 from neptuneml_plugin.training.models.kge import KgeDecoder
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
@@ -44,7 +44,6 @@ class Evaluator:
     #: Rank at most `MAX_QUICK_EDGES` edges, and leave out `SLOW_METRICS`: for every epoch.
     quick: bool = False
     _indices: dict[tuple[int, int, tuple[str, ...]], EdgeIndex] = field(default_factory=dict, repr=False)
-    _items: list[ItemParts] = field(default_factory=list, repr=False)
 
     @property
     def answer(self) -> Answer:
@@ -62,17 +61,11 @@ class Evaluator:
         """Return the metrics of each split that has rows."""
         vectors = self.embed(model)
         if self.answer is Answer.RANKING:
-            scorers = link_scorers(model, vectors, self.data, self.items)
+            scorers = link_scorers(model, vectors, self.data)
             return self._each(splits, lambda split: self.rank(scorers, split))
         return self._each(
             splits, lambda split: self.judge(predict(model, vectors, self.data, self.rows(split)), split)
         )
-
-    def items(self) -> ItemParts:
-        """Return the item-item parts of the graph, computed once."""
-        if not self._items:
-            self._items.append(item_parts(self.data))
-        return self._items[0]
 
     def judge(self, predictions: metrics.Floats, split: str) -> dict[str, float]:
         """Return the metrics of predictions for `rows(split)`."""
@@ -121,7 +114,7 @@ class Evaluator:
 
     def measure_types(self, model: Model, splits: Iterable[str]) -> dict[str, dict[str, dict[str, float]]]:
         """Return the ranking metrics of each split that has rows, by the name of the target edge type."""
-        scorers = link_scorers(model, self.embed(model), self.data, self.items)
+        scorers = link_scorers(model, self.embed(model), self.data)
         edges = self.data.processed.target.edges
         found = {}
         for split in splits:
@@ -173,13 +166,8 @@ def predict(model: Model, vectors: Vectors, data: TrainingData, rows: Tensor) ->
     return np.asarray(torch.cat(parts).cpu().numpy())
 
 
-def link_scorers(
-    model: Model, vectors: Vectors, data: TrainingData, items: Callable[[], ItemParts] | None = None
-) -> list[tuple[PairScorer, PairScorer]]:
-    """Return the scorers of both directions for each target edge type.
-
-    `items` gives the item-item parts of the data where they are kept.
-    """
+def link_scorers(model: Model, vectors: Vectors, data: TrainingData) -> list[tuple[PairScorer, PairScorer]]:
+    """Return the scorers of both directions for each target edge type."""
     decoder = model.decoder
     if not isinstance(decoder, LinkDecoder | KgeDecoder):
         raise TypeError("only link prediction has scorers")
@@ -188,7 +176,7 @@ def link_scorers(
         decoder.scorers(vectors[s], vectors[t], position) for position, (s, t) in enumerate(ends)
     ]
     weights = model.item_weights.tolist()
-    return with_items(scorers, items() if items else item_parts(data), weights) if any(weights) else scorers
+    return with_items(scorers, item_parts(data), weights) if any(weights) else scorers
 
 
 def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
@@ -206,9 +194,7 @@ def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
 
 def calibrate(evaluator: Evaluator, model: Model) -> tuple[float, float]:
     """Return scale and offset of a model's link scores."""
-    return calibrate_scorers(
-        evaluator, link_scorers(model, evaluator.embed(model), evaluator.data, evaluator.items)
-    )
+    return calibrate_scorers(evaluator, link_scorers(model, evaluator.embed(model), evaluator.data))
 
 
 def calibrate_scorers(
@@ -249,13 +235,11 @@ def fit_item_weights(evaluator: Evaluator, model: Model) -> None:
     if not any(len(samples.splits["valid"]) for samples in evaluator.data.samples):
         return
     scorers = link_scorers(model, evaluator.embed(model), evaluator.data)
-    weights = [0.0, 0.0]
+    parts, weights = item_parts(evaluator.data), [0.0, 0.0]
     with torch.no_grad():
         for way in (0, 1):
             tried = [[*weights[:way], weight, *weights[way + 1 :]] for weight in ITEM_WEIGHTS]
-            found = [
-                evaluator.rank(with_items(scorers, evaluator.items(), each), "valid")["mrr"] for each in tried
-            ]
+            found = [evaluator.rank(with_items(scorers, parts, each), "valid")["mrr"] for each in tried]
             weights = tried[int(np.argmax(found))]
         model.item_weights.copy_(torch.tensor(weights))
 

@@ -81,7 +81,16 @@ ItemParts = Sequence[tuple[ItemPart | None, ItemPart | None]]
 def item_parts(
     data: "TrainingData", *, regularization: float = REGULARIZATION, dropped: float = DROPPED
 ) -> ItemParts:
-    """Return the parts of all directions, from the training edges."""
+    """Return the parts of all directions, from the training edges.
+
+    Those of the model are kept with the data: its training, its evaluation and a competitor ask for them.
+    """
+    if (regularization, dropped) == (REGULARIZATION, DROPPED):
+        return data.once("item parts", lambda: _parts(data, regularization, dropped))
+    return _parts(data, regularization, dropped)
+
+
+def _parts(data: "TrainingData", regularization: float, dropped: float) -> ItemParts:
     parts = []
     for samples in data.samples:
         source, target = data.ends_of(samples.position)
