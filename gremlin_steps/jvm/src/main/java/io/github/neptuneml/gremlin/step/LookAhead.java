@@ -36,7 +36,6 @@ final class LookAhead {
             if (reached) nested.addAll(Nested.allOf(s));
             if (!passesThrough(s)) break;
         }
-        nested.removeIf(child -> !child.isAsking());
         return new LookAhead(nested);
     }
 
@@ -85,6 +84,13 @@ final class LookAhead {
         return targets;
     }
 
+    /** Whether a prediction that can be reached costs requests: what a table answers is not worth a clone. */
+    private static boolean isAsking(final Traversal.Admin<?, ?> traversal) {
+        return targets(traversal).stream().map(target -> (Step<?, ?>) traversal.getSteps().get(target))
+                .anyMatch(step -> step instanceof PredictionStep ? ((PredictionStep<?, ?, ?>) step).isAsking()
+                        : Feed.children(step).stream().anyMatch(LookAhead::isAsking));
+    }
+
     /** Of what a repeat() loops through, only the start is known: a look-ahead that stands in it does the rest. */
     private static boolean isLoop(final Traversal.Admin<?, ?> traversal) {
         return traversal.getParent() instanceof RepeatStep;
@@ -110,11 +116,11 @@ final class LookAhead {
             for (final int target : targets) deeper.add(deeper((Step<?, ?>) original.getSteps().get(target), steps.get(target)));
         }
 
-        /** Of each child of a step as it is; their look-aheads have nothing left to do. */
+        /** Of each child of a step as it is, where there is something to ask; their look-aheads have nothing left to do. */
         static List<Nested> allOf(final Step<?, ?> parent) {
             final List<Nested> all = new ArrayList<>();
             for (final Traversal.Admin<?, ?> child : Feed.children(parent))
-                if (!targets(child).isEmpty()) all.add(new Nested(child, child.clone()));
+                if (LookAhead.isAsking(child)) all.add(new Nested(child, child.clone()));
             return all;
         }
 

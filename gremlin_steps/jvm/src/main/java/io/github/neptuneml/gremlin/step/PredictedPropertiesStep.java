@@ -113,20 +113,20 @@ public final class PredictedPropertiesStep<E> extends PredictionStep<Element, E,
     private E readTable(final Traverser.Admin<Element> start) {
         if (!isPredicted(start, resolved().endpoint)) return null;
         resolved().counters.tableHits++;
-        final int row = table.row((Vertex) start.get());
-        final Object value = row < 0 ? null : table.value(row, 0);
+        final int place = table.place((Vertex) start.get());
+        final Object value = place < 0 ? null : table.value(place, 0);
         return value == null ? null : predicted(start.get(), key, value, 0);
     }
 
     private void answerFromTable(final Traverser.Admin<Element> start, final Consumer<Traverser.Admin<E>> out) {
         if (!isPredicted(start, resolved().endpoint)) return;
         resolved().counters.tableHits++;
-        final int row = table.row((Vertex) start.get());
-        if (row < 0) return;
+        final int place = table.place((Vertex) start.get());
+        if (place < 0) return;
         for (int rank = 0; rank < table.ranks(); rank++) {
-            final Object value = table.value(row, rank);
+            final Object value = table.value(place, rank);
             if (value == null) return;
-            emit(start, value, table.score(row, rank), rank, out);
+            emit(start, value, table.score(place, rank), rank, out);
         }
     }
 

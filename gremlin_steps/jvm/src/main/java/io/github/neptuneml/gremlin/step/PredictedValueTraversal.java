@@ -11,6 +11,7 @@ import org.apache.tinkerpop.gremlin.structure.Element;
  * property. It stands before the traversal itself, which has the steps, and asks where nothing is at hand.
  */
 public final class PredictedValueTraversal<V> extends AbstractLambdaTraversal<Element, V> {
+    private PredictedPropertiesStep<V> step;
     private boolean isDirect;
     private V value;
 
@@ -18,18 +19,18 @@ public final class PredictedValueTraversal<V> extends AbstractLambdaTraversal<El
         setBypassTraversal(traversal);
     }
 
-    /** Other strategies may have added steps, for example profile()'s. */
+    /** Once it runs, all strategies have been applied. Some may have added steps, for example profile()'s. */
     private PredictedPropertiesStep<V> onlyStep() {
-        final boolean isOnly = bypassTraversal.getSteps().size() == 1
-                && (Object) bypassTraversal.getStartStep() instanceof PredictedPropertiesStep;
-        return isOnly ? (PredictedPropertiesStep<V>) (Object) bypassTraversal.getStartStep() : null;
+        if (step == null && bypassTraversal.getSteps().size() == 1 && (Object) bypassTraversal.getStartStep() instanceof PredictedPropertiesStep)
+            step = (PredictedPropertiesStep<V>) (Object) bypassTraversal.getStartStep();
+        return step;
     }
 
     @Override
     public void addStart(final Traverser.Admin<Element> start) {
-        final PredictedPropertiesStep<V> step = onlyStep();
-        isDirect = step != null && step.reads(start.get());
-        if (isDirect) value = step.read(start);
+        final PredictedPropertiesStep<V> only = step != null ? step : onlyStep();
+        isDirect = only != null && only.reads(start.get());
+        if (isDirect) value = only.read(start);
         else super.addStart(start);
     }
 
@@ -53,9 +54,16 @@ public final class PredictedValueTraversal<V> extends AbstractLambdaTraversal<El
         if (!isDirect) super.reset();
     }
 
+    /** What was read directly has opened nothing. */
+    @Override
+    public void close() throws Exception {
+        if (!isDirect) super.close();
+    }
+
     @Override
     public PredictedValueTraversal<V> clone() {
         final PredictedValueTraversal<V> clone = (PredictedValueTraversal<V>) super.clone();
+        clone.step = null;
         clone.isDirect = false;
         clone.value = null;
         return clone;

@@ -23,9 +23,9 @@ final class TableAnswers {
         return new TableAnswers(table, Math.min(resolved.limit, table.ranks()), resolved.lowestScore());
     }
 
-    /** A vertex's row, or -1 for one that the model does not know. */
-    int row(final Vertex vertex) {
-        return table.row(String.valueOf(vertex.id()));
+    /** A vertex's place, or -1 for one that the model does not know. */
+    int place(final Vertex vertex) {
+        return table.place(String.valueOf(vertex.id()));
     }
 
     /** How many answers there are at most. */
@@ -34,12 +34,12 @@ final class TableAnswers {
     }
 
     /** The answer at a rank from 0, or null where there is none of the wanted score. */
-    Object value(final int row, final int rank) {
-        return table.score(row, rank) < lowestScore ? null : table.value(row, rank);
+    Object value(final int place, final int rank) {
+        return lowestScore > 0 && table.score(place, rank) < lowestScore ? null : table.value(place, rank);
     }
 
     /** NaN for a regression. */
-    double score(final int row, final int rank) {
-        return table.score(row, rank);
+    double score(final int place, final int rank) {
+        return table.score(place, rank);
     }
 }

@@ -1,6 +1,7 @@
 package io.github.neptuneml.gremlin.table;
 
 import java.nio.ByteBuffer;
+import java.nio.LongBuffer;
 import java.util.List;
 
 /** What an endpoint answers for the vertices of one label, best first, without being asked. Immutable. */
@@ -21,24 +22,32 @@ public final class PredictionTable {
     private final RowIndex index;
     private final ByteBuffer entries;
     private final int ranks;
-    private final List<Object> classes;
+    private final Object[] classes;
     private final long bytes;
 
     /**
-     * Makes a table of checked parts.
+     * Makes a table of parts whose entries are checked.
      *
+     * @param hashes of the rows' ids
      * @param entries little-endian, rows x ranks entries
      * @param classes in the property's type; empty unless the kind is CLASSES
      * @param bytes how much memory the table takes
+     * @throws IllegalArgumentException if the hashes do not ascend, as unsigned numbers
      */
-    PredictionTable(final Kind kind, final RowIndex index, final ByteBuffer entries, final int ranks,
+    PredictionTable(final Kind kind, final LongBuffer hashes, final ByteBuffer entries, final int ranks,
                     final List<Object> classes, final long bytes) {
         this.kind = kind;
-        this.index = index;
         this.entries = entries;
         this.ranks = ranks;
-        this.classes = classes;
+        this.classes = classes.toArray();
         this.bytes = bytes;
+        this.index = RowIndex.of(hashes, this::content);
+    }
+
+    /** The number itself; of classes the row, and the position of the best one. */
+    private long content(final int row) {
+        if (kind == Kind.VALUES) return Double.doubleToLongBits(entries.getDouble(row * ENTRY_BYTES));
+        return (long) row << Integer.SIZE | (kind == Kind.CLASSES ? entries.getInt(at(row, 0)) & 0xFFFF_FFFFL : 0);
     }
 
     public Kind kind() {
@@ -47,33 +56,37 @@ public final class PredictionTable {
 
     /** Whether a vertex's first answers, as many as are wanted, all stand here. */
     public boolean covers(final int wanted) {
-        return kind == Kind.VALUES || kind == Kind.CLASSES && (wanted <= ranks || classes.size() <= ranks);
+        return kind == Kind.VALUES || kind == Kind.CLASSES && (wanted <= ranks || classes.length <= ranks);
     }
 
-    /** A vertex's row, or -1 for one that the model does not know. */
-    public int row(final String id) {
-        return index.row(XxHash64.of(id, 0));
+    /** A vertex's place, or -1 for one that the model does not know. */
+    public int place(final String id) {
+        return index.place(XxHash64.of(id, 0));
     }
 
-    /** How many answers a row has at most. */
+    /** How many answers a vertex has at most. */
     public int ranks() {
         return ranks;
     }
 
-    /** The answer at a rank from 0, or null where the row has no more. */
-    public Object value(final int row, final int rank) {
-        final int at = at(row, rank);
+    /** The answer at a rank from 0, or null where there are no more. */
+    public Object value(final int place, final int rank) {
+        final long content = index.content(place);
         if (kind == Kind.VALUES) {
-            final double value = entries.getDouble(at);
+            final double value = Double.longBitsToDouble(content);
             return Double.isNaN(value) ? null : (Object) value;
         }
-        final int position = entries.getInt(at);
-        return position < 0 ? null : classes.get(position);
+        final int position = rank == 0 ? (int) content : entries.getInt(at(row(content), rank));
+        return position < 0 ? null : classes[position];
     }
 
     /** The score of a class, as the worker says it: the stored float32, widened. */
-    public double score(final int row, final int rank) {
-        return kind == Kind.CLASSES ? entries.getFloat(at(row, rank) + Integer.BYTES) : Double.NaN;
+    public double score(final int place, final int rank) {
+        return kind == Kind.CLASSES ? entries.getFloat(at(row(index.content(place)), rank) + Integer.BYTES) : Double.NaN;
+    }
+
+    private static int row(final long content) {
+        return (int) (content >>> Integer.SIZE);
     }
 
     private int at(final int row, final int rank) {

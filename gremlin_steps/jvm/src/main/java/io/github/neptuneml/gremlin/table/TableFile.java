@@ -4,6 +4,7 @@ import io.github.neptuneml.gremlin.table.PredictionTable.Kind;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.LongBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -80,10 +81,10 @@ public final class TableFile {
             final JsonNode json = JSON.readTree(text);
             final Kind kind = Kind.valueOf(json.path("kind").asText().toUpperCase(Locale.ROOT));
             final List<Object> classes = classes(json.path("classes"));
-            final RowIndex index = RowIndex.of(part(WORD * rows).asLongBuffer());
+            final LongBuffer hashes = part(WORD * rows).asLongBuffer();
             final ByteBuffer entries = part(WORD * rows * ranks);
             if (rows > 0) check(kind, ranks, classes.size(), entries);
-            return new PredictionTable(kind, index, entries, ranks, classes, RowIndex.bytes(rows) + file.capacity());
+            return new PredictionTable(kind, hashes, entries, ranks, classes, RowIndex.bytes(rows) + file.capacity());
         }
 
         private List<Object> classes(final JsonNode json) {

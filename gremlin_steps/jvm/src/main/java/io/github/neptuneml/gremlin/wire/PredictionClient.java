@@ -65,7 +65,7 @@ public final class PredictionClient {
      */
     public Predicate<String> knownIds(final EndpointDescription endpoint, final String label, final long budgetMillis) {
         final PredictionTable table = table(endpoint, label, budgetMillis);
-        return table == null ? null : id -> table.row(id) >= 0;
+        return table == null ? null : id -> table.place(id) >= 0;
     }
 
     /** The embeddings of candidates that models do not know, for a while. */

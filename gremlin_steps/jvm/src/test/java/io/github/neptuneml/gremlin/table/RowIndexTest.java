@@ -1,6 +1,7 @@
 package io.github.neptuneml.gremlin.table;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -17,41 +18,57 @@ class RowIndexTest {
         return Arrays.stream(hashes).boxed().distinct().sorted(Long::compareUnsigned).mapToLong(Long::longValue).toArray();
     }
 
+    private static RowIndex of(final long... hashes) {
+        return RowIndex.of(LongBuffer.wrap(hashes), row -> -row);
+    }
+
+    private static void assertFound(final int row, final RowIndex index, final long hash) {
+        final int place = index.place(hash);
+        assertTrue(place >= 0, "row " + row);
+        assertEquals(-row, index.content(place));
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {0, 1, 2, 3, 10, 170, 171, 5000})
-    void everyHashHasItsRowAndNoOtherHasOne(final int count) {
+    void everyHashHasItsContentAndNoOtherIsFound(final int count) {
         final long[] hashes = ascending(new Random(count).longs(count).toArray());
-        final RowIndex index = RowIndex.of(LongBuffer.wrap(hashes));
-        for (int row = 0; row < hashes.length; row++) assertEquals(row, index.row(hashes[row]));
-        new Random(-1).longs(1000).forEach(other -> assertEquals(-1, index.row(other)));
+        final RowIndex index = of(hashes);
+        for (int row = 0; row < hashes.length; row++) assertFound(row, index, hashes[row]);
+        new Random(-1).longs(1000).forEach(other -> assertEquals(-1, index.place(other)));
     }
 
     @Test
     void hashesThatShareTheirLastBitsAreToldApart() {
         final long[] hashes = new long[300];
         for (int i = 0; i < hashes.length; i++) hashes[i] = (long) i << 40;
-        final RowIndex index = RowIndex.of(LongBuffer.wrap(hashes));
-        for (int row = 0; row < hashes.length; row++) assertEquals(row, index.row(hashes[row]));
-        assertEquals(-1, index.row(300L << 40));
+        final RowIndex index = of(hashes);
+        for (int row = 0; row < hashes.length; row++) assertFound(row, index, hashes[row]);
+        assertEquals(-1, index.place(300L << 40));
     }
 
-    @Test
-    void zeroIsAHashLikeAnyOther() {
-        assertEquals(0, RowIndex.of(LongBuffer.wrap(new long[] {0, 7})).row(0));
-        assertEquals(-1, RowIndex.of(LongBuffer.wrap(new long[] {7})).row(0));
+    @ParameterizedTest
+    @ValueSource(longs = {0, RowIndex.EMPTY})
+    void everyNumberIsAHashLikeAnyOther(final long hash) {
+        assertFound(0, of(hash, -1), hash);
+        assertEquals(-1, of(-1).place(hash));
     }
 
     @Test
     void hashesAreUnsigned() {
-        final RowIndex index = RowIndex.of(LongBuffer.wrap(new long[] {1, Long.MAX_VALUE, Long.MIN_VALUE, -1}));
-        assertEquals(3, index.row(-1));
+        assertFound(3, of(1, Long.MAX_VALUE, Long.MIN_VALUE, -1), -1);
+    }
+
+    @Test
+    void noNumberAndNoLastRowLooksLikeAnEmptyPlace() {
+        assertTrue(Double.isNaN(Double.longBitsToDouble(RowIndex.EMPTY)));
+        assertNotEquals(RowIndex.EMPTY, Double.doubleToLongBits(Double.longBitsToDouble(RowIndex.EMPTY)));
+        assertTrue(RowIndex.EMPTY >>> Integer.SIZE > Integer.MAX_VALUE / 2, "what TableFile takes for a number of rows");
     }
 
     @ParameterizedTest
     @ValueSource(longs = {5, 4, -1})
     void hashesThatDoNotAscendAreRefused(final long before) {
-        final LongBuffer hashes = LongBuffer.wrap(new long[] {before, 4});
-        assertTrue(assertThrows(IllegalArgumentException.class, () -> RowIndex.of(hashes)).getMessage().contains("hash 1"));
+        assertTrue(assertThrows(IllegalArgumentException.class, () -> of(before, 4)).getMessage().contains("hash 1"));
     }
 
     @ParameterizedTest

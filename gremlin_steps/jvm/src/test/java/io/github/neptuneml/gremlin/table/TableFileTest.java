@@ -41,21 +41,21 @@ class TableFileTest {
         final PredictionTable table = read(golden(name));
         assertEquals(expected.path("kind").asText(), table.kind().name().toLowerCase(Locale.ROOT));
         for (final JsonNode row : expected.path("rows")) assertRow(table, row);
-        for (final JsonNode id : expected.path("unknown")) assertEquals(-1, table.row(id.asText()), id.asText());
+        for (final JsonNode id : expected.path("unknown")) assertEquals(-1, table.place(id.asText()), id.asText());
     }
 
     private static void assertRow(final PredictionTable table, final JsonNode expected) {
-        final int row = table.row(expected.path("id").asText());
-        assertTrue(row >= 0, expected.toString());
+        final int place = table.place(expected.path("id").asText());
+        assertTrue(place >= 0, expected.toString());
         for (int rank = 0; rank < table.ranks(); rank++) {
             final JsonNode answer = expected.path("answers").path(rank);
             if (answer.isMissingNode()) {
-                assertEquals(null, table.value(row, rank), expected.toString());
+                assertEquals(null, table.value(place, rank), expected.toString());
                 return;
             }
-            if (table.kind() == Kind.VALUES) assertEquals(answer.path("value").doubleValue(), table.value(row, rank));
-            else assertEquals(answer.path("value").asText(), table.value(row, rank));
-            if (table.kind() == Kind.CLASSES) assertEquals(answer.path("score").doubleValue(), table.score(row, rank));
+            if (table.kind() == Kind.VALUES) assertEquals(answer.path("value").doubleValue(), table.value(place, rank));
+            else assertEquals(answer.path("value").asText(), table.value(place, rank));
+            if (table.kind() == Kind.CLASSES) assertEquals(answer.path("score").doubleValue(), table.score(place, rank));
         }
     }
 
@@ -112,6 +112,7 @@ class TableFileTest {
     /** Whatever is wrong with a file, it is refused or read; nothing else comes out. */
     @Test
     void anyDamageIsAnIoExceptionOrHarmless() throws IOException {
+        final JsonNode rows = new ObjectMapper().readTree(GOLDEN.resolve("classes.json").toFile()).path("rows");
         final Random random = new Random(5);
         int refused = 0;
         for (int attempt = 0; attempt < 5000; attempt++) {
@@ -119,8 +120,10 @@ class TableFileTest {
             for (int i = 0; i < 3; i++) file[random.nextInt(file.length)] = (byte) random.nextInt();
             try {
                 final PredictionTable table = read(file);
-                for (int row = 0; row < 4; row++)
-                    for (int rank = 0; rank < table.ranks(); rank++) table.value(row, rank);
+                for (final JsonNode row : rows) {
+                    final int place = table.place(row.path("id").asText());
+                    for (int rank = 0; place >= 0 && rank < table.ranks(); rank++) table.value(place, rank);
+                }
             } catch (final IOException e) {
                 refused++;
             }

@@ -29,7 +29,7 @@ class TablesTest {
     private final AtomicInteger loads = new AtomicInteger();
 
     private static PredictionTable table(final long bytes) {
-        return new PredictionTable(PredictionTable.Kind.IDS, RowIndex.of(LongBuffer.allocate(0)), null, 0, List.of(), bytes);
+        return new PredictionTable(PredictionTable.Kind.IDS, LongBuffer.allocate(0), null, 0, List.of(), bytes);
     }
 
     private Tables.Source source(final long bytes, final Callable<PredictionTable> load) {
