@@ -337,7 +337,13 @@ def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
 )
 @click.option("--worker-host", help="Address that workers listen on.  [default: 127.0.0.1]")
 @click.option("--worker-ports", metavar="A-B", help="Ports for workers.  [default: any free ones]")
-@click.option("--gremlin", help="The Gremlin Server behind this service, ws://host:port/gremlin: exports read it.")
+@click.option("--gremlin", help="Gremlin Server that /gremlin leads to and exports read, ws://host:port/gremlin.")
+@click.option(
+    "--allow-groovy",
+    is_flag=True,
+    default=None,
+    help="Pass Groovy and lambdas on, though not on loopback: whoever may call may then run code.",
+)
 @click.option("--parallel-jobs", type=click.IntRange(1), help="Jobs that run at the same time.  [default: 2]")
 @click.option("--job-cores", type=click.IntRange(1), help="Cores for all jobs.  [default: those of this machine]")
 @click.option("--job-memory-mib", type=click.IntRange(1), help="Memory for all jobs.  [default: what is free]")

@@ -188,8 +188,12 @@ class ServiceConfig:
     worker_host: str = "127.0.0.1"
     #: First and last port for workers; None: any free ones.
     worker_ports: tuple[int, int] | None = None
-    #: Gremlin Server behind the service, which exports read.
+    #: Gremlin Server behind the service, `ws://host:port/gremlin` (docs/gateway.md); exports read it.
     gremlin: str | None = None
+    #: Connections to it that callers may hold at once.
+    max_gremlin_connections: int = 256
+    #: Pass Groovy and lambdas on from callers elsewhere too: whoever may call may then run code (decision 33).
+    allow_groovy: bool = False
     #: Jobs that run at the same time; each gets its share of the cores and of the memory.
     parallel_jobs: int = 2
     #: Cores for all jobs; 0: those that the service may use.

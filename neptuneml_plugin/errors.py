@@ -8,6 +8,8 @@ NeptuneMLError                 500  InternalFailureException
 ├── BadRequest                 400  BadRequestException
 │   └── InvalidData            400  a file or folder that does not hold what it should
 ├── UnsupportedOperation       400  UnsupportedOperationException
+├── MalformedQuery             400  MalformedQueryException
+├── StatisticsNotAvailable     400  StatisticsNotAvailableException
 ├── ConstraintViolation        400  ConstraintViolationException
 ├── PreconditionsFailed        400  PreconditionsFailedException
 ├── AccessDenied               403  AccessDeniedException
@@ -83,6 +85,21 @@ class UnsupportedOperation(NeptuneMLError):
     code = "UnsupportedOperationException"
     http_status = 400
     exit_code = 2
+
+
+class MalformedQuery(NeptuneMLError):
+    """A Gremlin script that the server cannot read, or that fails while it runs."""
+
+    code = "MalformedQueryException"
+    http_status = 400
+    exit_code = 2
+
+
+class StatisticsNotAvailable(NeptuneMLError):
+    """What the graph holds cannot be counted now."""
+
+    code = "StatisticsNotAvailableException"
+    http_status = 400
 
 
 class ConstraintViolation(NeptuneMLError):

@@ -18,6 +18,7 @@ from neptuneml_plugin.redaction import set_up_logging
 from neptuneml_plugin.service.database import Database
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.endpoints.store import EndpointStore
+from neptuneml_plugin.service.gateway.server import end_callers
 from neptuneml_plugin.service.guards import (
     CONFIG,
     RATE_LIMIT,
@@ -28,7 +29,7 @@ from neptuneml_plugin.service.guards import (
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.plans import Planner
 from neptuneml_plugin.service.jobs.store import JobStore
-from neptuneml_plugin.service.routes import endpoints, exports, health, jobs, serving
+from neptuneml_plugin.service.routes import endpoints, exports, gremlin, health, jobs, serving, unsupported
 from neptuneml_plugin.service.routes.requests import CLIENT, JOBS, PLANNER, REGISTRY
 from neptuneml_plugin.service.routes.serving import INVOCATION_TIMEOUT_SECONDS
 from neptuneml_plugin.service.security.callers import CALLERS, load_callers
@@ -55,7 +56,9 @@ def create_app(config: ServiceConfig) -> web.Application:
     app[CALLERS] = load_callers(config)
     app[RATE_LIMIT] = RateLimit(config.requests_per_second, config.request_burst)
     app.cleanup_ctx.append(_lifetime)
-    for module in (health, endpoints, exports, jobs, serving):
+    app.cleanup_ctx.append(gremlin.lifetime)
+    app.on_shutdown.append(end_callers)
+    for module in (health, endpoints, exports, jobs, serving, gremlin, unsupported):
         app.add_routes(module.routes)
     return app
 

@@ -20,6 +20,7 @@ from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.service.app import create_app, run
 from neptuneml_plugin.service.routes import requests
+from neptuneml_plugin.service.routes.unsupported import INSTEAD
 from tests.made_artifacts import make_artifact
 
 Client = TestClient[Any, Any]
@@ -48,7 +49,19 @@ async def settled(client: Client, name: str) -> dict[str, Any]:
 #: method, path, body, status, code; `wrong` exists and has failed.
 ERRORS = [
     ("GET", "/nothing", None, 400, "UnsupportedOperationException"),
-    ("POST", "/loader", b"{}", 400, "UnsupportedOperationException"),
+    *(
+        (method, path, None, 400, "UnsupportedOperationException")
+        for path in INSTEAD
+        for method in ("GET", "POST")
+    ),
+    *(("GET", f"{path}/{{rest}}", None, 400, "UnsupportedOperationException") for path in INSTEAD),
+    ("GET", "/gremlin?gremlin=g.V()", None, 400, "UnsupportedOperationException"),
+    ("POST", "/gremlin", b'{"gremlin": "g.V()"}', 400, "UnsupportedOperationException"),
+    ("POST", "/gremlin/explain", b'{"gremlin": "g.V()"}', 400, "UnsupportedOperationException"),
+    ("POST", "/gremlin/profile", b'{"gremlin": "g.V()"}', 400, "UnsupportedOperationException"),
+    ("GET", "/propertygraph/statistics/summary?mode=full", None, 400, "InvalidParameterException"),
+    ("GET", "/pg/statistics/summary", None, 400, "UnsupportedOperationException"),
+    ("POST", "/status", b"", 400, "UnsupportedOperationException"),
     ("PUT", "/ml/endpoints", b"{}", 400, "UnsupportedOperationException"),
     ("POST", "/health", b"", 400, "UnsupportedOperationException"),
     ("POST", "/ml/endpoints", b"{", 400, "BadRequestException"),

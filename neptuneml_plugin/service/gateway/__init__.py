@@ -1,0 +1,1 @@
+"""Gremlin on the service's port: what callers send goes on to the configured Gremlin Server (docs/gateway.md)."""
