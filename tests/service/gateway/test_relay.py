@@ -254,11 +254,17 @@ async def test_foreign_pages_and_callers_without_the_token_stay_outside(config: 
 # --- callers elsewhere -------------------------------------------------------------------------------------------
 
 
+#: Without one, nobody else is served.
+TOKEN = "a token of many letters"
+CALLER = {"Authorization": f"Bearer {TOKEN}"}
+
+
 async def elsewhere(
     config: ServiceConfig, talk: Callable[[aiohttp.ClientWebSocketResponse], Awaitable[None]]
 ) -> FakeGremlinServer:
     """Talk to a gateway that is bound to all addresses."""
-    async with gateway(replace(config, host="0.0.0.0")) as (client, fake), client.ws_connect("/gremlin") as socket:
+    elsewhere = replace(config, host="0.0.0.0", token=TOKEN)
+    async with gateway(elsewhere) as (client, fake), client.ws_connect("/gremlin", headers=CALLER) as socket:
         await talk(socket)
         return fake
 
@@ -303,7 +309,7 @@ async def test_what_cannot_be_read_from_elsewhere_ends_the_connection(config: Se
 
 
 async def test_allow_groovy_passes_everything_on(config: ServiceConfig) -> None:
-    open_to_all = replace(config, host="0.0.0.0", allow_groovy=True)
-    async with gateway(open_to_all) as (client, _), client.ws_connect("/gremlin") as socket:
+    open_to_all = replace(config, host="0.0.0.0", token=TOKEN, allow_groovy=True)
+    async with gateway(open_to_all) as (client, _), client.ws_connect("/gremlin", headers=CALLER) as socket:
         await socket.send_str("{")
         assert await socket.receive_str() == "{"
