@@ -11,23 +11,39 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 
-from neptuneml_plugin import __version__, config
+from neptuneml_plugin import __version__, config, locations
 from neptuneml_plugin.display import metrics_table, quickstart_page, shown_progress, shown_stages
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError
 from neptuneml_plugin.jobfolder import INTERRUPTED, Outcome, own_folder
+from neptuneml_plugin.redaction import redact
 from neptuneml_plugin.stage import Progress, Summary
+from neptuneml_plugin.transfer import Folders, publish
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 PORT = click.IntRange(1, 65535)
 
+
+class _Location(click.ParamType[str]):
+    """A folder, or a location with its scheme."""
+
+    name = "location"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text; a folder must not be a file."""
+        return str(value) if "://" in str(value) else str(FOLDER.convert(value, param, ctx))
+
+
+LOCATION = _Location()
+
+_PUBLISH = "neptuneml.publish"
 _err = Console(stderr=True, highlight=False)
 
 
@@ -43,14 +59,14 @@ class _Ending:
         style = "yellow" if self.code == INTERRUPTED else "red"
         mark = "  - " if self.code != INTERRUPTED else ""
         if self.headline:
-            _err.print(self.headline, style=style, markup=False, soft_wrap=True)
+            _err.print(redact(self.headline), style=style, markup=False, soft_wrap=True)
         for line in self.details:
-            _err.print(f"{mark}{line}", style=style, markup=False, soft_wrap=True)
+            _err.print(f"{mark}{redact(line)}", style=style, markup=False, soft_wrap=True)
 
     @property
     def reason(self) -> str | None:
         """The same on one line, without the mark of an error."""
-        return "; ".join([self.headline.removeprefix("error: "), *self.details]) or None
+        return redact("; ".join([self.headline.removeprefix("error: "), *self.details])) or None
 
 
 def main() -> NoReturn:
@@ -130,6 +146,10 @@ def commands() -> None:
 Command = Callable[..., None]
 
 
+def _publish_to(context: click.Context, _option: click.Parameter, given: str | None) -> None:
+    context.meta[_PUBLISH] = given
+
+
 def _stage_options(command: Command) -> Command:
     """Add what every stage takes."""
     for option in (
@@ -138,6 +158,13 @@ def _stage_options(command: Command) -> Command:
         ),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the summary to stdout."),
         click.option("--overwrite", is_flag=True, default=None, help="Replace the output folder if it is there."),
+        click.option(
+            "--publish",
+            type=LOCATION,
+            expose_value=False,
+            callback=_publish_to,
+            help="Copy the output there too, once it is whole; where it is whole already, only that.",
+        ),
     ):
         command = option(command)
     return command
@@ -145,7 +172,7 @@ def _stage_options(command: Command) -> Command:
 
 @commands.command("export")
 @click.option("--gremlin", help="The server, such as ws://localhost:8182/gremlin.")
-@click.option("--output", type=FOLDER, required=True, help="Folder to write: nodes/, edges/, configuration.")
+@click.option("--output", type=LOCATION, required=True, help="Folder to write: nodes/, edges/, configuration.")
 @click.option("--request", type=FILE, help="The export's JSON or YAML document, as neptune-export takes it.")
 @click.option("--node-label", "node_labels", multiple=True, help="Export this vertex label (repeatable).")
 @click.option("--edge-label", "edge_labels", multiple=True, help="Export this edge label (repeatable).")
@@ -161,19 +188,21 @@ def _stage_options(command: Command) -> Command:
 )
 @_stage_options
 def export_command(
-    output: Path, request: Path | None, config_file: Path | None, *, as_json: bool, **flags: Any
+    output: str, request: Path | None, config_file: Path | None, *, as_json: bool, **flags: Any
 ) -> None:
     """Read a live graph into Neptune's CSV files and a training-data configuration."""
     from neptuneml_plugin.export import export
 
     document = {"request": config.load_document(request)} if request else {}
     settings = config.load_settings(config.ExportConfig, config_file, flags | document)
-    _run_stage(lambda progress: export.run(settings, output, progress), as_json=as_json)
+    with _folders() as folders:
+        target = folders.output(output, overwrite=settings.overwrite)
+        _run_stage(lambda progress: export.run(settings, target, progress), folders, as_json=as_json)
 
 
 @commands.command("process")
-@click.option("--input", "source", type=FOLDER, required=True, help="An export folder.")
-@click.option("--output", type=FOLDER, required=True, help="Folder to write the training graph to.")
+@click.option("--input", "source", type=LOCATION, required=True, help="An export folder.")
+@click.option("--output", type=LOCATION, required=True, help="Folder to write the training graph to.")
 @click.option("--config-file-name", help="Training-data configuration inside the export folder.")
 @click.option("--seed", type=int, help="Seed of the split.")
 @click.option(
@@ -182,20 +211,28 @@ def export_command(
     help="Write graph.bin and info.pkl for custom models.  [default: on]",
 )
 @click.option("--text-models", type=FOLDER, help="Folder of text models.  [default: $NEPTUNEML_TEXT_MODELS]")
-@click.option("--previous", type=FOLDER, help="Processed folder of an earlier snapshot, to encode this one alike.")
+@click.option(
+    "--previous", type=LOCATION, help="Processed folder of an earlier snapshot, to encode this one alike."
+)
 @_stage_options
-def process_command(source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
+def process_command(source: str, output: str, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Turn an export into a training graph: ids, encoded features, splits, reverse edges."""
     from neptuneml_plugin.processing import process
 
-    settings = config.load_settings(config.ProcessConfig, config_file, flags)
-    _run_stage(lambda progress: process.run(settings, source, output, progress), as_json=as_json)
+    with _folders() as folders:
+        settings = config.load_settings(config.ProcessConfig, config_file, _fetched(folders, flags, "previous"))
+        target = folders.output(output, overwrite=settings.overwrite)
+        _run_stage(
+            lambda progress: process.run(settings, folders.input(source, progress), target, progress),
+            folders,
+            as_json=as_json,
+        )
 
 
 def _custom_options(command: Command) -> Command:
     """Add what custom models take."""
     for option in (
-        click.option("--custom-source", type=FOLDER, help="Folder of a custom model's scripts."),
+        click.option("--custom-source", type=LOCATION, help="Folder of a custom model's scripts."),
         click.option("--training-script", help="Its training entry point.  [default: training.py]"),
         click.option("--transform-script", help="Its transform entry point.  [default: transform.py]"),
         click.option(
@@ -222,8 +259,8 @@ def _with_custom(flags: dict[str, Any], config_file: Path | None) -> dict[str, A
 
 
 @commands.command("train")
-@click.option("--input", "source", type=FOLDER, required=True, help="A processed folder.")
-@click.option("--output", type=FOLDER, required=True, help="Folder for trials, metrics and `artifact/`.")
+@click.option("--input", "source", type=LOCATION, required=True, help="A processed folder.")
+@click.option("--output", type=LOCATION, required=True, help="Folder for trials, metrics and `artifact/`.")
 @click.option("--trials", type=int, help="Trainings to run; the first one uses the defaults.  [default: 1]")
 @click.option("--parallel", type=int, help="Trainings at the same time.  [default: 1]")
 @click.option(
@@ -232,7 +269,7 @@ def _with_custom(flags: dict[str, Any], config_file: Path | None) -> dict[str, A
     "A model-HPO-configuration.json that was edited wins.  [default: what that names]",
 )
 @click.option("--seed", type=int, help="Seed of everything random.  [default: 0]")
-@click.option("--previous", type=FOLDER, help="Earlier training, whose search and weights go on.")
+@click.option("--previous", type=LOCATION, help="Earlier training, whose search and weights go on.")
 @click.option(
     "--neighbourhoods",
     type=click.Choice([choice.value for choice in config.Neighbourhoods]),
@@ -246,42 +283,82 @@ def _with_custom(flags: dict[str, Any], config_file: Path | None) -> dict[str, A
 @click.option("--ray-address", help="The cluster's head, host:port.  [default: $RAY_ADDRESS]")
 @_custom_options
 @_stage_options
-def train_command(source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
+def train_command(source: str, output: str, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Train on a processed graph and write the artifact of the best trial to OUTPUT/artifact."""
-    settings = config.load_settings(config.TrainConfig, config_file, _with_custom(flags, config_file))
+    with _folders() as folders:
+        flags = _with_custom(_fetched(folders, flags, "previous", "custom_source"), config_file)
+        settings = config.load_settings(config.TrainConfig, config_file, flags)
+        target = folders.output(output, overwrite=settings.overwrite)
 
-    from neptuneml_plugin.training import train
+        from neptuneml_plugin.training import train
 
-    _run_stage(lambda progress: train.run(settings, source, output, progress), as_json=as_json)
+        _run_stage(
+            lambda progress: train.run(settings, folders.input(source, progress), target, progress),
+            folders,
+            as_json=as_json,
+        )
 
 
 @commands.command("transform")
-@click.option("--input", "source", type=FOLDER, required=True, help="A processed folder.")
-@click.option("--model", type=FOLDER, help="An output folder of `train`.")
-@click.option("--output", type=FOLDER, required=True, help="Folder to write the artifact to.")
+@click.option("--input", "source", type=LOCATION, required=True, help="A processed folder.")
+@click.option("--model", type=LOCATION, help="An output folder of `train`.")
+@click.option("--output", type=LOCATION, required=True, help="Folder to write the artifact to.")
 @click.option("--trial", type=click.IntRange(0), help="Apply the model of this trial.  [default: the best one's]")
 @click.option(
     "--previous",
-    type=FOLDER,
+    type=LOCATION,
     help="Artifact of an earlier snapshot: only what has changed since is computed.  [default: the training's]",
 )
 @_custom_options
 @_stage_options
-def transform_command(
-    source: Path, output: Path, config_file: Path | None, *, as_json: bool, **flags: Any
-) -> None:
+def transform_command(source: str, output: str, config_file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Apply a trained model to a processed graph: embeddings and predictions, ready to serve."""
-    settings = config.load_settings(config.TransformConfig, config_file, _with_custom(flags, config_file))
+    with _folders() as folders:
+        flags = _with_custom(_fetched(folders, flags, "model", "previous", "custom_source"), config_file)
+        settings = config.load_settings(config.TransformConfig, config_file, flags)
+        target = folders.output(output, overwrite=settings.overwrite)
 
-    from neptuneml_plugin.training import transform
+        from neptuneml_plugin.training import transform
 
-    _run_stage(lambda progress: transform.run(settings, source, output, progress), as_json=as_json)
+        _run_stage(
+            lambda progress: transform.run(settings, folders.input(source, progress), target, progress),
+            folders,
+            as_json=as_json,
+        )
 
 
-def _run_stage(run: Callable[[Progress], Summary], *, as_json: bool) -> None:
+@commands.command("copy")
+@click.argument("source", type=LOCATION)
+@click.argument("target", type=LOCATION)
+@click.option("--overwrite", is_flag=True, help="Replace what the target holds.")
+def copy_command(source: str, target: str, *, overwrite: bool) -> None:
+    """Copy the folder SOURCE to TARGET, each a path, file:// or s3://.
+
+    s3:// is the server that NEPTUNEML_S3_ENDPOINT names (`aws`: AWS); else a folder below the data root.
+    """
+    with _folders() as folders, shown_progress(_err) as progress:
+        folder = folders.input(source, progress)
+        place = locations.resolve(target, locations.policy(config.data_root()))
+        publish(folder, place, overwrite=overwrite, progress=progress)
+
+
+def _folders() -> Folders:
+    """Return where the stages of this command line find and leave their folders."""
+    root = config.data_root()
+    return Folders(locations.policy(root), root, click.get_current_context().meta.get(_PUBLISH))
+
+
+def _fetched(folders: Folders, flags: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return flags with the folders of their locations."""
+    return flags | {name: str(folders.input(flags[name])) for name in names if flags[name] is not None}
+
+
+def _run_stage(run: Callable[[Progress], Summary], folders: Folders, *, as_json: bool) -> None:
     folder = own_folder()
-    with shown_progress(_err) as progress:
-        summary = run(folder.recorded(progress) if folder else progress)
+    with shown_progress(_err) as shown:
+        progress = folder.recorded(shown) if folder else shown
+        summary = folders.finished() or run(progress)
+        summary = replace(summary, output=folders.publish(progress) or summary.output)
     if folder is not None:
         folder.write_summary(summary)
     if as_json:

@@ -38,6 +38,7 @@ FLAGS = {
         "--ray-address", "--config", "--json",
     },
     "transform": {"--input", "--model", "--output", "--config", "--json"},
+    "copy": {"--overwrite"},
     "endpoint create": {"--artifact", "--new-node-vectors", "--fanouts", "--service", "--token"},
     "endpoint update": {"--artifact", "--new-node-vectors", "--fanouts", "--service", "--token"},
     "endpoint list": {"--service", "--token"},

@@ -1,60 +1,61 @@
-"""Where clients' locations lie on this machine (decision 4)."""
+"""What clients' locations may name (decision 4)."""
 
-import shlex
+import secrets
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.errors import BadRequest, InvalidParameter
+from neptuneml_plugin.errors import BadRequest, InvalidParameter, UnsupportedOperation
+from neptuneml_plugin.locations import Place, Policy, policy, resolve
 
-S3_FOLDER = "s3"
+#: Below the data root: artifacts of endpoints whose locations are in an S3.
+FETCHED = "fetched"
+
+
+def client_policy(config: ServiceConfig) -> Policy:
+    """Return what clients of this service may name: the data root, the allowed paths, and S3."""
+    return policy(config.data_root, (config.data_root, *config.allow_paths))
+
+
+def resolve_location(location: str, config: ServiceConfig) -> Place:
+    """Return what a client's location means.
+
+    Raises:
+        InvalidParameter: not a location that this service reads.
+        BadRequest: outside the data root and the allowed paths.
+    """
+    return resolve(location, client_policy(config))
 
 
 def resolve_folder(location: str, config: ServiceConfig) -> Path:
-    """Return the existing folder that a path, `file://` or `s3://` location names, symbolic links followed.
+    """Return the existing folder that a location names; for one in an S3, a fresh one that it may be fetched to.
 
     Raises:
         InvalidParameter: not a location that this service reads.
         BadRequest: outside the data root and the allowed paths, or no folder.
     """
-    path = resolve(location, config)
+    place = resolve_location(location, config)
+    if place.folder is None:
+        return config.data_root / FETCHED / secrets.token_hex(8)
     try:
-        is_folder = path.is_dir()
-    except (ValueError, OSError) as error:
+        is_folder = place.folder.is_dir()
+    except OSError as error:  # a name too long
         raise InvalidParameter(f"location {location!r} cannot be read: {error}") from None
     if not is_folder:
-        raise BadRequest(f"location {location!r} is not a folder (looked for {path})")
-    return path
+        raise BadRequest(f"location {location!r} is not a folder (looked for {place.folder})")
+    return place.folder
 
 
-def resolve(location: str, config: ServiceConfig) -> Path:
-    """Return where a location lies, symbolic links followed, whether or not anything is there.
+def resolve_file(location: str, config: ServiceConfig) -> Path:
+    """Return where a file lies that a client names, whether or not anything is there.
 
     Raises:
         InvalidParameter: not a location that this service reads or writes.
         BadRequest: outside the data root and the allowed paths.
+        UnsupportedOperation: in an S3.
     """
-    try:
-        path = _path(location, config).resolve()
-        allowed = any(path.is_relative_to(root.resolve()) for root in (config.data_root, *config.allow_paths))
-    except (ValueError, OSError, RuntimeError) as error:  # a NUL, a name too long, a loop of links
-        raise InvalidParameter(f"location {location!r} cannot be read: {error}") from None
-    if not allowed:
-        raise BadRequest(
-            f"location {location!r} lies outside the data root {config.data_root} and the allowed paths; "
-            f"start the service with `--allow-path {shlex.quote(str(path))}`, or with a folder above it"
+    place = resolve_location(location, config)
+    if place.folder is None:
+        raise UnsupportedOperation(
+            f"{location} is in an S3, from which folders are read but no single files; name a file on this machine"
         )
-    return path
-
-
-def _path(location: str, config: ServiceConfig) -> Path:
-    parts = urlsplit(location)
-    if parts.scheme == "s3":
-        return config.data_root / S3_FOLDER / parts.netloc / parts.path.lstrip("/")
-    if parts.scheme == "file":
-        if parts.netloc not in ("", "localhost"):
-            raise InvalidParameter(f"location {location!r} names another machine; write file:///path")
-        return Path(unquote(parts.path))
-    if not location.startswith("/"):
-        raise InvalidParameter(f"location {location!r} is neither an absolute path, nor file://, nor s3://")
-    return Path(location)
+    return place.folder

@@ -16,6 +16,7 @@ from neptuneml_plugin.errors import (
     NeptuneMLError,
     ResourceNotFound,
 )
+from neptuneml_plugin.service.endpoints.fetching import fetch_artifact, remove_fetched, remove_unused
 from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
     EndpointOptions,
@@ -71,6 +72,9 @@ class Registry:
             again = record.become(Status.CREATING)
             self._records[again.id] = again
             self._start(again, Source(again.location, again.artifact, again.options), expected=again.version)
+        await asyncio.to_thread(
+            remove_unused, {record.artifact for record in self._records.values()}, self._config
+        )
 
     async def close(self) -> None:
         """Stop all workers; the records stay."""
@@ -187,9 +191,10 @@ class Registry:
         """Start a worker, then put its version into service, or record why not."""
         worker = Worker(endpoint_id, source.artifact, source.options, self._config, self._ports, self._on_failure)
         try:
+            await fetch_artifact(source.location, source.artifact, self._config)
             manifest = await _start_worker(worker, expected)
         except NeptuneMLError as error:
-            self._end(worker.stop())
+            self._end(self._retire(worker))
             await self._failed(endpoint_id, source.location, str(error))
             return
         except BaseException:
@@ -226,7 +231,13 @@ class Registry:
         await asyncio.sleep(self._config.pin_seconds)
         if self._pinned.get(key) is served:
             del self._pinned[key]
-            self._end(served.worker.stop())
+            self._end(self._retire(served.worker))
+
+    async def _retire(self, worker: Worker) -> None:
+        """End a worker whose version nobody can ask any more."""
+        await worker.stop()
+        if worker.artifact not in {record.artifact for record in self._records.values()}:
+            await asyncio.to_thread(remove_fetched, worker.artifact, self._config)
 
     def _on_failure(self, worker: Worker, reason: str) -> None:
         """Note that a worker cannot be started again."""

@@ -13,6 +13,7 @@ from neptuneml_plugin.jobfolder import INTERRUPTED, JobFolder
 from neptuneml_plugin.service.jobs import process
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, now_millis
 from neptuneml_plugin.service.jobs.store import JobStore
+from neptuneml_plugin.service.security.secretfiles import child_environment
 from neptuneml_plugin.stage import write_json
 
 FOLDER = "jobs"
@@ -171,7 +172,7 @@ class Jobs:
                 await self._set(record)
             folder = self.folder(record)
             await process.end(folder)  # what an attempt that was killed has left behind
-            await process.start(folder, _command(record, folder))
+            await process.start(folder, _command(record, folder), child_environment(self._config))
             await self._watch(key)
         except asyncio.CancelledError:
             if self._closing:
@@ -222,7 +223,7 @@ class Jobs:
         record = self._records[key]
         folder = self.folder(record)
         outcome = await asyncio.to_thread(folder.outcome)
-        whole = await asyncio.to_thread(_is_whole, Path(record.plan.output))
+        whole = not record.plan.publishes and await asyncio.to_thread(_is_whole, Path(record.plan.output))
         was_interrupted = outcome is None or outcome.exit_code == INTERRUPTED
         if (outcome and outcome.exit_code == 0) or (was_interrupted and whole):
             await self._change(key, JobState.COMPLETED)

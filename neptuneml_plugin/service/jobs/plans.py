@@ -18,16 +18,36 @@ from neptuneml_plugin.errors import (
 from neptuneml_plugin.service.endpoints.record import check_id
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, Plan, job_name, new_id, now_millis
-from neptuneml_plugin.service.locations import resolve, resolve_folder
+from neptuneml_plugin.service.locations import resolve_file, resolve_folder, resolve_location
 from neptuneml_plugin.service.wire.requests import DEFAULT_TIMEOUT_SECONDS
 
 #: What the API trains where the request does not say (specification 4.1).
 DEFAULT_TRIALS = 2
 #: Between a training's name and the number of one of its trials, in a trial's name.
 TRIAL_MARK = "-trial-"
+#: Below the data root: outputs of jobs whose clients name an S3, which later jobs read here.
+PUBLISHED = "published"
 #: Members of an export's document, and of its `params`, that name files.
 _REQUEST_FILES = ("completionFileS3Path", "configFileS3Path", "queriesFileS3Path")
 _PARAMETER_FILES = ("filterConfigFile", "queriesFile")
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Where a job writes."""
+
+    #: On this machine.
+    folder: str
+    #: As the client names it.
+    location: str
+    #: What has a stage publish the folder, where the client's location is in an S3.
+    flags: tuple[str, ...] = ()
+
+    def plan(
+        self, command: str, flags: tuple[str, ...], settings: Mapping[str, Any], timeout_seconds: float
+    ) -> Plan:
+        """Return the plan of a stage that writes here."""
+        return Plan(command, flags + self.flags, settings, self.folder, self.location, timeout_seconds)
 
 
 @dataclass(frozen=True)
@@ -74,13 +94,28 @@ class Planner:
             )
         return found
 
-    def output(self, location: str, *folders: str) -> tuple[str, str]:
+    def output(self, location: str, *folders: str) -> _Output:
         """Return a job's own folder under the location that a client has given, here and as the client names it.
 
         Raises:
             InvalidParameter, BadRequest: the location may not be written.
         """
-        return str(resolve(location, self.config).joinpath(*folders)), "/".join([location.rstrip("/"), *folders])
+        named = "/".join([location.rstrip("/"), *folders])
+        place = resolve_location(location, self.config)
+        if place.folder is not None:
+            return _Output(str(place.folder.joinpath(*folders)), named)
+        kept = self.config.data_root.absolute().joinpath(PUBLISHED, *folders)
+        return _Output(str(kept), named, ("--publish", named))
+
+    def input(self, location: str) -> str:
+        """Return what a stage reads as it is told to: a folder of this machine, or a location in an S3.
+
+        Raises:
+            InvalidParameter, BadRequest: the location may not be read, or nothing is there.
+        """
+        if resolve_location(location, self.config).is_remote:
+            return location
+        return str(resolve_folder(location, self.config))
 
     def artifact(self, source: str, value: str) -> str:
         """Return where the artifact lies that a request for an endpoint names.
@@ -133,9 +168,9 @@ def _plan_export(planner: Planner, request: Mapping[str, Any], name: str) -> Pla
         raise PreconditionsFailed(
             "this service knows no Gremlin Server to export from; start it with `--gremlin ws://host:port/gremlin`"
         )
-    output, location = planner.output(request["outputS3Path"], name)
+    output = planner.output(request["outputS3Path"], name)
     settings = {"gremlin": planner.config.gremlin, "request": _with_local_files(planner, request)}
-    return Plan("export", (), settings, output, location, DEFAULT_TIMEOUT_SECONDS)
+    return output.plan("export", (), settings, DEFAULT_TIMEOUT_SECONDS)
 
 
 def _with_local_files(planner: Planner, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,12 +186,12 @@ def _with_local_files(planner: Planner, request: Mapping[str, Any]) -> dict[str,
     for holder, names in ((document, _REQUEST_FILES), (given, _PARAMETER_FILES)):
         for name in names:
             if isinstance(holder, dict) and isinstance(holder.get(name), str) and holder[name]:
-                holder[name] = str(resolve(holder[name], planner.config))
+                holder[name] = str(resolve_file(holder[name], planner.config))
     return document
 
 
 def _plan_processing(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
-    source = resolve_folder(request["inputDataS3Location"], planner.config)
+    source = planner.input(request["inputDataS3Location"])
     model_type = request.get("modelType")
     if model_type not in (None, "heterogeneous", "kge"):
         raise InvalidParameter(f"modelType is {model_type[:60]!r}; it must be heterogeneous or kge")
@@ -166,9 +201,9 @@ def _plan_processing(planner: Planner, request: Mapping[str, Any], name: str) ->
     if "previousDataProcessingJobId" in request:
         before = planner.completed(JobKind.DATA_PROCESSING, request["previousDataProcessingJobId"])
         settings["previous"] = before.plan.output
-    output, location = planner.output(request["processedDataS3Location"], name, "preloading-output")
+    output = planner.output(request["processedDataS3Location"], name, "preloading-output")
     timeout = request.get("processingTimeOutInSeconds") or DEFAULT_TIMEOUT_SECONDS
-    return Plan("process", ("--input", str(source)), settings, output, location, timeout)
+    return output.plan("process", ("--input", source), settings, timeout)
 
 
 def _plan_training(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
@@ -187,9 +222,9 @@ def _plan_training(planner: Planner, request: Mapping[str, Any], name: str) -> P
     if "previousModelTrainingJobId" in request:
         before = planner.completed(JobKind.MODEL_TRAINING, request["previousModelTrainingJobId"])
         settings["previous"] = before.plan.output
-    output, location = planner.output(request["trainModelS3Location"], name, "output")
+    output = planner.output(request["trainModelS3Location"], name, "output")
     timeout = request.get("trainingTimeOutInSeconds") or DEFAULT_TIMEOUT_SECONDS
-    return Plan("train", ("--input", processed.plan.output), settings, output, location, timeout)
+    return output.plan("train", ("--input", processed.plan.output, *_scripts(planner, custom)), settings, timeout)
 
 
 def _model_of_type(processed: JobRecord) -> str | None:
@@ -202,13 +237,14 @@ def _plan_transform(planner: Planner, request: Mapping[str, Any], name: str) -> 
     settings: dict[str, Any] = {"model": training.plan.output}
     if trial is not None:
         settings["trial"] = trial
-    if custom := request.get("customModelTransformParameters"):
+    custom = request.get("customModelTransformParameters")
+    if custom:
         settings |= _custom(planner, custom, trains=False)
     elif training.plan.settings.get("custom"):
         settings["allow_custom_models"] = planner.config.allow_custom_models
-    output, location = planner.output(request["modelTransformOutputS3Location"], name, "output")
-    flags = ("--input", processing.plan.output)
-    return Plan("transform", flags, settings, output, location, DEFAULT_TIMEOUT_SECONDS)
+    output = planner.output(request["modelTransformOutputS3Location"], name, "output")
+    flags = ("--input", processing.plan.output, *_scripts(planner, custom))
+    return output.plan("transform", flags, settings, DEFAULT_TIMEOUT_SECONDS)
 
 
 def _transformed(planner: Planner, request: Mapping[str, Any]) -> tuple[JobRecord, JobRecord, int | None]:
@@ -240,12 +276,19 @@ def _custom(planner: Planner, given: Mapping[str, str], *, trains: bool) -> dict
         )
     if "sourceS3DirectoryPath" not in given:
         raise MissingParameter("sourceS3DirectoryPath is missing: the folder of a custom model's scripts")
-    source = resolve_folder(given["sourceS3DirectoryPath"], planner.config)
+    source = planner.input(given["sourceS3DirectoryPath"])
     names = {"transformEntryPointScript": "transform_script"}
     if trains:
         names["trainingEntryPointScript"] = "training_script"
     scripts = {ours: given[theirs] for theirs, ours in names.items() if theirs in given}
-    return {"custom": {"source": str(source), **scripts}, "allow_custom_models": True}
+    return {"custom": {"source": source, **scripts}, "allow_custom_models": True}
+
+
+def _scripts(planner: Planner, custom: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Return the flag that has a custom model's scripts fetched, where they lie in an S3."""
+    location = (custom or {}).get("sourceS3DirectoryPath")
+    is_remote = location is not None and resolve_location(location, planner.config).is_remote
+    return ("--custom-source", str(location)) if is_remote else ()
 
 
 def _file_name(name: str) -> str:

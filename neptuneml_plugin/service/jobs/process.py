@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.jobfolder import FOLDER_VARIABLE, JobFolder
-from neptuneml_plugin.service.security.secretfiles import child_environment
 
 #: After SIGTERM, before SIGKILL: a training writes its checkpoint meanwhile.
 GRACE_SECONDS = 20.0
@@ -20,7 +19,7 @@ POLL_SECONDS = 0.05
 NICENESS = 10
 
 
-async def start(folder: JobFolder, command: Sequence[str]) -> None:
+async def start(folder: JobFolder, command: Sequence[str], environment: Mapping[str, str]) -> None:
     """Start a command of `neptuneml` as the job's process; it outlives this one.
 
     Raises:
@@ -40,7 +39,7 @@ async def start(folder: JobFolder, command: Sequence[str]) -> None:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**child_environment(), FOLDER_VARIABLE: str(folder.path)},
+                env={**environment, FOLDER_VARIABLE: str(folder.path)},
                 pass_fds=(descriptor,),
                 start_new_session=True,
             )

@@ -70,6 +70,11 @@ class Plan:
     location: str
     timeout_seconds: float
 
+    @property
+    def publishes(self) -> bool:
+        """Whether the stage copies its output to an S3 once it is whole here."""
+        return "--publish" in self.flags
+
 
 @dataclass(frozen=True)
 class JobRecord:

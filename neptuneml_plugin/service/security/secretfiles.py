@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from neptuneml_plugin.config import SERVICE_TOKEN_VARIABLE, load_document
+from neptuneml_plugin.config import DATA_ROOT_VARIABLE, SERVICE_TOKEN_VARIABLE, ServiceConfig, load_document
 from neptuneml_plugin.errors import InvalidSettings
 
 #: Where container engines mount secrets: files there belong to one container, whatever their mode.
@@ -54,6 +54,7 @@ def check_private(path: Path) -> None:
         raise InvalidSettings(str(path), [f"is open to others (mode {mode & 0o777:o}); run `chmod 600 {path}`"])
 
 
-def child_environment() -> dict[str, str]:
-    """Return the environment for processes that the service starts: without the service's own secret."""
-    return {name: value for name, value in os.environ.items() if name != SERVICE_TOKEN_VARIABLE}
+def child_environment(config: ServiceConfig) -> dict[str, str]:
+    """Return the environment for processes that the service starts: its data root, without its callers' secret."""
+    kept = {name: value for name, value in os.environ.items() if name != SERVICE_TOKEN_VARIABLE}
+    return kept | {DATA_ROOT_VARIABLE: str(config.data_root.absolute())}

@@ -8,6 +8,7 @@ from typing import Any
 
 from neptuneml_plugin.artifacts import DATA_REPORT_PAGE, TRAINING, TRAINING_REPORT_PAGE
 from neptuneml_plugin.jobfolder import JobFolder, Step
+from neptuneml_plugin.redaction import redact
 from neptuneml_plugin.service.jobs.plans import TRIAL_MARK
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, now_millis
 from neptuneml_plugin.service.wire.members import arn
@@ -29,7 +30,7 @@ class Report:
 def read_report(record: JobRecord, folder: JobFolder) -> Report:
     """Return what a job's files say."""
     summary = folder.summary()
-    return Report(folder.step(), tuple(folder.log_tail(LOG_LINES)), summary, _trials(record))
+    return Report(folder.step(), tuple(map(redact, folder.log_tail(LOG_LINES))), summary, _trials(record))
 
 
 def _trials(record: JobRecord) -> tuple[Mapping[str, Any], ...]:

@@ -106,10 +106,11 @@ def test_no_secret_shows_where_objects_are_printed(tmp_path: Path) -> None:
 
 def test_processes_of_the_service_do_not_inherit_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEPTUNEML_SERVICE_TOKEN", TOKEN)
-    monkeypatch.setenv("NEPTUNEML_DATA_ROOT", "/kept")
-    environment = child_environment()
+    monkeypatch.setenv("NEPTUNEML_DATA_ROOT", "/elsewhere")
+    environment = child_environment(ServiceConfig(Path("/root")))
     assert TOKEN not in environment.values()
-    assert environment["NEPTUNEML_DATA_ROOT"] == "/kept"
+    assert environment["NEPTUNEML_DATA_ROOT"] == "/root"
+    assert environment["PATH"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,74 @@
+"""Jobs whose clients name an S3: what they read comes from it, what they write goes there."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.locations import Place
+from neptuneml_plugin.service.app import create_app
+from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState
+from neptuneml_plugin.service.routes.requests import JOBS
+from neptuneml_plugin.transfer import publish
+from tests.planted import planted_export
+from tests.s3_server import BUCKET, S3Server, s3_server
+
+PROCESSING = JobKind.DATA_PROCESSING
+BODY = {"inputDataS3Location": f"s3://{BUCKET}/export", "processedDataS3Location": f"s3://{BUCKET}/processed"}
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    with s3_server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+def names(folder: Path) -> set[str]:
+    """Return the names of the files of a folder, which need not be there."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
+
+
+async def run(root: Path, **more: Any) -> tuple[JobRecord, dict[str, Any]]:
+    """Run one data-processing job; return its record and its status."""
+    app = create_app(ServiceConfig(root))
+    async with TestClient(TestServer(app)) as client, asyncio.timeout(240):
+        answer = await client.post("/ml/dataprocessing", json={"id": "one", **BODY, **more})
+        assert answer.status == 200, await answer.text()
+        record = await app[JOBS].finished(PROCESSING, "one")
+        return record, await (await client.get("/ml/dataprocessing/one")).json()
+
+
+async def test_from_s3_to_s3(s3: S3Server, tmp_path: Path) -> None:
+    export = planted_export(tmp_path / "export", Task.NODE_CLASS, nodes=60)
+    await asyncio.to_thread(publish, export, Place(f"s3://{BUCKET}/export", None, s3.url))
+    record, status = await run(tmp_path / "root")
+    assert record.state is JobState.COMPLETED, record.failure_reason
+    location = status["processingJob"]["outputLocation"]
+    assert location.startswith(f"s3://{BUCKET}/processed/")
+    here = names(Path(record.plan.output))
+    assert "processed.json" in here
+    assert {f"{location.removeprefix(f's3://{BUCKET}/')}/{name}" for name in here} <= s3.keys("processed/")
+
+
+async def test_an_s3_that_has_gone(s3: S3Server, tmp_path: Path) -> None:
+    await asyncio.to_thread(s3.kill)
+    record, status = await run(tmp_path / "root")
+    assert record.state is JobState.FAILED
+    assert f"the S3 at {s3.url} does not answer" in status["failureReason"]
+    assert names(Path(record.plan.output)) == set()
+
+
+async def test_files_of_a_request_must_be_here(s3: S3Server, tmp_path: Path) -> None:
+    app = create_app(ServiceConfig(tmp_path, gremlin="ws://127.0.0.1:1/gremlin"))
+    async with TestClient(TestServer(app)) as client:
+        body = {"outputS3Path": f"s3://{BUCKET}/x", "completionFileS3Path": f"s3://{BUCKET}/done.json"}
+        document = await (await client.post("/neptune-export", json=body)).json()
+    assert document["code"] == "UnsupportedOperationException"
+    assert "no single files" in document["message"]
