@@ -24,7 +24,7 @@ NEWEST_TINKERPOP := 3.8.1
 
 JVM_SOURCES := gremlin_steps/jvm/pom.xml $(shell find gremlin_steps/jvm/src/main -type f)
 
-.PHONY: help setup quickstart test test-clients test-browser test-ray test-gherkin chaos check lint bench lock clean
+.PHONY: help setup quickstart test test-clients test-browser test-ray test-gherkin chaos check lint bench audit lock clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -61,6 +61,9 @@ check: setup ## lint, types, layers
 
 bench: setup ## speed beside baselines and targets: all of tests/benchmarks, or BENCHMARK=queries
 	$(BIN)/python -m tests.benchmarks $(BENCHMARK)
+
+audit: setup ## known vulnerabilities of what requirements.lock names; asks PyPI for advisories
+	$(BIN)/uv tool run --python $(BIN)/python pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 lock: ## renew requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
