@@ -24,6 +24,10 @@ RATE_LIMIT = web.AppKey("rate_limit", RateLimit)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Answer without token or signature, and as often as asked, so that a container's probe needs neither.
 OPEN_PATHS = frozenset({"/health"})
+#: What an allowed page may send, signatures included.
+ALLOWED_HEADERS = (
+    "Authorization, Content-Type, If-None-Match, X-Amz-Date, X-Amz-Content-SHA256, X-Amz-Security-Token"
+)
 
 
 @web.middleware
@@ -86,6 +90,6 @@ def _host_name(host: str) -> str:
 def _allow(response: web.StreamResponse, origin: str) -> web.StreamResponse:
     response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
     response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, DELETE"
-    response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = "Authorization, Content-Type, If-None-Match"
+    response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ALLOWED_HEADERS
     response.headers[hdrs.VARY] = hdrs.ORIGIN
     return response
