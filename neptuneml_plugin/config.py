@@ -247,6 +247,10 @@ class WorkerConfig:
     max_body_mib: int = 64
     #: Requests waiting for an answer beyond which a worker answers 429.
     max_queue: int = 256
+    #: Items that are answered in one batch, at most; a larger request is a batch of its own.
+    max_batch: int = 1024
+    #: How long a batch waits for others to join, microseconds; 0: it takes what queued while the last one ran.
+    max_delay_us: int = 0
     #: What a vertex that the model does not know takes in place of a learned vector.
     new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
 

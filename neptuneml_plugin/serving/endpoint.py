@@ -13,7 +13,7 @@ import json
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -32,6 +32,9 @@ from neptuneml_plugin.errors import (
     TooManyRequests,
 )
 from neptuneml_plugin.redaction import set_up_logging
+from neptuneml_plugin.serving.answers import Answers
+from neptuneml_plugin.serving.batching import Batcher
+from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Reply, parse_invocation, render_reply
 
@@ -40,16 +43,18 @@ SHUTDOWN_SECONDS = 5.0
 #: Bodies up to this size are parsed in the event loop, in about a millisecond, which is less than another thread's
 #: waking up costs them: never behind a long computation. It holds 10,000 edges by hashes of their ends' ids.
 PARSED_IN_LOOP_BYTES = 1 << 18
+#: Items that are looked up in the event loop, in a fraction of a millisecond, for the same reason.
+LOOKED_UP_IN_LOOP = 256
 
 
 class Endpoint:
-    """A loaded artifact, and the one thread that computes its answers."""
+    """A loaded artifact, and who answers from it."""
 
     def __init__(self, config: WorkerConfig, manifest: Manifest, predictor: Predictor) -> None:
         self.config = config
         self.manifest = manifest
         self._predictor = predictor
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
+        self._batcher = Batcher(predictor, self._render, config.max_batch, config.max_delay_us / 1e6)
         self._waiting = 0
 
     async def answer(self, body: bytes, request_id: str) -> bytes:
@@ -66,9 +71,11 @@ class Endpoint:
         try:
             large = len(body) > PARSED_IN_LOOP_BYTES
             invocation = await asyncio.to_thread(self._parse, body) if large else self._parse(body)
+            if invocation.request_id is None:
+                invocation = replace(invocation, request_id=request_id)
             deadline = None if invocation.deadline_seconds is None else arrival + invocation.deadline_seconds
             async with asyncio.timeout_at(deadline):  # the event loop's clock is the monotonic one
-                return await self._queue(invocation, deadline, request_id)
+                return await self._queue(invocation, deadline)
         except TimeoutError:
             raise TimeLimitExceeded("the deadline of the request has passed") from None
         finally:
@@ -76,18 +83,19 @@ class Endpoint:
 
     def close(self) -> None:
         """Drop what is still queued; what is being computed ends by itself."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._batcher.close()
 
-    async def _queue(self, invocation: Invocation, deadline: float | None, request_id: str) -> bytes:
-        """Have the reply computed in turn.
+    async def _queue(self, invocation: Invocation, deadline: float | None) -> bytes:
+        """Have the reply computed: at once where it only has to be looked up, else in turn.
 
         The first inductive request imports torch, which takes seconds: in another thread, so that those that need
         no torch are answered meanwhile.
         """
         if invocation.is_inductive and not self._predictor.live.is_loaded:
             await asyncio.to_thread(self._load)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._compute, invocation, deadline, request_id)
+        if len(invocation.items) <= LOOKED_UP_IN_LOOP and self._predictor.is_looked_up(invocation):
+            return self._render(invocation, self._predictor.answer(invocation, lambda: None))
+        return await self._batcher.answer(invocation, deadline)
 
     def _load(self) -> None:
         """Load the model; what stays with it for good, the collector need not look at again and again."""
@@ -105,18 +113,15 @@ class Endpoint:
             )
         return invocation
 
-    def _compute(self, invocation: Invocation, deadline: float | None, request_id: str) -> bytes:
-        def check() -> None:
-            if deadline is not None and time.monotonic() >= deadline:
-                raise TimeLimitExceeded("the deadline of the request has passed")
-
-        check()
-        answers = self._predictor.answer(invocation, check)
-        asked = invocation.request_id or request_id
-        version = self.manifest.version
+    def _render(self, invocation: Invocation, answers: Answers | Embeddings) -> bytes:
         return render_reply(
             Reply(
-                self.config.endpoint, version, asked, answers, columns=invocation.columns, packed=invocation.packed
+                self.config.endpoint,
+                self.manifest.version,
+                invocation.request_id or "",
+                answers,
+                columns=invocation.columns,
+                packed=invocation.packed,
             )
         )
 
@@ -177,7 +182,12 @@ async def serve(config: WorkerConfig) -> None:
     transport, _ = await loop.connect_read_pipe(lambda: _ParentWatch(stop), sys.stdin)
     manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact, config.new_node_vectors)
     endpoint = Endpoint(config, manifest, predictor)
-    runner = web.AppRunner(create_app(endpoint), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = web.AppRunner(
+        create_app(endpoint),
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        handler_cancellation=True,  # what a caller who has gone still waits for is not computed
+    )
     await runner.setup()
     try:
         await _listen(runner, config)

@@ -43,6 +43,9 @@ class Predictor(Protocol):
     def live(self) -> "LiveModel":
         """The model, for items that bring their neighbourhood."""
 
+    def is_looked_up(self, invocation: Invocation) -> bool:
+        """Tell whether the answer stands in an array already, and needs no computation."""
+
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         """Return each item's answers, best first; none for an item that is not known."""
 
@@ -122,6 +125,10 @@ class NodePredictor:
         predictions = np.load(folder / f"nodes/{position}/predictions.npy", mmap_mode="r", allow_pickle=False)
         self._predictions: npt.NDArray[Any] = np.asarray(predictions)
 
+    def is_looked_up(self, invocation: Invocation) -> bool:
+        """See `Predictor`."""
+        return not invocation.is_inductive
+
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         """See `Predictor`."""
         _expect(invocation, self._manifest, on_nodes=True)
@@ -156,6 +163,11 @@ class EdgePredictor:
         self._heads = IdColumn(folder / f"nodes/{source}")
         self._tails = IdColumn(folder / f"nodes/{target}")
         self._decoder = EdgeDecoder(folder, manifest, source, target)
+
+    def is_looked_up(self, invocation: Invocation) -> bool:
+        """See `Predictor`."""
+        del invocation
+        return False
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         """See `Predictor`."""
@@ -196,6 +208,11 @@ class LinkPredictor:
     def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
         self._manifest, self.live = manifest, live
         self._ranker = LinkRanker(folder, manifest)
+
+    def is_looked_up(self, invocation: Invocation) -> bool:
+        """See `Predictor`."""
+        del invocation
+        return False
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         """See `Predictor`."""

@@ -39,6 +39,9 @@ class HeldPredictor:
         self.go = threading.Event()
         self.answered = 0
 
+    def is_looked_up(self, invocation: Invocation) -> bool:
+        return False
+
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         self.entered.set()
         self.go.wait(30)
@@ -120,6 +123,9 @@ async def test_an_error_of_ours_is_told_without_its_details(
     class Broken:
         live: Any = None
 
+        def is_looked_up(self, invocation: Invocation) -> bool:
+            return False
+
         def answer(self, invocation: Invocation, check: Check) -> Answers:
             raise ZeroDivisionError("the inside of the machine")
 
@@ -178,6 +184,9 @@ class Loading:
     def load(self) -> None:
         self.begun.set()
         self.is_loaded = self.go.wait(30)
+
+    def is_looked_up(self, invocation: Invocation) -> bool:
+        return False
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         assert self.is_loaded or not invocation.is_inductive
