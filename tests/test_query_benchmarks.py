@@ -1,6 +1,8 @@
 """The benchmarks of queries: what they compare is right, on a small graph with real artifacts and servers."""
 
+import itertools
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,8 @@ from neptuneml_plugin.gremlin_server_config import GremlinServerConfig, server_s
 from neptuneml_plugin.testing import FakeService, node_endpoint
 from tests.benchmarks.concurrency import PREDICATES, compare, load
 from tests.benchmarks.first_query import ASKED, First, first_queries, new_endpoint, new_endpoints, told
-from tests.benchmarks.inductive import measure, same_answers, set_defaults
+from tests.benchmarks.inductive import measure, set_defaults
+from tests.benchmarks.inductive import same_answers as same_alone
 from tests.benchmarks.queries import (
     BATCHED,
     FORMS,
@@ -27,12 +30,15 @@ from tests.benchmarks.queries import (
     Pair,
     Read,
     Row,
+    Samples,
     at_the_client,
     calls_of,
     comparable,
+    in_rounds,
     in_the_server,
     medians,
     question,
+    same_answers,
     summary,
     with_calls,
 )
@@ -64,14 +70,27 @@ def g(server: GremlinServer) -> Iterator[Any]:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("key", TASKS)
 def test_both_sides_answer_the_same_and_are_measured(g: Any, server: GremlinServer, key: str, form: str) -> None:
+    same_answers(g, FORMS[form], key)
     client = at_the_client(g, FORMS[form], key, pairs=1, seconds=60)
     inside = in_the_server(server, FORMS[form], key, pairs=1, seconds=60)
-    assert min(client.predicted, client.stored, inside.predicted, inside.stored) > 0
+    assert len(client) == len(inside) == 1
+    assert min(*client[0], *inside[0]) > 0
+
+
+def test_each_side_is_first_in_turn(g: Any) -> None:
+    sides = []
+
+    def form(start: Any, read: Read) -> Any:
+        sides.append(read.predicted)
+        return read.values(start)
+
+    assert len(at_the_client(g, form, "genre", pairs=3, seconds=60)) == 3
+    assert sides == [True, False, False, True, True, False]
 
 
 def test_a_form_whose_answers_differ_is_no_benchmark(g: Any) -> None:
     with pytest.raises(AssertionError, match="is not what is stored"):
-        at_the_client(g, lambda t, r: r.values(t).limit(2 if r.predicted else 1), "genre", pairs=1, seconds=60)
+        same_answers(g, lambda t, r: r.values(t).limit(2 if r.predicted else 1), "genre")
 
 
 def test_the_stored_values_are_spread_as_they_should_be(server: GremlinServer) -> None:
@@ -96,9 +115,9 @@ def test_a_query_that_the_cache_answers_is_no_benchmark_of_calls(g: Any, found: 
 def test_queries_that_make_their_calls_each_time(found: Served) -> None:
     with graph_server(found, tables=False, cached_answers=0) as server, connected(server) as g:
         for key in TASKS:
-            row = with_calls(g, found, "values", key, pairs=3, seconds=60)
-            assert (row.key, row.form, row.items) == (key, "values", MOVIES)
-            assert 1 <= row.calls <= 10
+            samples = with_calls(g, found, "values", key, pairs=3, seconds=60)
+            assert len(samples.client) == len(samples.calls) == 3
+            assert all(1 <= calls <= 10 and items == MOVIES for calls, items in samples.calls)
 
 
 def test_first_queries(g: Any, found: Served) -> None:
@@ -139,13 +158,30 @@ def test_errors_are_counted_beside_the_answers() -> None:
 
 
 def test_medians() -> None:
-    assert medians([(1.0, 4.0), (3.0, 5.0), (9.0, 5.0)]) == Pair(3.0, 5.0)
-    assert Pair(3.0, 2.0).ratio == 1.5
+    assert medians([(1.0, 4.0), (3.0, 5.0), (9.0, 5.0)]) == Pair(3.0, 5.0, 0.6)
+    slowed_for_a_while = [(1.0, 1.0), (1.0, 1.0), (50.0, 50.0), (40.0, 40.0), (2.0, 1.0)]
+    assert medians(slowed_for_a_while).ratio == 1.0
+
+
+def test_the_first_round_is_not_counted() -> None:
+    milliseconds = itertools.count(1)
+    measured: list[str] = []
+
+    def measure_form(key: str, name: str) -> Samples:
+        measured.append(name)
+        return Samples([(next(milliseconds), 1.0)], [], [(len(measured), 40)])
+
+    samples = in_rounds(measure_form, [("genre", "values"), ("genre", "count")], rounds=2)
+    rows = [found.row(*asked) for asked, found in samples.items()]
+    assert measured == ["values", "count"] * 3
+    assert [row.client.predicted for row in rows] == [4.0, 5.0], "of 3 and 5, of 4 and 6"
+    assert [row.calls for row in rows] == [5, 6]
+    assert all(math.isnan(row.inside.ratio) for row in rows)
 
 
 def test_the_summary_names_the_worst_beside_its_target() -> None:
     rows = [
-        Row("genre", form, Pair(milliseconds, 10.0), calls, 100)
+        Row("genre", form, Pair(milliseconds, 10.0, milliseconds / 10), calls, 100)
         for form, milliseconds, calls in [("values", 40.0, 7), ("count", 20.0, 9), ("repeat", 10.0, 100)]
     ]
     assert summary(BATCHED, rows).split("\n")[2:] == [
@@ -222,8 +258,8 @@ def test_answers_alone_and_among_others(gremlin_server: GremlinServer, connect: 
     def answers(airports: Sequence[int], answer: Any) -> Any:
         return g.V(*airports).project("id", "answers").by(T.id).by(answer)
 
-    assert same_answers(lambda airports: answers(airports, "country"), [1, 2, 3, 4]) == 1
-    assert same_answers(lambda airports: answers(airports, __.constant(len(airports))), [1, 4]) == 0
+    assert same_alone(lambda airports: answers(airports, "country"), [1, 2, 3, 4]) == 1
+    assert same_alone(lambda airports: answers(airports, __.constant(len(airports))), [1, 4]) == 0
 
 
 def test_defaults_of_hyperparameters(tmp_path: Path) -> None:

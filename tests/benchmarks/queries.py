@@ -1,8 +1,12 @@
 """Each form of a prediction beside the same form on a stored property with the same values.
 
-Run `python -m tests.benchmarks.queries [--vertices N] [--pairs N] [--seconds S] [--form TEXT] [--mode MODE]`.
-Times are medians of interleaved pairs: at the client, and inside the server without a driver. A query that takes
-longer than `--seconds` is measured once at the client, and not in the server.
+Run `python -m tests.benchmarks.queries [--vertices N] [--rounds N] [--pairs N] [--seconds S] [--form TEXT]
+[--property NAME] [--mode MODE]`.
+Both sides are asked in turn, each as often first as second: at the client, and inside the server without a driver.
+All forms are measured in rounds, so that what else the machine does meets them all; the first round is not
+counted, because the JIT compiles meanwhile what all forms share. Times are medians, and ratios are medians of the
+pairs' ratios. A query that takes longer than `--seconds` is measured once a round at the client, and not in the
+server.
 
 Two modes. Warm: tables answer for vertices, and the cache of answers for edges, which have no table. Batched
 calls: without tables and without a cache, so that each query asks for everything again; each is asked once more
@@ -16,9 +20,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,19 +111,20 @@ BATCHED = Mode(
 MODES = {"warm": WARM, "batched": BATCHED}
 
 
+#: Milliseconds of a predicted and of a stored query, one right after the other.
+Sample = tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Median milliseconds of both sides."""
+    """Median milliseconds of both sides, and the median of their ratios."""
 
     predicted: float
     stored: float
-
-    @property
-    def ratio(self) -> float:
-        return self.predicted / self.stored
+    ratio: float
 
 
-UNKNOWN = Pair(math.nan, math.nan)
+UNKNOWN = Pair(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -147,10 +153,26 @@ def question(g: Any, form: Form, read: Read, endpoint: str = "") -> Any:
     return form(start, read)
 
 
+def both_sides(g: Any, form: Form, key: str) -> tuple[Callable[[], Any], ...]:
+    """Return what asks for the predicted and for the stored values."""
+    stored, predicted = Read(key, predicted=False), Read(key, predicted=True)
+    return (
+        lambda: question(g, form, predicted, key).to_list(),
+        lambda: question(g, form, stored).to_list(),
+    )
+
+
+def same_answers(g: Any, form: Form, key: str) -> None:
+    """Raise AssertionError if the sides do not answer the same."""
+    answers, truth = (side() for side in both_sides(g, form, key))
+    if comparable(answers) != comparable(truth):
+        raise AssertionError(f"{key}: {answers[:3]}… is not what is stored, {truth[:3]}…")
+
+
 def at_the_client(
     g: Any, form: Form, key: str, pairs: int, seconds: float, before: Callable[[], object] = tuple
-) -> Pair:
-    """Measure with gremlin-python; the answers of both sides must be the same.
+) -> list[Sample]:
+    """Measure with gremlin-python.
 
     Args:
         g: where to ask.
@@ -160,31 +182,24 @@ def at_the_client(
         seconds: after which no further pair is begun.
         before: done before each pair, and not timed.
     """
-    stored, predicted = Read(key, predicted=False), Read(key, predicted=True)
+    sides = both_sides(g, form, key)
 
-    def ask() -> tuple[tuple[float, Any], tuple[float, Any]]:
+    def ask(turn: int) -> Sample:
         before()
-        ours = timed(lambda: question(g, form, predicted, key).to_list())
-        return ours, timed(lambda: question(g, form, stored).to_list())
+        first, second = (timed(side)[0] for side in (sides if turn % 2 == 0 else reversed(sides)))
+        return (first, second) if turn % 2 == 0 else (second, first)
 
-    (_, answers), (_, truth) = ask()
-    if comparable(answers) != comparable(truth):
-        raise AssertionError(f"{key}: {answers[:3]}… is not what is stored, {truth[:3]}…")
-    return median_pair(lambda: tuple(milliseconds for milliseconds, _ in ask()), pairs, seconds)
-
-
-def median_pair(measure: Callable[[], Sequence[float]], pairs: int, seconds: float) -> Pair:
-    """Measure (predicted, stored) so often, or until the time is up, but once at least."""
     end = time.monotonic() + seconds
-    found = [measure()]
+    found = [ask(0)]
     while len(found) < pairs and time.monotonic() < end:
-        found.append(measure())
-    return medians(found)
+        found.append(ask(len(found)))
+    return found
 
 
-def medians(found: Sequence[Sequence[float]]) -> Pair:
-    """Return the median of each side."""
-    return Pair(*map(statistics.median, zip(*found, strict=True)))
+def medians(found: Sequence[Sample]) -> Pair:
+    """Return the medians of each side and of the ratios: what slows both for a while does not change these."""
+    predicted, stored = map(statistics.median, zip(*found, strict=True))
+    return Pair(predicted, stored, statistics.median(ours / theirs for ours, theirs in found))
 
 
 def comparable(answers: Sequence[Any]) -> Sequence[Any]:
@@ -196,16 +211,19 @@ _IN_THE_SERVER = """
 def timed = {{ query -> def began = System.nanoTime(); query().iterate(); (System.nanoTime() - began) / 1e6d }}
 def predicted = {{ -> {predicted} }}
 def stored = {{ -> {stored} }}
-def pair = {{ -> [timed(predicted), timed(stored)] }}
-pair()
+def pair = {{ storedFirst ->
+  def first = storedFirst ? timed(stored) : timed(predicted)
+  storedFirst ? [timed(predicted), first] : [first, timed(stored)]
+}}
+pair(false)
 def end = System.nanoTime() + {seconds} * 1e9
-def found = [pair()]
-while (found.size() < {pairs} && System.nanoTime() < end) found << pair()
+def found = [pair(false)]
+while (found.size() < {pairs} && System.nanoTime() < end) found << pair(found.size() % 2 == 1)
 found
 """
 
 
-def in_the_server(server: GremlinServer, form: Form, key: str, pairs: int, seconds: float) -> Pair:
+def in_the_server(server: GremlinServer, form: Form, key: str, pairs: int, seconds: float) -> list[Sample]:
     """Measure with a script that iterates the traversals where they are, without a driver."""
     plain = GraphTraversalSource(Graph(), TraversalStrategies())
     predicted, stored = (
@@ -216,7 +234,7 @@ def in_the_server(server: GremlinServer, form: Form, key: str, pairs: int, secon
         predicted=predicted.replace("g.", f"g.with('{ENDPOINT}', '{key}').", 1),
         stored=stored, pairs=pairs, seconds=seconds,
     )  # fmt: skip
-    return medians(submit(server, script))
+    return [(predicted_ms, stored_ms) for predicted_ms, stored_ms in submit(server, script)]
 
 
 def calls_of(g: Any, found: Served, form: Form, key: str) -> tuple[int, int]:
@@ -234,20 +252,46 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return 1000 * (time.perf_counter() - began), result
 
 
-def with_calls(g: Any, found: Served, name: str, key: str, pairs: int, seconds: float) -> Row:
+@dataclass
+class Samples:
+    """What all rounds have found of one form."""
+
+    client: list[Sample] = field(default_factory=list)
+    inside: list[Sample] = field(default_factory=list)
+    #: Calls and items.
+    calls: list[tuple[int, int]] = field(default_factory=list)
+
+    def row(self, key: str, form: str) -> Row:
+        """Return what is told of them."""
+        return Row(
+            key, form, medians(self.client), *max(self.calls), medians(self.inside) if self.inside else UNKNOWN
+        )
+
+
+def with_calls(g: Any, found: Served, name: str, key: str, pairs: int, seconds: float) -> Samples:
     """Measure queries that must all ask for their items; the counted twin tells what each cost.
 
     Raises:
         AssertionError: a query was answered from the cache.
     """
-    made: list[tuple[int, int]] = []
-    client = at_the_client(
-        g, FORMS[name], key, pairs, seconds, lambda: made.append(calls_of(g, found, FORMS[name], key))
-    )
+    samples = Samples()
+    samples.client = at_the_client(
+        g, FORMS[name], key, pairs, seconds,
+        lambda: samples.calls.append(calls_of(g, found, FORMS[name], key)),
+    )  # fmt: skip
     wanted = min(FEWER_ITEMS.get(name, len(found.movies)), len(found.movies))
-    if min(items for _, items in made) < wanted:
-        raise AssertionError(f"{key}, {name}: the cache answered: (calls, items) were {made}, not {wanted} items")
-    return Row(key, name, client, *max(made))
+    if min(items for _, items in samples.calls) < wanted:
+        raise AssertionError(
+            f"{key}, {name}: the cache answered: (calls, items) were {samples.calls}, not {wanted} items"
+        )
+    return samples
+
+
+def warm(g: Any, server: GremlinServer, name: str, key: str, pairs: int, seconds: float) -> Samples:
+    """Measure a form at the client and in the server."""
+    client = at_the_client(g, FORMS[name], key, pairs, seconds)
+    quick = medians(client).predicted <= 1000 * seconds
+    return Samples(client, in_the_server(server, FORMS[name], key, pairs, seconds) if quick else [])
 
 
 # --- what is printed -------------------------------------------------------------------------------------------
@@ -255,36 +299,46 @@ def with_calls(g: Any, found: Served, name: str, key: str, pairs: int, seconds: 
 
 def forms(found: Served, server: GremlinServer, mode: Mode, options: argparse.Namespace) -> list[Row]:
     """Measure and print each form for classes, doubles and edges."""
-    say(f"\n{len(found.movies):,} vertices and edges, {mode.title}")
-    say(
-        f"{'':<6} {'form':<29}{'predicted':>12}{'stored':>12}{'ratio':>7}{'in server':>11}{'calls':>7}{'items':>8}"
-    )
-    rows = []
+    properties = (options.property,) if options.property else TASKS
+    asked = [*itertools.product(properties, (name for name in FORMS if options.form in name))]
     with connected(server) as g:
 
-        def measured(key: str, name: str) -> Row:
+        def measured(key: str, name: str) -> Samples:
             if mode.counted:
                 return with_calls(g, found, name, key, options.pairs, options.seconds)
-            return warm(g, found, server, name, key, options)
+            return warm(g, server, name, key, options.pairs, options.seconds)
 
-        asked = [*itertools.product(TASKS, (name for name in FORMS if options.form in name))]
-        # Once in vain: else the first form would pay for what the server compiles for all.
-        measured(*asked[0])
         for key, name in asked:
-            rows.append(measured(key, name))
-            say(str(rows[-1]))
+            same_answers(g, FORMS[name], key)
+        samples = in_rounds(measured, asked, options.rounds)
+        if not mode.counted:
+            for key, name in asked:
+                calls_of(g, found, FORMS[name], key)
+                samples[key, name].calls.append(calls_of(g, found, FORMS[name], key))
+        rows = [samples[key, name].row(key, name) for key, name in asked]
+        say(f"\n{len(found.movies):,} vertices and edges, {mode.title}")
+        titles = f"{'':<6} {'form':<29}{'predicted':>12}{'stored':>12}{'ratio':>7}{'in server':>11}"
+        say(f"{titles}{'calls':>7}{'items':>8}")
+        for row in rows:
+            say(str(row))
         if mode.counted:
             limit_one(g, found)
     return rows
 
 
-def warm(g: Any, found: Served, server: GremlinServer, name: str, key: str, options: argparse.Namespace) -> Row:
-    """Measure a form at the client and in the server."""
-    client = at_the_client(g, FORMS[name], key, options.pairs, options.seconds)
-    quick = client.predicted <= 1000 * options.seconds
-    inside = in_the_server(server, FORMS[name], key, options.pairs, options.seconds) if quick else UNKNOWN
-    calls_of(g, found, FORMS[name], key)
-    return Row(key, name, client, *calls_of(g, found, FORMS[name], key), inside)
+def in_rounds(
+    measured: Callable[[str, str], Samples], asked: Sequence[tuple[str, str]], rounds: int
+) -> dict[tuple[str, str], Samples]:
+    """Measure all that is asked so often, after once in vain."""
+    samples: defaultdict[tuple[str, str], Samples] = defaultdict(Samples)
+    for counted in (False, *(True for _ in range(rounds))):
+        for key, name in asked:
+            fresh = measured(key, name)
+            if counted:
+                samples[key, name].client += fresh.client
+                samples[key, name].inside += fresh.inside
+                samples[key, name].calls += fresh.calls
+    return samples
 
 
 def limit_one(g: Any, found: Served) -> None:
@@ -323,9 +377,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vertices", type=int, default=10_000)
-    parser.add_argument("--pairs", type=int, default=11, help="measurements of each side, at most")
-    parser.add_argument("--seconds", type=float, default=2.0, help="after which no further pair is begun")
+    parser.add_argument("--rounds", type=int, default=3, help="through all forms, after one to warm up")
+    parser.add_argument("--pairs", type=int, default=11, help="measurements of each side in a round, at most")
+    parser.add_argument(
+        "--seconds", type=float, default=0.4, help="of a form in a round, after which no further pair is begun"
+    )
     parser.add_argument("--form", default="", help="only forms whose name holds this text")
+    parser.add_argument("--property", choices=TASKS, help="only forms of this one")
     parser.add_argument("--mode", choices=MODES, help="only this one")
     return parser.parse_args(arguments)
 
