@@ -14,6 +14,7 @@ through a stand-in that counts the calls.
 """
 
 import argparse
+import gc
 import itertools
 import math
 import statistics
@@ -186,7 +187,7 @@ def at_the_client(
 
     def ask(turn: int) -> Sample:
         before()
-        first, second = (timed(side)[0] for side in (sides if turn % 2 == 0 else reversed(sides)))
+        first, second = (uncollected(side) for side in (sides if turn % 2 == 0 else reversed(sides)))
         return (first, second) if turn % 2 == 0 else (second, first)
 
     end = time.monotonic() + seconds
@@ -266,6 +267,16 @@ class Samples:
         return Row(
             key, form, medians(self.client), *max(self.calls), medians(self.inside) if self.inside else UNKNOWN
         )
+
+
+def uncollected(call: Callable[[], Any]) -> float:
+    """Return a call's milliseconds without Python's collector, whose full runs could always meet the same side."""
+    gc.collect()
+    gc.disable()
+    try:
+        return timed(call)[0]
+    finally:
+        gc.enable()
 
 
 def with_calls(g: Any, found: Served, name: str, key: str, pairs: int, seconds: float) -> Samples:
