@@ -265,9 +265,21 @@ class ColumnsTest extends PredictionTest {
         assertEquals((long) shown.size(), fingerprint(g.V().valueMap()).get("rows"));
         final List<String> edges = g.E().id().toStream().map(Object::toString).sorted().collect(Collectors.toList());
         assertEquals(edges, blocks(g.E().valueMap(), 2).stream().flatMap(block -> ids(block).stream()).sorted().collect(Collectors.toList()));
+        assertEquals((long) edges.size(), fingerprint(g.E().valueMap()).get("rows"));
         final boolean isHiding = !strategies.isEmpty();
         final String all = sent.toString() + edges;
         assertEquals(isHiding, Stream.of("VERTEX", "EDGE", "VALUE").anyMatch(word -> !all.contains(word)), all);
+    }
+
+    @Test
+    void aFingerprintDoesNotTellOfHiddenValues() {
+        halfHidden();
+        final GraphTraversalSource shown = g().withStrategies(SubgraphStrategy.build().vertexProperties(__.not(__.hasValue("VALUE"))).create());
+        final Map<String, Object> before = fingerprint(shown.V().valueMap());
+        final Map<String, Object> all = fingerprint(g().V().valueMap());
+        g().V("me").properties("name").hasValue("VALUE").drop().iterate();
+        assertEquals(before, fingerprint(shown.V().valueMap()));
+        assertNotEquals(all, fingerprint(g().V().valueMap()));
     }
 
     private void halfHidden() {
