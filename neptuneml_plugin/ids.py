@@ -64,6 +64,12 @@ class IdColumn:
         """Return the row of each id, -1 for an unknown one; shape (len(ids),)."""
         return self.rows_of(_hash(ids))
 
+    def row(self, name: str) -> int:
+        """Return the row of one id, -1 for an unknown one."""
+        wanted = xxhash.xxh64_intdigest(name.encode())
+        at = int(self._hashes.searchsorted(np.uint64(wanted)))
+        return int(self._rows[at]) if at < len(self) and int(self._hashes[at]) == wanted else -1
+
     def rows_of(self, wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """Return the row of the id with each hash, -1 for an unknown one; shape (len(wanted),)."""
         if not len(self):

@@ -36,15 +36,13 @@ from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.batching import Batcher
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Reply, parse_invocation, render_reply
+from neptuneml_plugin.serving.wire import Invocation, Reply, parse_invocation, render_answers, render_reply
 
 BODY_TIMEOUT_SECONDS = 30.0
 SHUTDOWN_SECONDS = 5.0
 #: Bodies up to this size are parsed in the event loop, in about a millisecond, which is less than another thread's
 #: waking up costs them: never behind a long computation. It holds 10,000 edges by hashes of their ends' ids.
 PARSED_IN_LOOP_BYTES = 1 << 18
-#: Items that are looked up in the event loop, in a fraction of a millisecond, for the same reason.
-LOOKED_UP_IN_LOOP = 256
 
 
 class Endpoint:
@@ -53,6 +51,7 @@ class Endpoint:
     def __init__(self, config: WorkerConfig, manifest: Manifest, predictor: Predictor) -> None:
         self.config = config
         self.manifest = manifest
+        self.authorization = f"Bearer {config.token}".encode()
         self._predictor = predictor
         self._batcher = Batcher(predictor, self._render, config.max_batch, config.max_delay_us / 1e6)
         self._waiting = 0
@@ -71,6 +70,9 @@ class Endpoint:
         try:
             large = len(body) > PARSED_IN_LOOP_BYTES
             invocation = await asyncio.to_thread(self._parse, body) if large else self._parse(body)
+            looked_up = self._predictor.look_up(invocation)
+            if looked_up is not None:
+                return self._with_head(invocation.request_id or request_id, looked_up)
             if invocation.request_id is None:
                 invocation = replace(invocation, request_id=request_id)
             deadline = None if invocation.deadline_seconds is None else arrival + invocation.deadline_seconds
@@ -86,15 +88,13 @@ class Endpoint:
         self._batcher.close()
 
     async def _queue(self, invocation: Invocation, deadline: float | None) -> bytes:
-        """Have the reply computed: at once where it only has to be looked up, else in turn.
+        """Have the reply computed in turn.
 
         The first inductive request imports torch, which takes seconds: in another thread, so that those that need
         no torch are answered meanwhile.
         """
         if invocation.is_inductive and not self._predictor.live.is_loaded:
             await asyncio.to_thread(self._load)
-        if len(invocation.items) <= LOOKED_UP_IN_LOOP and self._predictor.is_looked_up(invocation):
-            return self._render(invocation, self._predictor.answer(invocation, lambda: None))
         return await self._batcher.answer(invocation, deadline)
 
     def _load(self) -> None:
@@ -112,6 +112,9 @@ class Endpoint:
                 f"'{self.config.endpoint}', this worker has {version}; ask the service again"
             )
         return invocation
+
+    def _with_head(self, request_id: str, answers: str) -> bytes:
+        return render_answers(self.config.endpoint, self.manifest.version, request_id, answers)
 
     def _render(self, invocation: Invocation, answers: Answers | Embeddings) -> bytes:
         return render_reply(
@@ -141,13 +144,18 @@ def create_app(endpoint: Endpoint) -> web.Application:
 
 
 async def _invoke(request: web.Request) -> web.Response:
+    reply = await request.app[ENDPOINT].answer(await _body(request), request[REQUEST_ID])
+    return web.Response(body=reply, content_type="application/json")
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content.is_eof():  # it came with the head, as small ones do
+        return await request.read()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-            body = await request.read()
+            return await request.read()
     except TimeoutError:
         raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None
-    reply = await request.app[ENDPOINT].answer(body, request[REQUEST_ID])
-    return web.Response(body=reply, content_type="application/json")
 
 
 async def _health(request: web.Request) -> web.Response:
@@ -160,8 +168,7 @@ async def _health(request: web.Request) -> web.Response:
 @web.middleware
 async def _require_token(request: web.Request, handler: Handler) -> web.StreamResponse:
     given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-    expected = f"Bearer {request.app[ENDPOINT].config.token}".encode()
-    if not hmac.compare_digest(given, expected):
+    if not hmac.compare_digest(given, request.app[ENDPOINT].authorization):
         raise AccessDenied(
             "the worker's token is missing or wrong; ask the service for the endpoint's description"
         )

@@ -21,6 +21,7 @@ from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.edges import EdgeDecoder
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.links import LinkRanker
+from neptuneml_plugin.serving.lookup import Lookup
 from neptuneml_plugin.serving.posted import PostedEnds
 from neptuneml_plugin.serving.subgraph import Ints, Subgraph
 from neptuneml_plugin.serving.wire import Hashes, Invocation, Items, Mode
@@ -43,8 +44,8 @@ class Predictor(Protocol):
     def live(self) -> "LiveModel":
         """The model, for items that bring their neighbourhood."""
 
-    def is_looked_up(self, invocation: Invocation) -> bool:
-        """Tell whether the answer stands in an array already, and needs no computation."""
+    def look_up(self, invocation: Invocation) -> str | None:
+        """Return the member `answers` of the reply where it takes no time, None where it may."""
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         """Return each item's answers, best first; none for an item that is not known."""
@@ -124,10 +125,11 @@ class NodePredictor:
         self._ids = IdColumn(folder / f"nodes/{position}")
         predictions = np.load(folder / f"nodes/{position}/predictions.npy", mmap_mode="r", allow_pickle=False)
         self._predictions: npt.NDArray[Any] = np.asarray(predictions)
+        self._lookup = Lookup(manifest, self._ids, self._predictions)
 
-    def is_looked_up(self, invocation: Invocation) -> bool:
+    def look_up(self, invocation: Invocation) -> str | None:
         """See `Predictor`."""
-        return not invocation.is_inductive
+        return self._lookup.answers(invocation)
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         """See `Predictor`."""
@@ -164,10 +166,10 @@ class EdgePredictor:
         self._tails = IdColumn(folder / f"nodes/{target}")
         self._decoder = EdgeDecoder(folder, manifest, source, target)
 
-    def is_looked_up(self, invocation: Invocation) -> bool:
+    def look_up(self, invocation: Invocation) -> str | None:
         """See `Predictor`."""
         del invocation
-        return False
+        return None
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         """See `Predictor`."""
@@ -209,10 +211,10 @@ class LinkPredictor:
         self._manifest, self.live = manifest, live
         self._ranker = LinkRanker(folder, manifest)
 
-    def is_looked_up(self, invocation: Invocation) -> bool:
+    def look_up(self, invocation: Invocation) -> str | None:
         """See `Predictor`."""
         del invocation
-        return False
+        return None
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         """See `Predictor`."""

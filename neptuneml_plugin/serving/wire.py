@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from json.encoder import encode_basestring as _quoted
 from typing import Any, Literal
 
 import numpy as np
@@ -143,12 +144,12 @@ def parse_invocation(body: bytes) -> Invocation:
         UnsupportedOperation: nearest neighbours, which are not built yet.
     """
     document = _load(body)
-    known(document, {"version", "mode", "data"}, "the request")
+    known(document, _MEMBERS, "the request")
     if document.get("version", "v1") != "v1":
         raise InvalidParameter(f"version is {document['version']!r}; this release speaks 'v1'")
     mode = _mode(document.get("mode"))
     data = json_object(required(document, "data", "the request"), "data")
-    known(data, {"globalParameters", "subgraph", "newCandidates", *_ITEM_MEMBERS}, "data")
+    known(data, _DATA_MEMBERS, "data")
     values = _global_parameters(json_object(data.get("globalParameters", {}), "globalParameters"))
     items, live = _items(mode, data), _live(mode, data)
     if items.are_hashed and live:
@@ -171,6 +172,12 @@ def render_reply(reply: Reply) -> bytes:
     rendered = _json(columns(reply.answers, packed=reply.packed)) if reply.columns else objects(reply.answers)
     head = _json(members)
     return f'{head[:-1]},"{name}":{rendered}}}'.encode()
+
+
+def render_answers(endpoint: str, artifact_version: str, request_id: str, answers: str) -> bytes:
+    """Write the body of a reply whose member `answers` is JSON already."""
+    named = f'{{"endpoint":{_quoted(endpoint)},"artifactVersion":{_quoted(artifact_version)}'
+    return f'{named},"requestId":{_quoted(request_id)},"answers":{answers}}}'.encode()
 
 
 def _json(value: Any) -> str:
@@ -196,12 +203,13 @@ def _mode(value: Any) -> Mode:
 
 
 def _global_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    known(given, set(_PARAMETERS), "globalParameters")
-    return {
-        name: read(given[key], key)
-        for key, (name, read) in _PARAMETERS.items()
-        if key in given and given[key] is not None
-    }
+    known(given, _PARAMETERS, "globalParameters")
+    values = {}
+    for key, value in given.items():
+        if value is not None:
+            name, read = _PARAMETERS[key]
+            values[name] = read(value, key)
+    return values
 
 
 def _live(mode: Mode, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -391,8 +399,10 @@ _PARAMETERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "requestId": ("request_id", text),
     "artifactVersion": ("artifact_version", text),
 }
+_MEMBERS = frozenset({"version", "mode", "data"})
 #: Members of `data` that hold the items; one of them is given.
 _ITEM_MEMBERS = ("nodes", "edges", "items")
+_DATA_MEMBERS = frozenset({"globalParameters", "subgraph", "newCandidates", *_ITEM_MEMBERS})
 _NODE_MEMBERS = {"nodeId"}
 _HASH_MEMBERS = {"nodeHash", "headNodeHash", "tailNodeHash"}
 _NODE_MODES = (Mode.PREDICT, Mode.EMBED)

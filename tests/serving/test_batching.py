@@ -39,8 +39,8 @@ class Counted:
         self.entered, self.go = threading.Event(), threading.Event()
         self.go.set()
 
-    def is_looked_up(self, invocation: Invocation) -> bool:
-        return self.predictor.is_looked_up(invocation)
+    def look_up(self, invocation: Invocation) -> str | None:
+        return self.predictor.look_up(invocation)
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         self.entered.set()

@@ -39,8 +39,8 @@ class HeldPredictor:
         self.go = threading.Event()
         self.answered = 0
 
-    def is_looked_up(self, invocation: Invocation) -> bool:
-        return False
+    def look_up(self, invocation: Invocation) -> str | None:
+        return None
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         self.entered.set()
@@ -123,8 +123,8 @@ async def test_an_error_of_ours_is_told_without_its_details(
     class Broken:
         live: Any = None
 
-        def is_looked_up(self, invocation: Invocation) -> bool:
-            return False
+        def look_up(self, invocation: Invocation) -> str | None:
+            return None
 
         def answer(self, invocation: Invocation, check: Check) -> Answers:
             raise ZeroDivisionError("the inside of the machine")
@@ -185,8 +185,8 @@ class Loading:
         self.begun.set()
         self.is_loaded = self.go.wait(30)
 
-    def is_looked_up(self, invocation: Invocation) -> bool:
-        return False
+    def look_up(self, invocation: Invocation) -> str | None:
+        return None
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         assert self.is_loaded or not invocation.is_inductive

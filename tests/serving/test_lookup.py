@@ -1,0 +1,89 @@
+"""What is looked up one by one is, byte for byte, what is answered in arrays."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.serving.answers import Answers, objects
+from neptuneml_plugin.serving.lookup import MOST_ITEMS
+from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, render_answers, render_reply
+from tests.made_artifacts import Made, make_artifact
+
+MOVIES = ("a", "b", "c", "d", "ü")
+CLASSES: dict[str, tuple[Any, ...]] = {
+    "texts": ("dräma", 'co"medy', "noir"),
+    "numbers": (1, 2, 3),
+    "flags": (True, False),
+}
+
+
+def asked(*names: str, **parameters: Any) -> Invocation:
+    return Invocation(Mode.PREDICT, Items(nodes=names), **parameters)
+
+
+names = st.lists(st.sampled_from((*MOVIES, "unknown")), min_size=1, max_size=4)
+numbers = st.sampled_from([0.0, 0.25, 0.1, 1.0, -2.5, float("nan"), float("inf")])
+
+
+@given(data=st.data(), score=st.booleans(), kind=st.sampled_from([*CLASSES, "regression"]))
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_same_bytes(
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    score: bool,  # noqa: FBT001 - hypothesis names it
+    kind: str,
+) -> None:
+    classes = CLASSES.get(kind)
+    shape = (len(MOVIES), len(classes) if classes else 1)
+    predictions = data.draw(arrays.arrays(np.float32, shape, elements=numbers.map(np.float32)))
+    made = Made(
+        Task.NODE_CLASS if classes else Task.NODE_REGRESSION,
+        movies=MOVIES,
+        classes=classes or (),
+        training_edges=[(0, 0)],
+        overrides={"nodes/1/predictions.npy": predictions},
+    )
+    folder = tmp_path_factory.mktemp("artifact")
+    make_artifact(folder, made)
+    predictor = open_predictor(folder)[1]
+    invocation = asked(*data.draw(names), score=score and classes is not None)
+    answers = predictor.answer(invocation, lambda: None)
+    assert isinstance(answers, Answers)
+    looked_up = predictor.look_up(invocation)
+    assert looked_up == objects(answers)
+    assert render_answers("é", "v", 'r"', looked_up) == render_reply(Reply("é", "v", 'r"', answers))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"topk": 2},
+        {"threshold": 0.5},
+        {"threshold": "tuned"},
+        {"columns": True},
+        {"property_name": "another"},
+        {"exclude": ("a",)},
+        {"mask_training_edges": True},
+    ],
+)
+def test_all_else_is_left_to_the_arrays(tmp_path: Path, parameters: dict[str, Any]) -> None:
+    make_artifact(tmp_path)
+    predictor = open_predictor(tmp_path)[1]
+    assert predictor.look_up(asked("a")) is not None
+    assert predictor.look_up(asked("a", **parameters)) is None
+    assert predictor.look_up(asked(*(["a"] * (MOST_ITEMS + 1)))) is None
+    assert predictor.look_up(Invocation(Mode.PREDICT, Items(heads=("1",), tails=("a",)))) is None
+    assert predictor.look_up(Invocation(Mode.PREDICT_TAIL, Items(nodes=("a",)))) is None
+
+
+@pytest.mark.parametrize("task", [Task.EDGE_CLASS, Task.EDGE_REGRESSION, Task.LINK_PREDICTION])
+def test_edges_are_computed(tmp_path: Path, task: Task) -> None:
+    make_artifact(tmp_path, Made(task))
+    assert open_predictor(tmp_path)[1].look_up(asked("a")) is None
