@@ -64,7 +64,7 @@ async def _end_with(server: Server, script: Script, step: str, members: Sequence
 
 def _explanation(query: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield from _title("Explain")
-    yield from _section("Query String", [query])
+    yield from _section("Query String", [query.strip()])
     yield from _section("Original Traversal", [_steps(found["original"])])
     strategies = [
         (entry["strategy"], entry["category"], _steps(entry["traversal"])) for entry in found["intermediate"]
@@ -75,7 +75,7 @@ def _explanation(query: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 def _profile(query: str, found: Mapping[str, Any]) -> Iterator[str]:
     yield from _title("Profile")
-    yield from _section("Query String", [query])
+    yield from _section("Query String", [query.strip()])
     rows = [("Step", "Count", "Traversers", "Time (ms)", "% Dur"), *_metrics(found["metrics"], 0)]
     yield from _section("Traversal Metrics", _columns(rows))
     yield from _section("Runtime (ms)", [f"Query Execution: {found['dur']:.3f}"])

@@ -5,7 +5,6 @@ whoever calls has a shell there anyway. From elsewhere scripts run as gremlin-la
 the service was started with `--allow-groovy`.
 """
 
-import ipaddress
 import uuid
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from neptuneml_plugin.service.gateway import graphbinary, graphson
 from neptuneml_plugin.service.gateway.messages import GREMLIN_LANG, GROOVY, Message, Unreadable
 from neptuneml_plugin.service.gateway.scripts import FILES, names
 from neptuneml_plugin.service.guards import LOOPBACK
+from neptuneml_plugin.service.security.callers import is_loopback
 
 _OPS = frozenset({"eval", "bytecode", "close", "authentication"})
 _JSON = frozenset(
@@ -43,14 +43,7 @@ def may_run_code(request: web.Request, config: ServiceConfig) -> bool:
 
     A name beside loopback's in the Host header means a proxy, and so callers elsewhere.
     """
-    return config.allow_groovy or (_is_loopback(config.host) and (request.url.host or "").lower() in LOOPBACK)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() in LOOPBACK
+    return config.allow_groovy or (is_loopback(config.host) and (request.url.host or "").lower() in LOOPBACK)
 
 
 def check_text(frame: str) -> str:
