@@ -24,7 +24,7 @@ NEWEST_TINKERPOP := 3.8.1
 
 JVM_SOURCES := gremlin_steps/jvm/pom.xml $(shell find gremlin_steps/jvm/src/main -type f)
 
-.PHONY: help setup quickstart test test-clients test-browser test-ray test-gherkin chaos check lint bench audit lock clean
+.PHONY: help setup quickstart test test-clients test-browser test-notebook test-ray test-gherkin chaos check lint bench audit lock clean
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -34,16 +34,19 @@ setup: $(VENV)/.installed $(JAR) ## install into .venv, build the jar, fetch the
 quickstart: setup ## the whole loop on the embedded server, on air-routes
 	$(BIN)/neptuneml quickstart
 
-test: setup ## everything but what the next four run
+test: setup ## everything but what the next five run
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) test
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) surefire:test -Dtinkerpop.version=$(NEWEST_TINKERPOP) -Ddifferential.percent=10
-	$(BIN)/pytest $(WORKERS) -m "not clients and not gherkin and not browser and not ray"
+	$(BIN)/pytest $(WORKERS) -m "not clients and not gherkin and not browser and not notebook and not ray"
 
 test-clients: setup ## clients in other languages (Java, JavaScript, Go)
 	$(BIN)/pytest -m clients
 
 test-browser: setup ## the reports in a real browser (Chromium)
 	$(BIN)/pytest -m browser
+
+test-notebook: setup ## graph-notebook's magics, in an environment of their own
+	$(BIN)/pytest -m notebook
 
 test-ray: setup ## trials on a Ray cluster of two nodes on this machine
 	$(BIN)/pytest -m ray
