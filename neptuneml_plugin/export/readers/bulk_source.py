@@ -16,7 +16,7 @@ from neptuneml_plugin.export.readers.gremlin_source import GremlinSource
 from neptuneml_plugin.export.readers.lookup import asked, elements
 
 #: Rows of one block; more gain nothing, fewer let a server sleep more often (docs/readers.md).
-_ROWS = 10_000
+_ROWS = 20_000
 #: As many rows ask for a fingerprint of all of them instead.
 _FINGERPRINT = 0
 #: A key that no graph is likely to have.
