@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 from neptuneml_plugin.training import hyperparameters
+from neptuneml_plugin.training.evaluation import collaborative, featured, rules
 from neptuneml_plugin.training.links import BLOCK_CELLS
 from neptuneml_plugin.training.loop import LEAST_STEPS
 from neptuneml_plugin.training.models.items import MAX_ITEMS
 from neptuneml_plugin.training.presets import PRESETS, STILL_SEARCHED
+from neptuneml_plugin.training.tasks import TASKS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
 
@@ -31,6 +33,19 @@ def test_every_preset_and_all_that_it_sets_are_in_the_table() -> None:
     assert f"{MAX_ITEMS:,}" in table["items"][0]
     assert f"{BLOCK_CELLS:,}" in table["neighbours"][0]
     assert all(f"`{name}`" in PAGE for name in STILL_SEARCHED)
+
+
+def test_every_competitor_is_told_with_its_limits() -> None:
+    named = {name for row in TASKS.values() for name in row.baselines}
+    section = PAGE.partition("## The report")[2].partition("\n## ")[0]
+    cells = " ".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", cells)) == named
+    limits = (
+        featured.MAX_FITTED_ROWS, featured.BOOSTING_ROUNDS, featured.MAX_TREES, featured.MAX_AVERAGED_CELLS,
+        collaborative.MAX_ALS_EDGES, rules.MOST_SCORES, MAX_ITEMS,
+    )  # fmt: skip
+    assert all(f"{limit:,}" in section for limit in limits)
+    assert f"more than {featured.MAX_FITTED_CELLS // featured.MAX_FITTED_ROWS:,} columns" in section
 
 
 def test_the_hyperparameters_of_ours_are_told_with_their_defaults() -> None:

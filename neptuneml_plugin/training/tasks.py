@@ -94,12 +94,17 @@ class TaskRow:
     baselines: tuple[str, ...] = ()
 
 
+#: Competitors that read features: the element's own, and those of its neighbourhood.
+_FEATURED = ("own_features", "boosting", "sgc")
+
 TASKS: Mapping[Task, TaskRow] = {
-    Task.NODE_CLASS: TaskRow(Answer.CLASS, Answer.CLASSES, ("majority", "own_features", "neighbours")),
-    Task.NODE_REGRESSION: TaskRow(Answer.VALUE, baselines=("mean", "own_features", "neighbours")),
-    Task.EDGE_CLASS: TaskRow(Answer.CLASS, Answer.CLASSES, ("majority", "own_features", "neighbours")),
-    Task.EDGE_REGRESSION: TaskRow(Answer.VALUE, baselines=("mean", "bias", "own_features", "neighbours")),
-    Task.LINK_PREDICTION: TaskRow(Answer.RANKING, baselines=("popularity", "ials", "ease", "denoising_ease")),
+    Task.NODE_CLASS: TaskRow(Answer.CLASS, Answer.CLASSES, ("majority", *_FEATURED, "neighbours")),
+    Task.NODE_REGRESSION: TaskRow(Answer.VALUE, baselines=("mean", *_FEATURED, "neighbours")),
+    Task.EDGE_CLASS: TaskRow(Answer.CLASS, Answer.CLASSES, ("majority", *_FEATURED, "neighbours")),
+    Task.EDGE_REGRESSION: TaskRow(Answer.VALUE, baselines=("mean", "bias", *_FEATURED, "neighbours")),
+    Task.LINK_PREDICTION: TaskRow(
+        Answer.RANKING, baselines=("popularity", "ials", "ease", "denoising_ease", "rules")
+    ),
 }
 
 

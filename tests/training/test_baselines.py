@@ -1,5 +1,6 @@
 """Trivial competitors on planted graphs and on matrices worked out by hand."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,18 @@ import pytest
 import torch
 from scipy import sparse
 
-from neptuneml_plugin.artifacts import Task
-from neptuneml_plugin.training.data import load_data
-from neptuneml_plugin.training.evaluation import collaborative
-from neptuneml_plugin.training.evaluation.baselines import Problem, bias, neighbours, run_baselines
+from neptuneml_plugin.artifacts import PARTS, Task
+from neptuneml_plugin.training.data import TrainingData, load_data
+from neptuneml_plugin.training.evaluation import collaborative, featured, rules
+from neptuneml_plugin.training.evaluation.baselines import bias, neighbours, run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
+from neptuneml_plugin.training.evaluation.problem import Problem
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models import items
 from neptuneml_plugin.training.tasks import TASKS
 from tests.planted import Signal
-from tests.training.graphs import processed
+from tests.training.graphs import processed, processed_export
+from tests.triples import write_triples
 
 
 def evaluator(folder: Path, task: Task, signal: Signal = "neighbours") -> Evaluator:
@@ -102,3 +105,110 @@ def test_ease_is_the_closed_form_and_large_sets_are_left_out(
     np.testing.assert_allclose(scorers[0][0](torch.arange(5)).numpy(), edges[:5] @ weights, atol=1e-8)
     monkeypatch.setattr(items, "MAX_ITEMS", 10)
     assert collaborative.ease(data) is None
+
+
+def test_boosted_trees_find_what_no_line_does(tmp_path: Path) -> None:
+    """A price that is high for middle sizes alone."""
+    data = load_data(processed(tmp_path, Task.NODE_REGRESSION, nodes=300))
+    (name, size), *_ = data.features[0].items()
+    middle = (size[:, 0] - size[:, 0].median()).abs() < size[:, 0].std() / 2
+    data = dataclasses.replace(
+        data,
+        features=({name: size}, *data.features[1:]),
+        samples=(dataclasses.replace(data.samples[0], labels=middle.float()),),
+    )
+    found = run_baselines(Evaluator(data, MessageGraph(data)), "test")
+    assert found["boosting"]["r2"] > 0.8
+    assert found["own_features"]["r2"] < 0.3
+
+
+@pytest.mark.parametrize("task", [Task.NODE_CLASS, Task.EDGE_REGRESSION])
+def test_features_averaged_over_hops_see_the_neighbourhood(tmp_path: Path, task: Task) -> None:
+    found, metric = run_baselines(evaluator(tmp_path, task), "test"), "acc" if task.is_class else "r2"
+    assert found["sgc"][metric] > found["own_features"][metric] + 0.3
+
+
+def test_averaged_features_are_a_product_of_matrices(tmp_path: Path) -> None:
+    data = load_data(processed(tmp_path, Task.EDGE_CLASS, nodes=12))
+    counts, starts = data.counts, np.cumsum([0, *data.counts])
+    links = np.eye(sum(counts))
+    for relation in data.relations[::2]:
+        kept = np.ones(len(relation.sources), bool)
+        if relation.edge_type == data.samples[0].position:
+            kept[[*data.samples[0].splits["valid"], *data.samples[0].splits["test"]]] = False
+        ends = (
+            starts[relation.source_type] + relation.sources.numpy(),
+            starts[relation.target_type] + relation.targets,
+        )
+        for source, target in zip(ends[0][kept], np.asarray(ends[1])[kept], strict=True):
+            links[source, target] += 1
+            links[target, source] += 1
+    norm = np.diag(links.sum(1) ** -0.5)
+    steps = norm @ links @ norm
+    got = featured._averaged(data)
+    assert got is not None
+    # Columns of features that tags have: those of items are zero for them.
+    tags = np.concatenate([np.asarray(c) for c in data.features[1].values()], 1)
+    tags = (tags - tags.mean(0)) / np.where(tags.std(0) == 0, 1, tags.std(0))
+    whole = np.zeros((sum(counts), tags.shape[1]))
+    whole[starts[1] :] = tags
+    np.testing.assert_allclose(got[:, -tags.shape[1] :], steps @ steps @ whole, atol=1e-4)
+
+
+def test_large_graphs_are_cut_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem(evaluator(tmp_path, Task.NODE_CLASS), "test")
+    width = problem.features(problem.train[:1]).shape[1]
+    assert len(featured.fitted_rows(problem)) == len(problem.train)
+    monkeypatch.setattr(featured, "MAX_FITTED_CELLS", 10 * width)
+    assert len(featured.fitted_rows(problem)) == 10
+    monkeypatch.setattr(featured, "MAX_AVERAGED_CELLS", 1)
+    assert featured.propagated_features(problem) is None
+
+
+def knowledge_graph(folder: Path) -> TrainingData:
+    """Return a graph in which an aunt is a parent's sister, and a child has the parent that it is a child of."""
+    parents = [(f"c{i}", "parent", f"p{i}") for i in range(30)]
+    sisters = [(f"p{i}", "sister", f"a{i}") for i in range(30)]
+    aunts = [(f"c{i}", "aunt", f"a{i}") for i in range(30)]
+    children = [(f"p{i}", "child", f"c{i}") for i in range(30)]
+    known = [*parents, *sisters, *aunts[:20], *children[:20]]
+    parts = {"train": known, "valid": [*aunts[20:25], *children[20:25]], "test": [*aunts[25:], *children[25:]]}
+    return load_data(processed_export(write_triples(folder / "export", parts)))
+
+
+def test_rules_find_inverse_relations_and_compositions(tmp_path: Path) -> None:
+    data = knowledge_graph(tmp_path)
+    found = run_baselines(Evaluator(data, MessageGraph(data)), "test")
+    assert found["rules"]["mrr"] > 0.99
+    assert found["rules"]["mrr"] > found["ials"]["mrr"]
+
+
+def test_rules_see_no_edges_of_validation_and_test(tmp_path: Path) -> None:
+    """Whatever else these edges join."""
+    data = knowledge_graph(tmp_path)
+    before = rules.rules(data)
+    relations, by_type = [], {samples.position: samples for samples in data.samples}
+    for relation in data.relations:
+        unseen = torch.cat([by_type[relation.edge_type].splits[part] for part in ("valid", "test")])
+        sources = relation.sources.clone()
+        sources[unseen] = 0
+        relations.append(dataclasses.replace(relation, sources=sources))
+    after = rules.rules(dataclasses.replace(data, relations=tuple(relations)))
+    assert before is not None
+    assert after is not None
+    for one, other in zip(before, after, strict=True):
+        assert torch.equal(one[0](torch.arange(9)), other[0](torch.arange(9)))
+
+
+def test_a_graph_without_rules_or_with_too_many_pairs_has_no_such_competitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = knowledge_graph(tmp_path)
+    monkeypatch.setattr(rules, "MOST_SCORES", 10)
+    assert rules.rules(data) is None
+    monkeypatch.undo()
+    alone = {part: [(f"u{i}", "buys", f"m{i % 3}") for i in range(at, at + 10)] for at, part in enumerate(PARTS)}
+    labels = {f"m{i}": "thing bought" for i in range(3)}
+    assert (
+        rules.rules(load_data(processed_export(write_triples(tmp_path / "two" / "export", alone, labels)))) is None
+    )

@@ -3,67 +3,27 @@
 They see the training split's targets and are measured on the same rows, by the same code, as the model.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.preprocessing import StandardScaler
 
-from neptuneml_plugin.training.data import Samples, TrainingData
+from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation.collaborative import COLLABORATIVE
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
+from neptuneml_plugin.training.evaluation.featured import boosting, own_features, propagated_features
+from neptuneml_plugin.training.evaluation.problem import Floats, Problem
+from neptuneml_plugin.training.evaluation.rules import rules
 from neptuneml_plugin.training.tasks import TASKS, Answer
 
-#: Rows that a linear model is fitted on, at most.
-MAX_FITTED_ROWS = 20_000
 #: Entries of the two-hop neighbour matrix beyond which neighbours do not vote.
 MAX_TWO_HOP_ENTRIES = 50_000_000
 #: Shrinks the biases of nodes with few edges, in edges.
 BIAS_SHRINKAGE = 5.0
 
-Floats = npt.NDArray[np.floating]
-#: (data, answer, train labels by column (n, c), rows to predict) -> predictions (rows, c); None: does not apply.
-Baseline = Callable[["Problem"], Floats | None]
-
-
-class Problem:
-    """A node or edge task as arrays: training rows and the rows to predict."""
-
-    def __init__(self, evaluator: Evaluator, split: str) -> None:
-        data = evaluator.data
-        self.data, self.answer = data, evaluator.answer
-        self.samples: Samples = data.samples[0]
-        self.train: npt.NDArray[np.int64] = self.samples.splits["train"].cpu().numpy()
-        self.wanted: npt.NDArray[np.int64] = evaluator.rows(split).cpu().numpy()
-        if self.samples.labels is None:
-            raise ValueError("link prediction has no labels")
-        self.labels: Floats = self.samples.labels.cpu().numpy()[self.train]
-
-    @property
-    def columns(self) -> Floats:
-        """Training labels as columns (n, c): one column per class, or the value."""
-        if self.answer is Answer.CLASS:
-            return np.eye(len(self.data.processed.target.classes))[self.labels.astype(np.int64)]
-        return self.labels.reshape(len(self.labels), -1).astype(np.float64)
-
-    def features(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """Return the features of the samples' own ends, (rows, width)."""
-        if self.data.task.on_nodes:
-            types: tuple[int, ...] = (self.samples.position,)
-        else:
-            types = self.data.ends_of(self.samples.position)
-        parts = [
-            column[end[rows]].cpu().numpy()
-            for kind, end in zip(types, self.samples.ends, strict=True)
-            for column in self.data.features[kind].values()
-        ]
-        return np.concatenate(parts, 1) if parts else np.empty((len(rows), 0))
+#: Predictions of the wanted rows (rows, c); None: does not apply.
+Baseline = Callable[[Problem], Floats | None]
 
 
 def run_baselines(evaluator: Evaluator, split: str) -> dict[str, dict[str, float]]:
@@ -72,7 +32,7 @@ def run_baselines(evaluator: Evaluator, split: str) -> dict[str, dict[str, float
     if evaluator.answer is Answer.RANKING:
         found = {}
         for name in TASKS[data.task].baselines:
-            scorers = COLLABORATIVE[name](data)
+            scorers = RANKERS[name](data)
             if scorers is not None:
                 found[name] = evaluator.rank(scorers, split)
         return found
@@ -100,40 +60,6 @@ def bias(problem: Problem) -> Floats:
             edges = np.bincount(rows, minlength=counts[this])
             biases[this] = np.bincount(rows, rest, counts[this]) / (edges + BIAS_SHRINKAGE)
     return np.asarray(mean + biases[0][ends[0][problem.wanted]] + biases[1][ends[1][problem.wanted]])[:, None]
-
-
-def own_features(problem: Problem) -> Floats | None:
-    """Fit a linear model on the features of the element itself (of an edge: of both its ends)."""
-    chosen = np.random.default_rng(0).permutation(len(problem.train))[:MAX_FITTED_ROWS]
-    features = problem.features(problem.train[chosen])
-    if not features.shape[1]:
-        return None
-    scaler = StandardScaler().fit(features)
-    known, wanted = scaler.transform(features), scaler.transform(problem.features(problem.wanted))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return _linear(problem, known, chosen, wanted)
-
-
-def _linear(problem: Problem, known: Floats, chosen: npt.NDArray[np.int64], wanted: Floats) -> Floats:
-    columns = problem.columns[chosen]
-    if problem.answer is Answer.VALUE:
-        return np.asarray(Ridge().fit(known, columns[:, 0]).predict(wanted))[:, None]
-    predictions = np.zeros((len(wanted), columns.shape[1]))
-    if problem.answer is Answer.CLASS:
-        labels = columns.argmax(1)
-        present = np.unique(labels)
-        if len(present) == 1:
-            predictions[:, present[0]] = 1
-        else:
-            predictions[:, present] = LogisticRegression(max_iter=200).fit(known, labels).predict_proba(wanted)
-        return predictions
-    varied = np.flatnonzero((columns.min(0) == 0) & (columns.max(0) == 1))
-    predictions[:] = columns.mean(0)
-    if len(varied):
-        model = OneVsRestClassifier(LogisticRegression(max_iter=200)).fit(known, columns[:, varied])
-        predictions[:, varied] = model.predict_proba(wanted).reshape(len(wanted), -1)[:, -len(varied) :]
-    return predictions
 
 
 def neighbours(problem: Problem) -> Floats | None:
@@ -208,5 +134,8 @@ PREDICTORS: Mapping[str, Baseline] = {
     "mean": constant,
     "bias": bias,
     "own_features": own_features,
+    "boosting": boosting,
+    "sgc": propagated_features,
     "neighbours": neighbours,
 }
+RANKERS = {**COLLABORATIVE, "rules": rules}

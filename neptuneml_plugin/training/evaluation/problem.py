@@ -1,0 +1,58 @@
+"""What trivial competitors are given: a node or edge task as arrays, and the edges that may be known."""
+
+import numpy as np
+import numpy.typing as npt
+
+from neptuneml_plugin.training.data import Samples, TrainingData
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator
+from neptuneml_plugin.training.tasks import Answer
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.int64]
+
+
+class Problem:
+    """Training rows and the rows to predict."""
+
+    def __init__(self, evaluator: Evaluator, split: str) -> None:
+        data = evaluator.data
+        self.data, self.answer = data, evaluator.answer
+        self.samples: Samples = data.samples[0]
+        self.train: Ints = self.samples.splits["train"].cpu().numpy()
+        self.wanted: Ints = evaluator.rows(split).cpu().numpy()
+        if self.samples.labels is None:
+            raise ValueError("link prediction has no labels")
+        self.labels: Floats = self.samples.labels.cpu().numpy()[self.train]
+
+    @property
+    def columns(self) -> Floats:
+        """Training labels as columns (n, c): one column per class, or the value."""
+        if self.answer is Answer.CLASS:
+            return np.eye(len(self.data.processed.target.classes))[self.labels.astype(np.int64)]
+        return self.labels.reshape(len(self.labels), -1).astype(np.float64)
+
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """Node types of the samples' ends."""
+        if self.data.task.on_nodes:
+            return (self.samples.position,)
+        return self.data.ends_of(self.samples.position)
+
+    def features(self, rows: Ints) -> Floats:
+        """Return the features of the samples' own ends, (rows, width)."""
+        parts = [
+            column[end[rows]].cpu().numpy()
+            for kind, end in zip(self.kinds, self.samples.ends, strict=True)
+            for column in self.data.features[kind].values()
+        ]
+        return np.concatenate(parts, 1) if parts else np.empty((len(rows), 0))
+
+
+def known_edges(data: TrainingData, edge_type: int, count: int) -> npt.NDArray[np.bool_]:
+    """Return which edges of a type may be known: of target types not those of validation and test, (edges,)."""
+    kept = np.ones(count, np.bool_)
+    for samples in data.samples if not data.task.on_nodes else ():
+        if samples.position == edge_type:
+            for split in ("valid", "test"):
+                kept[samples.splits[split].cpu().numpy()] = False
+    return kept
