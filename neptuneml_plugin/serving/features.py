@@ -10,6 +10,7 @@ refused by name.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -26,11 +27,23 @@ CACHED_CELLS = 1 << 19
 SEPARATOR = ";"
 
 
-class LiveEncoder:
-    """One fitted encoder, with the rows of values that it met."""
+class Names(Protocol):
+    """What elements are called in messages, by their rows."""
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+    def __getitem__(self, row: int, /) -> str:
+        """Return the name of an element."""
+
+
+class LiveEncoder:
+    """One fitted encoder, with the rows of values that it met.
+
+    Args:
+        encoder: as processing fitted it.
+        of: what it encodes properties of, for messages.
+    """
+
+    def __init__(self, encoder: Encoder, of: str = "vertex") -> None:
+        self._encoder, self._of = encoder, of
         self._limit = CACHED_CELLS // max(1, encoder.width)
         self._slots: dict[str | None, int] = {}
         self._rows = np.zeros((0, encoder.width), np.float32)
@@ -45,13 +58,13 @@ class LiveEncoder:
         """The property."""
         return self._encoder.column
 
-    def encode(self, cells: Sequence[Cell], ids: Sequence[str], label: str) -> Matrix:
+    def encode(self, cells: Sequence[Cell], names: Names, label: str) -> Matrix:
         """Return (cells, width).
 
         Args:
-            cells: the property of each vertex.
-            ids: of the vertices, for messages.
-            label: of the vertices.
+            cells: the property of each element.
+            names: of the elements, for messages.
+            label: of the elements.
 
         Raises:
             InvalidParameter: a value is missing or does not fit the encoder, with nothing to stand in for it.
@@ -59,9 +72,9 @@ class LiveEncoder:
         try:
             return self._rows[[self._slots[cell] for cell in cells]]  # type: ignore[index]  # a list is no text
         except (KeyError, TypeError):  # a value not met before, or several
-            return self._encode_texts([self._text(cell) for cell in cells], ids, label)
+            return self._encode_texts([self._text(cell) for cell in cells], names, label)
 
-    def _encode_texts(self, texts: list[str | None], ids: Sequence[str], label: str) -> Matrix:
+    def _encode_texts(self, texts: list[str | None], names: Names, label: str) -> Matrix:
         new = [text for text in dict.fromkeys(texts) if text not in self._slots]
         if len(self._slots) + len(new) > self._limit:
             self._slots, self._rows = {}, self._rows[:0]
@@ -69,9 +82,9 @@ class LiveEncoder:
         try:
             self._learn(new)
         except _WrongValueError as error:
-            vertex = ids[texts.index(new[error.row])]
+            name = names[texts.index(new[error.row])]
             raise InvalidParameter(
-                f"property '{self.column}' of vertex '{vertex}' ({label}): {error}; {_advice(new[error.row])}"
+                f"property '{self.column}' of {self._of} '{name}' ({label}): {error}; {_advice(new[error.row])}"
             ) from None
         return self._rows[[self._slots[text] for text in texts]]
 

@@ -28,7 +28,7 @@ from neptuneml_plugin.processing.encoders.fitted import FittedEncoders, read_enc
 from neptuneml_plugin.serving.edge_labels import read_labels
 from neptuneml_plugin.serving.features import LiveEncoder
 from neptuneml_plugin.serving.hops import Channel, Part, parts
-from neptuneml_plugin.serving.subgraph import Ints, NodeColumns, Subgraph
+from neptuneml_plugin.serving.subgraph import EdgeColumns, Ints, NodeColumns, Subgraph
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.message_passing import EdgeMessages
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
@@ -99,7 +99,7 @@ class InductiveModel:
         self._learned = [self._tables.get(f"encoder.inputs.{kind}.embedding") for kind in range(len(self._ids))]
         self._structures = [self._tables.get(f"encoder.inputs.{kind}.structure") for kind in range(len(self._ids))]
         self._roles = [self._tables[f"encoder.roles.{kind}"] for kind in range(len(self._model.encoder.roles))]
-        self._encoders = _encoders(folder, self._schema)
+        self._encoders, self._edge_encoders = _encoders(folder, self._schema, with_edges=self._model.reads_edges)
         self._degrees = _degrees(folder, self._schema) if self._model.symmetric else []
 
     @property
@@ -131,9 +131,10 @@ class InductiveModel:
         counts = [len(columns.ids) for columns in nodes]
         chosen = [_chosen(columns.ids, wanted) for columns in nodes]
         computed = parts(channels, counts, chosen, len(self._model.encoder.layers))
+        said = [self._edge_features(at, channel, nodes) for at, channel in enumerate(channels)]
         carried = self._carried(channels, rows)
         vectors = self._model.encoder.along(
-            [_hop(part, channels, carried) for part in computed],
+            [_hop(part, channels, carried, said) for part in computed],
             features,
             self._initial(channels, rows),
             [table.of(known[at]) for table, known, at in zip(self._roles, rows, chosen, strict=False)],
@@ -190,6 +191,19 @@ class InductiveModel:
     def _encode(self, encoder: LiveEncoder, columns: NodeColumns, label: str) -> Tensor:
         cells = columns.properties.get(encoder.column) or [None] * len(columns.ids)
         return torch.from_numpy(encoder.encode(cells, columns.ids, label)).double()
+
+    def _edge_features(self, at: int, channel: Channel, nodes: Sequence[NodeColumns]) -> Tensor | None:
+        """Return the features of a channel's edges, (messages, w), where messages depend on them."""
+        edges, encoders = channel.edges, self._edge_encoders[at // 2]
+        if edges is None or not encoders:
+            return None
+        kind, nothing = edges.type, [None] * len(edges.sources)
+        names = _EdgeNames(edges, *(nodes[position].ids for position in self._ends(kind)))
+        columns = [
+            encoder.encode(edges.properties.get(encoder.column) or nothing, names, str(kind))
+            for encoder in encoders
+        ]
+        return torch.from_numpy(np.concatenate(columns, 1)).double()
 
     def _ends(self, kind: EdgeType) -> tuple[int, int]:
         return self._types[kind.source], self._types[kind.target]
@@ -283,10 +297,29 @@ def _table(rows: Tensor) -> Table:
     return Table(rows, rows.double().sum(0) / max(1, len(rows)))
 
 
-def _encoders(folder: Path, schema: GraphSchema) -> list[list[LiveEncoder]]:
-    wanted = any(node.features for node in schema.nodes)
+@dataclasses.dataclass(frozen=True)
+class _EdgeNames:
+    """What edges are called in messages: by the ids of their ends."""
+
+    edges: EdgeColumns
+    sources: Sequence[str]
+    targets: Sequence[str]
+
+    def __getitem__(self, row: int) -> str:
+        return f"{self.sources[self.edges.sources[row]]} -> {self.targets[self.edges.targets[row]]}"
+
+
+def _encoders(
+    folder: Path, schema: GraphSchema, *, with_edges: bool
+) -> tuple[list[list[LiveEncoder]], list[list[LiveEncoder]]]:
+    """Return the encoders of each node type, and of each edge type if messages depend on their features."""
+    wanted = any(node.features for node in schema.nodes) or (with_edges and any(e.features for e in schema.edges))
     fitted = read_encoders(folder / ENCODERS) if wanted else FittedEncoders()
-    return [[LiveEncoder(encoder) for encoder in fitted.nodes.get(node.label, ())] for node in schema.nodes]
+    of_edges = dict(fitted.edges) if with_edges else {}
+    return (
+        [[LiveEncoder(encoder) for encoder in fitted.nodes.get(node.label, ())] for node in schema.nodes],
+        [[LiveEncoder(encoder, "edge") for encoder in of_edges.get(edge.type, ())] for edge in schema.edges],
+    )
 
 
 def _degrees(folder: Path, schema: GraphSchema) -> list[npt.NDArray[Any]]:
@@ -311,13 +344,20 @@ def _chosen(ids: Sequence[str], wanted: Collection[str]) -> Ints:
     return np.array([row for row, text in enumerate(ids) if text in wanted], np.int64)
 
 
-def _hop(part: Part, channels: Sequence[Channel], carried: Sequence[tuple[int, Tensor]]) -> Hop:
-    """Return what a layer computes, from the channel and the weights of all messages there are."""
+def _hop(
+    part: Part,
+    channels: Sequence[Channel],
+    carried: Sequence[tuple[int, Tensor]],
+    said: Sequence[Tensor | None],
+) -> Hop:
+    """Return what a layer computes, from the channel and weights of all messages, and each channel's features."""
     messages = []
     for channel, weights in carried:
         taken, count = part.taken[channel], len(part.kept[channels[channel].ends[1]])
         at, senders, receivers = map(torch.from_numpy, (taken.at, taken.senders, taken.receivers))
-        messages.append(EdgeMessages(senders, receivers, weights[at], count))
+        features = said[channel]
+        own = None if features is None else features[at]
+        messages.append(EdgeMessages(senders, receivers, weights[at], count, own))
     return Hop(messages, [torch.from_numpy(rows) for rows in part.kept])
 
 

@@ -30,6 +30,8 @@ class Relation:
     edge_type: int
     sources: Tensor
     targets: Tensor
+    #: Name of the feature -> (edges, width).
+    features: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,12 @@ class TrainingData:
                 {name: value.to(device) for name, value in columns.items()} for columns in self.features
             ),
             relations=tuple(
-                dataclasses.replace(r, sources=r.sources.to(device), targets=r.targets.to(device))
+                dataclasses.replace(
+                    r,
+                    sources=r.sources.to(device),
+                    targets=r.targets.to(device),
+                    features={name: value.to(device) for name, value in r.features.items()},
+                )
                 for r in self.relations
             ),
             samples=tuple(_moved(samples, device) for samples in self.samples),
@@ -105,6 +112,11 @@ class TrainingData:
             for name, values in columns.items():
                 if not torch.isfinite(values).all():
                     return f"feature '{name}' of '{node.label}' holds values that are not finite"
+        for relation in self.relations[::2]:  # those in reverse have the same
+            edge = self.processed.schema.edges[relation.edge_type].type
+            for name, values in relation.features.items():
+                if not torch.isfinite(values).all():
+                    return f"feature '{name}' of '{edge}' holds values that are not finite"
         return None
 
     def ends_of(self, edge_type: int) -> tuple[int, int]:
@@ -130,7 +142,7 @@ def load_data(folder: Path, *, verify: bool = True) -> TrainingData:
         features=tuple(
             {name: _tensor(array) for name, array in opened.node(position).features.items()} for position in nodes
         ),
-        relations=tuple(_relations(record, ends)),
+        relations=tuple(_relations(opened, ends)),
         samples=tuple(_samples(opened, ends)),
         held_out=tuple(_mask(opened.held_out(position)) for position in nodes),
         later=tuple(_mask(opened.later(position)) for position in range(len(ends))),
@@ -171,12 +183,13 @@ def _ends(opened: ProcessedFolder, position: int) -> tuple[Tensor, Tensor]:
     return _tensor(sources).long(), _tensor(targets).long()
 
 
-def _relations(processed: ProcessedGraph, ends: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Relation]:
-    schema = processed.schema
+def _relations(opened: ProcessedFolder, ends: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Relation]:
+    schema = opened.record.schema
     for position, (edge, (source, target)) in enumerate(zip(schema.edges, ends, strict=True)):
         start, end = schema.node(edge.type.source), schema.node(edge.type.target)
-        yield Relation(start, end, position, source, target)
-        yield Relation(end, start, position, target, source)
+        features = {name: _tensor(array) for name, array in opened.edge(position).features.items()}
+        yield Relation(start, end, position, source, target, features)
+        yield Relation(end, start, position, target, source, features)
 
 
 def _samples(opened: ProcessedFolder, ends: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Samples]:

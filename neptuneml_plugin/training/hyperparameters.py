@@ -1,4 +1,4 @@
-"""The hyperparameters of the models, by Neptune's names, and which of them this release carries out."""
+"""The hyperparameters of the models, by Neptune's names."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from neptuneml_plugin.artifacts import KGE_MODELS, RGCN
-from neptuneml_plugin.errors import InvalidParameter, InvalidSettings, UnsupportedOperation, nearest
+from neptuneml_plugin.errors import InvalidParameter, InvalidSettings, nearest
 
-#: Known to Neptune ML, not carried out here yet, with what is refused: (name, value that changes nothing).
-NOT_BUILT: Mapping[str, Any] = {"use-edge-features": False}
-#: Change nothing for R-GCN: the first two on full neighbourhoods, the others anywhere. What changes nothing leaves
-#: the search (decision 13).
-WITHOUT_EFFECT = ("fanout", "low-mem", "gamma", "rel-part")
+#: Change nothing for R-GCN: those of sampled neighbourhoods on full ones, those of knowledge graphs anywhere, and
+#: the last where edges have no features. What changes nothing leaves the search (decision 13).
+OF_SAMPLING = ("fanout", "low-mem")
+OF_KNOWLEDGE_GRAPHS = ("gamma", "rel-part")
+OF_EDGE_FEATURES = ("use-edge-features", "edge-num-hidden")
 #: All that knowledge-graph models read.
 READ_BY_KGE = (
     "batch-size", "dropout", "enable-early-stop", "gamma", "l2norm", "lr", "neg-share", "num-epochs", "num-hidden",
@@ -47,6 +47,8 @@ class Hyperparameters:
     #: Ours. A relation weighs each column of a message instead of multiplying it by a matrix, and starts at ones.
     diagonal_relations: bool = False
     dropout: float = 0.3
+    #: Width of the hidden layer through which edges' features reach messages.
+    edge_num_hidden: int = 16
     #: Ours; link prediction. Each step hides a random share, up to this, of the edges of every vertex at one
     #: end, and learns those, ten steps an epoch; 0: batches of edges are hidden and learned in turn.
     edge_masking: float = 0.0
@@ -54,7 +56,7 @@ class Hyperparameters:
     #: Ours. The first layer's self term takes a node's features alone, without dropout; what was learned about the
     #: node itself reaches it by its neighbours only, so that its own edges are not learned by heart.
     feature_self_loop: bool = False
-    #: Without effect on full neighbourhoods.
+    #: Edges drawn per relation, for each hop; without effect on full neighbourhoods.
     fanout: tuple[int, ...] = ()
     #: Weight decay of everything but the learnable vectors.
     l2norm: float = 0.0
@@ -62,7 +64,7 @@ class Hyperparameters:
     #: more than `items.MAX_ITEMS` candidates.
     item_item: bool = False
     layer_norm: bool = True
-    #: Without effect on full neighbourhoods.
+    #: Layers are computed again for the gradient, instead of kept; without effect on full neighbourhoods.
     low_mem: bool = False
     #: Knowledge graphs, negatives: margin that is added to the scores of distances.
     gamma: float = 12.0
@@ -97,6 +99,8 @@ class Hyperparameters:
     #: Learning rate of the learnable vectors and of the biases per node.
     sparse_lr: float = 0.01
     use_class_weight: bool = False
+    #: Messages depend on the features of the edges that carry them.
+    use_edge_features: bool = False
     #: Ours; edge classification and regression. The labels of training edges travel in the messages, but never
     #: those of the edges under prediction.
     use_edge_labels: bool = False
@@ -114,14 +118,14 @@ class Hyperparameters:
         """Return the values that belong to a model, by Neptune's names."""
         values = {field.name.replace("_", "-"): getattr(self, field.name) for field in fields(self)}
         values |= {"fanout": list(self.fanout)}
-        left_out = set(values) - set(READ_BY_KGE) if model in KGE_MODELS else {"gamma", "rel-part"}
+        left_out = set(values) - set(READ_BY_KGE) if model in KGE_MODELS else set(OF_KNOWLEDGE_GRAPHS)
         return {name: value for name, value in values.items() if name not in left_out}
 
 
 _KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field in fields(Hyperparameters)}
 _AT_LEAST: Mapping[str, float] = {
-    "batch-size": 1, "dropout": 0, "edge-masking": 0, "gamma": 0, "l2norm": 0, "lr": 1e-9, "num-bases": 0,
-    "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
+    "batch-size": 1, "dropout": 0, "edge-masking": 0, "edge-num-hidden": 1, "gamma": 0, "l2norm": 0,
+    "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
     "regularization-coef": 0, "sparse-lr": 0, "structural-features": 0,
     "window-for-early-stop": 1,
 }  # fmt: skip
@@ -132,21 +136,16 @@ def reads(model: str, name: str, *, sampled: bool = False) -> bool:
     """Return whether a hyperparameter changes anything for a model; `sampled`: whose neighbourhoods are."""
     if model in KGE_MODELS:
         return name in READ_BY_KGE
-    return name not in WITHOUT_EFFECT or (sampled and name == "fanout")
+    return name not in OF_KNOWLEDGE_GRAPHS and (sampled or name not in OF_SAMPLING)
 
 
 def check_name(name: str) -> None:
-    """Refuse a hyperparameter that does not exist or is not for this model.
+    """Refuse a hyperparameter that does not exist.
 
     Raises:
         InvalidParameter: unknown; the message has the nearest name.
-        UnsupportedOperation: only for models that are not built yet.
     """
-    if name == "edge-num-hidden":
-        raise UnsupportedOperation(
-            f"hyperparameter '{name}' belongs to edge features in messages, which this release does not train yet"
-        )
-    if name not in _KINDS and name not in NOT_BUILT:
+    if name not in _KINDS:
         raise InvalidParameter(f"unknown hyperparameter '{name}'{nearest(name, _KINDS)}")
 
 
@@ -162,15 +161,10 @@ def build(values: Mapping[str, Any], model: str = RGCN) -> Hyperparameters:
     Raises:
         InvalidSettings: values of a wrong type or outside their bounds, all of them named.
         InvalidParameter: an unknown name.
-        UnsupportedOperation: known, but not built yet.
     """
     problems, chosen = [], {}
     for name, value in values.items():
         check_name(name)
-        if name in NOT_BUILT:
-            if value != NOT_BUILT[name]:
-                raise UnsupportedOperation(f"'{name}': {value!r} is not built yet; set it to {NOT_BUILT[name]!r}")
-            continue
         try:
             chosen[name.replace("-", "_")] = _convert(name, value)
         except ValueError as error:

@@ -6,36 +6,74 @@ per relation. The edges' weights are values of the matrix: leaving edges out cha
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from neptuneml_plugin.artifacts import EdgeType, GraphSchema
 
 if TYPE_CHECKING:
     from neptuneml_plugin.training.data import Samples, TrainingData
 
+#: Edges of a relation up to which a step keeps a vector of each for its gradient, where edges have features.
+KEPT_EDGES = 2**17
+
+
+#: What edges do to what they carry: (sources' vectors (edges, d), edges' features (edges, w)) -> (edges, d).
+Carry = Callable[[Tensor, Tensor], Tensor]
+
 
 class Aggregation(Protocol):
     """Carries one relation's messages from sources to targets."""
 
-    def aggregate(self, vectors: Tensor) -> Tensor:
-        """Return the weighted sum of the sources' vectors: (n_source, d) to (n_target, d)."""
+    def aggregate(self, vectors: Tensor, carry: Carry | None = None) -> Tensor:
+        """Return the weighted sum of the sources' vectors: (n_source, d) to (n_target, d).
+
+        `carry` changes each message by its edge's features; only for messages that have them.
+        """
 
 
 class Messages:
     """One relation's edges with weights, ready to carry messages from sources to targets."""
 
-    def __init__(self, forward: Tensor, backward: Tensor) -> None:
+    def __init__(self, forward: Tensor, backward: Tensor, featured: "FeaturedEdges | None" = None) -> None:
         self._forward = forward
         self._backward = backward
+        self._featured = featured
 
-    def aggregate(self, vectors: Tensor) -> Tensor:
-        """Return the weighted sum of the sources' vectors: (n_source, d) to (n_target, d)."""
+    def aggregate(self, vectors: Tensor, carry: Carry | None = None) -> Tensor:
+        """See `Aggregation`."""
+        if carry is not None and self._featured is not None:
+            return self._featured.aggregate(vectors, carry)
         total: Tensor = _Product.apply(vectors, self._forward, self._backward)
+        return total
+
+
+@dataclass(frozen=True)
+class FeaturedEdges:
+    """A relation's edges as rows between its nodes: each takes its source's vector and gives to its target."""
+
+    #: From sources to edges.
+    taken: Messages
+    #: From edges to targets, with the edges' weights.
+    given: Messages
+    #: (edges, w)
+    features: Tensor
+
+    def aggregate(self, vectors: Tensor, carry: Carry) -> Tensor:
+        """See `Aggregation`; of many edges what they carry is computed again for the gradient."""
+
+        def whole(sent_by: Tensor) -> Tensor:
+            return self.given.aggregate(carry(self.taken.aggregate(sent_by), self.features))
+
+        if not torch.is_grad_enabled() or len(self.features) <= KEPT_EDGES:
+            return whole(vectors)
+        total: Tensor = checkpoint(whole, vectors, use_reentrant=False)
         return total
 
 
@@ -47,16 +85,22 @@ class EdgeMessages:
         targets: row of each edge's target, (edges,).
         weights: of each edge, (edges,).
         count: rows of the targets' type.
+        features: of each edge, (edges, w), where messages depend on them.
     """
 
-    def __init__(self, sources: Tensor, targets: Tensor, weights: Tensor, count: int) -> None:
+    def __init__(
+        self, sources: Tensor, targets: Tensor, weights: Tensor, count: int, features: Tensor | None = None
+    ) -> None:
         self._sources, self._targets, self._weights, self._count = sources, targets, weights, count
+        self._features = features
 
-    def aggregate(self, vectors: Tensor) -> Tensor:
+    def aggregate(self, vectors: Tensor, carry: Carry | None = None) -> Tensor:
         """See `Aggregation`."""
         sums = vectors.new_zeros(self._count, vectors.shape[1])
-        sent = vectors.index_select(0, self._sources).mul_(self._weights[:, None])
-        return sums.index_add_(0, self._targets, sent)
+        sent = vectors.index_select(0, self._sources)
+        if carry is not None and self._features is not None:
+            sent = carry(sent, self._features)
+        return sums.index_add_(0, self._targets, sent.mul_(self._weights[:, None]))
 
 
 AnyMessages = TypeVar("AnyMessages", bound=Aggregation)
@@ -97,12 +141,29 @@ class Adjacency:
         out, into = (weights.new_zeros(count).index_add_(0, rows, weights) for rows, count in ends)
         return out, into
 
-    def weighted(self, weights: Tensor) -> Messages:
-        """Return messages with one weight per edge, in the order of the edges given."""
+    def weighted(self, weights: Tensor, features: Tensor | None = None) -> Messages:
+        """Return messages with one weight per edge, and features (edges, w), in the order of the edges given."""
         rows, columns = self._shape
+        by_target, by_source = weights[self._by_target], weights[self._by_source]
         return Messages(
-            _csr(*self._forward, weights[self._by_target], (rows, columns)),
-            _csr(*self._backward, weights[self._by_source], (columns, rows)),
+            _csr(*self._forward, by_target, (rows, columns)),
+            _csr(*self._backward, by_source, (columns, rows)),
+            None if features is None else self._featured(weights, features),
+        )
+
+    def _featured(self, weights: Tensor, features: Tensor) -> FeaturedEdges:
+        (rows, columns), edges = self._shape, len(features)
+        each, ones = torch.arange(edges + 1, device=weights.device), torch.ones_like(weights)
+        return FeaturedEdges(
+            Messages(
+                _csr(each, self._sources, ones, (edges, columns)),
+                _csr(self._backward[0], self._by_source, ones, (columns, edges)),
+            ),
+            Messages(
+                _csr(self._forward[0], self._by_target, weights[self._by_target], (rows, edges)),
+                _csr(each, self._targets, weights, (edges, rows)),
+            ),
+            features,
         )
 
 
@@ -155,11 +216,21 @@ class MessageGraph:
         symmetric: weigh messages by both ends' degrees instead of taking their mean.
         labels: what the target edges say beside their presence, finite (edges, k): each column is one more channel
             for each direction, whose messages are weighed by it.
+        featured: messages have the features of their edges.
     """
 
-    def __init__(self, data: "TrainingData", *, symmetric: bool = False, labels: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        data: "TrainingData",
+        *,
+        symmetric: bool = False,
+        labels: Tensor | None = None,
+        featured: bool = False,
+    ) -> None:
         self._data, self._labels = data, labels
         self.symmetric = symmetric
+        joined = {r.edge_type: _joined(r.features) for r in data.relations[::2]} if featured else {}
+        self._features = [joined.get(r.edge_type) for r in data.relations]
         self._adjacencies = [
             Adjacency(r.sources, r.targets, data.counts[r.source_type], data.counts[r.target_type])
             for r in data.relations
@@ -189,6 +260,10 @@ class MessageGraph:
         """Return what the edges of a type say beside their presence, (edges, k), if anything."""
         return self._labels if self._labels is not None and edge_type == self._data.samples[0].position else None
 
+    def features(self, at: int) -> Tensor | None:
+        """Return the features of a relation's edges, (edges, w), where messages have them."""
+        return self._features[at]
+
     def degrees(self, edge_type: int) -> tuple[Tensor, Tensor]:
         """Return how many edges of a type carry messages at each source and at each target."""
         at = next(at for at, relation in enumerate(self._data.relations) if relation.edge_type == edge_type)
@@ -198,18 +273,26 @@ class MessageGraph:
         """Return the messages of a relation: all alike first, then one per column of labels."""
         adjacency = self._adjacencies[at]
         weights = adjacency.norm(kept, symmetric=self.symmetric)
-        return channels(adjacency, weights, self.labels(self._data.relations[at].edge_type))
+        return channels(adjacency, weights, self.labels(self._data.relations[at].edge_type), self._features[at])
 
 
-def channels(adjacency: Adjacency, weights: Tensor, labels: Tensor | None) -> list[Messages]:
+def channels(
+    adjacency: Adjacency, weights: Tensor, labels: Tensor | None, features: Tensor | None = None
+) -> list[Messages]:
     """Return messages with one weight per edge, then those weighed by each column of the edges' labels too."""
     columns = () if labels is None else labels.T
-    return [adjacency.weighted(each) for each in (weights, *(weights * column for column in columns))]
+    return [adjacency.weighted(weights, features), *(adjacency.weighted(weights * column) for column in columns)]
 
 
 def in_order(channels: Sequence[Sequence[AnyMessages]]) -> list[AnyMessages]:
     """Return the channels of each relation as `channel_ends` orders them."""
     return [first for first, *_ in channels] + [m for _, *others in channels for m in others]
+
+
+def _joined(features: Mapping[str, Tensor]) -> Tensor | None:
+    """Return features side by side, (edges, w); None where there are none."""
+    columns = list(features.values())
+    return (torch.cat(columns, 1) if len(columns) > 1 else columns[0]) if columns else None
 
 
 def _carriers(samples: "Samples") -> Tensor:

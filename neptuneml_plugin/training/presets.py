@@ -54,6 +54,10 @@ def _on_joined_nodes(data: TrainingData) -> bool:
     return data.task.on_nodes and data.samples[0].position in kinds
 
 
+def _on_nodes_with_featured_edges(data: TrainingData) -> bool:
+    return data.task.on_nodes and any(relation.features for relation in data.relations)
+
+
 def _on_edges(data: TrainingData) -> bool:
     return data.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
 
@@ -89,6 +93,12 @@ PRESETS = (
         "properties of vertices that have edges: features and places in the graph, without learned vectors",
         _on_joined_nodes,
         {"structural-features": 32, "concat-node-embed": False, "dropout": 0.5},
+    ),
+    Preset(
+        "edges",
+        "properties of vertices where edges have features: these change messages, without learned vectors",
+        _on_nodes_with_featured_edges,
+        {"use-edge-features": True, "feature-self-loop": True, "concat-node-embed": False},
     ),
     Preset(
         "linear",

@@ -119,8 +119,9 @@ class NeighbourSampler:
         if self._graph.symmetric:
             out, into = self._degrees(at, left_out)
             weights = weights * (into[relation.targets[edges]] / out[relation.sources[edges]]).sqrt()
-        labels = self._graph.labels(relation.edge_type)
-        return channels(adjacency, weights, None if labels is None else labels[edges])
+        labels, features = self._graph.labels(relation.edge_type), self._graph.features(at)
+        said = (None if each is None else each[edges] for each in (labels, features))
+        return channels(adjacency, weights, *said)
 
     def _degrees(self, at: int, left_out: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return how many edges carry messages at each source and each target of a relation, at least 1."""

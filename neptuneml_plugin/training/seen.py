@@ -78,7 +78,8 @@ class Seen:
         sources = self.rows[relation.source_type][relation.sources]
         targets = self.rows[relation.target_type][relation.targets]
         kept = (sources >= 0) & (targets >= 0) & self._in_time(relation.edge_type, len(sources))
-        return dataclasses.replace(relation, sources=sources[kept], targets=targets[kept])
+        features = {name: values[kept] for name, values in relation.features.items()}
+        return dataclasses.replace(relation, sources=sources[kept], targets=targets[kept], features=features)
 
     def _samples(self, samples: Samples) -> Samples:
         """Return the samples among seen nodes, in the same order."""

@@ -44,7 +44,7 @@ from neptuneml_plugin.training.custom.stage import train_custom
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.baselines import run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
-from neptuneml_plugin.training.hyperparameters import OF_NEGATIVES
+from neptuneml_plugin.training.hyperparameters import OF_EDGE_FEATURES, OF_NEGATIVES
 from neptuneml_plugin.training.knowledge_graph import scores_all
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.reporting.gather import report_training
@@ -241,10 +241,14 @@ def _unused(space: SearchSpace, data: TrainingData) -> list[str]:
     """Say which hyperparameters had no effect, and why."""
     drawn = "sampled" if space.sampled else "full"
     of_rgcn = f"training ran on {drawn} neighbourhoods"
-    reasons = {of_rgcn if space.model == RGCN else f"{space.model} does not read them": space.unused()}
+    unused = space.unused()
+    of_edges = tuple(name for name in unused if name in OF_EDGE_FEATURES and space.model == RGCN)
+    others = tuple(name for name in unused if name not in of_edges)
+    why = "'use-edge-features' is false" if space.featured_edges else "no edge has features"
+    reasons = {of_rgcn if space.model == RGCN else f"{space.model} does not read them": others, why: of_edges}
     if data.task is Task.LINK_PREDICTION and scores_all(space.model, data):
         given = [name for name, value in space.defaults().items() if value and name in OF_NEGATIVES]
-        reasons["every candidate was scored"] = tuple(name for name in given if name not in space.unused())
+        reasons["every candidate was scored"] = tuple(name for name in given if name not in unused)
     return [
         f"hyperparameters {', '.join(names)} have no effect: {reason}"
         if names[1:]

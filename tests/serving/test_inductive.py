@@ -38,6 +38,9 @@ CASES = [
     (Task.NODE_CLASS, {"structural-features": 8, "concat-node-embed": False}),
     (Task.LINK_PREDICTION, NEIGHBOURS_ONLY | {"edge-masking": 0.9}),
     (Task.EDGE_REGRESSION, LABELS | {"symmetric-norm": True}),
+    (Task.NODE_CLASS, {"use-edge-features": True}),
+    (Task.EDGE_CLASS, LABELS | {"use-edge-features": True}),
+    (Task.LINK_PREDICTION, {"use-edge-features": True, "num-layer": 1}),
 ]
 
 

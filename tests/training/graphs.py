@@ -11,6 +11,8 @@ from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task
 from neptuneml_plugin.config import ProcessConfig, TrainConfig
 from neptuneml_plugin.processing.process import run as process
 from neptuneml_plugin.stage import Summary
+from neptuneml_plugin.training.models.encoder import EdgeModule
+from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.presets import BY_NAME
 from neptuneml_plugin.training.train import run as train
 from tests.planted import Signal, planted_export
@@ -58,6 +60,13 @@ def set_hyperparameters(folder: Path, values: dict[str, Any]) -> None:
         model[tier] = [parameter for parameter in model[tier] if parameter["param"] not in values]
     model["fixed-param"] += [{"param": name, "type": "int", "default": value} for name, value in values.items()]
     path.write_text(json.dumps(document))
+
+
+def stir(model: Model) -> None:
+    """Let the modules of edges, which start at changing nothing, change something."""
+    for module in model.modules():
+        if isinstance(module, EdgeModule):
+            torch.nn.init.normal_(module.output.weight)
 
 
 def trained(source: Path, target: Path, **settings: Any) -> Summary:

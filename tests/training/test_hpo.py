@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -294,11 +295,6 @@ def test_an_unknown_hyperparameter_is_refused_with_the_nearest_name(tmp_path: Pa
         read(tmp_path, parameter(param="num-hiden"))
 
 
-def test_hyperparameters_of_what_is_not_built_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedOperation, match="edge-num-hidden"):
-        read(tmp_path, parameter(param="edge-num-hidden"))
-
-
 def test_what_a_model_does_not_read_leaves_the_search_and_is_named(tmp_path: Path) -> None:
     margin = {"param": "gamma", "type": "float", "range": [1, 9], "default": 3.0}
     space = read(tmp_path, changed(**{"1-tier-param": [*SAMPLE["1-tier-param"], margin]}))
@@ -306,11 +302,19 @@ def test_what_a_model_does_not_read_leaves_the_search_and_is_named(tmp_path: Pat
     assert space.unused() == ("gamma", "fanout")
 
 
-def test_edge_features_are_refused_only_when_switched_on(tmp_path: Path) -> None:
-    off = {"param": "use-edge-features", "type": "bool", "default": False}
-    read(tmp_path, changed(**{"fixed-param": [off]}))
-    with pytest.raises(UnsupportedOperation, match="use-edge-features"):
-        read(tmp_path, changed(**{"fixed-param": [off | {"default": True}]}))
+@pytest.mark.parametrize("searched", [True, False])
+@pytest.mark.parametrize("featured", [True, False])
+def test_the_width_for_edge_features_counts_where_they_may_be_used(
+    tmp_path: Path, *, searched: bool, featured: bool
+) -> None:
+    switch = {"param": "use-edge-features", "type": "bool", "default": False}
+    width = {"param": "edge-num-hidden", "type": "float", "range": [8, 32], "default": 16}
+    tiers = {"1-tier-param": [width, *([switch] if searched else [])]}
+    space = read(tmp_path, changed(**tiers, **{"fixed-param": [] if searched else [switch]}))
+    space = replace(space, featured_edges=featured)
+    found = {"edge-num-hidden", "use-edge-features"} if featured and searched else set()
+    assert {parameter.name for parameter in space.searched(1)} == found
+    assert ("edge-num-hidden" in space.unused()) != (featured and searched)
 
 
 def test_a_model_of_scripts_says_what_it_needs(tmp_path: Path) -> None:

@@ -17,18 +17,18 @@ from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import LinkScorer, directions, sampled_loss
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.objectives import Setting, objective_of
+from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.search.trial import run_trial
 from tests.training.graphs import processed
 from tests.training.test_trials import requested
 
 #: Hyperparameters of the specification (4.4) that have tests of their own elsewhere.
 ELSEWHERE = {
-    "edge-num-hidden": "edge features in messages",
+    "edge-num-hidden": "test_edge_features.py",
     "fanout": "sampled neighbourhoods",
     "gamma": "knowledge-graph models",
-    "low-mem": "sampled neighbourhoods",
     "rel-part": "knowledge-graph models",
-    "use-edge-features": "edge features in messages",
+    "use-edge-features": "test_edge_features.py",
 }
 DOCUMENTED = {
     "batch-size", "concat-node-embed", "dropout", "edge-num-hidden", "enable-early-stop", "fanout", "gamma",
@@ -162,6 +162,35 @@ def layer_norm(graphs: Graphs) -> None:
     assert embedded(graphs, made)[0].mean(1).abs().max() > 0.01
 
 
+def kept_bytes(graphs: Graphs, *, sampled: bool, low_mem: bool) -> tuple[int, float]:
+    """Return the bytes that a step keeps for its gradient, but for parameters, and the step's loss."""
+    data, hp = graphs.data(), build(low_mem=low_mem, dropout=0.5)
+    torch.manual_seed(0)
+    made = Model(data.processed, hp)
+    parameters = {parameter.data_ptr() for parameter in made.parameters()}
+    kept = {}
+
+    def keep(value: Tensor) -> Tensor:
+        if not value.is_sparse_csr and value.data_ptr() not in parameters:
+            kept[value.data_ptr()] = value.nbytes
+        return value
+
+    graph = made.graph(data)
+    sampler = NeighbourSampler(graph, data, [1000, 1000]) if sampled else None
+    objective = objective_of(Setting(made, data, graph, hp, sampler))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        loss = objective.loss({0: data.samples[0].splits["train"][:20]})
+    torch.autograd.backward(loss)
+    return sum(kept.values()), float(loss.detach())
+
+
+def low_mem(graphs: Graphs) -> None:
+    plain, little = (kept_bytes(graphs, sampled=True, low_mem=value) for value in (False, True))
+    assert little[0] < 0.7 * plain[0]
+    assert little[1] == plain[1]  # dropout included
+    assert kept_bytes(graphs, sampled=False, low_mem=True) == kept_bytes(graphs, sampled=False, low_mem=False)
+
+
 def lr(graphs: Graphs) -> None:
     small, large = moved(graphs, {"lr": 0.001}), moved(graphs, {"lr": 0.1})
     assert large[1] == pytest.approx(100 * small[1], rel=0.05)
@@ -274,9 +303,9 @@ def use_self_loop(graphs: Graphs) -> None:
 ROWS: Mapping[str, Callable[[Graphs], None]] = {
     function.__name__.replace("_", "-"): function
     for function in (
-        batch_size, concat_node_embed, dropout, enable_early_stop, window_for_early_stop, l2norm, layer_norm, lr,
-        sparse_lr, num_negs, neg_share, num_bases, num_epochs, num_hidden, num_layer, per_feat_name_embed,
-        regularization_coef, use_class_weight, use_self_loop,
+        batch_size, concat_node_embed, dropout, enable_early_stop, window_for_early_stop, l2norm, layer_norm,
+        low_mem, lr, sparse_lr, num_negs, neg_share, num_bases, num_epochs, num_hidden, num_layer,
+        per_feat_name_embed, regularization_coef, use_class_weight, use_self_loop,
     )
 }  # fmt: skip
 

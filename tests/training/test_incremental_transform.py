@@ -59,6 +59,7 @@ CASES: list[tuple[Task, dict[str, Any]]] = [
     (Task.NODE_CLASS, {"symmetric-norm": True, "num-layer": 3}),
     (Task.EDGE_REGRESSION, {"use-edge-labels": True, "feature-self-loop": True, "num-layer": 1}),
     (Task.LINK_PREDICTION, {"separate-roles": True, "concat-node-embed": False}),
+    (Task.NODE_CLASS, {"use-edge-features": True}),
 ]
 
 

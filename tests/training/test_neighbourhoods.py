@@ -30,7 +30,7 @@ def test_memory_decides_unless_someone_has(
     said = " ".join(summary.warnings)
     assert ("training ran on sampled neighbourhoods" in said) == sampled
     assert ("fanout" in said) != sampled
-    assert "low-mem" in said
+    assert ("low-mem" in said) != sampled
     assert (f"there are {LITTLE_MIB} MiB" in said) == is_little
     assert summary.metrics is not None
     assert summary.baselines is not None

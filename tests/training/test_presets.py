@@ -22,8 +22,8 @@ from neptuneml_plugin.training.selection import select
 from tests.training.graphs import processed, trained
 
 FITTING = {
-    Task.NODE_CLASS: ["rgcn", "features", "places"],
-    Task.NODE_REGRESSION: ["rgcn", "features", "places"],
+    Task.NODE_CLASS: ["rgcn", "features", "places", "edges"],
+    Task.NODE_REGRESSION: ["rgcn", "features", "places", "edges"],
     Task.EDGE_CLASS: ["rgcn", "linear"],
     Task.EDGE_REGRESSION: ["rgcn", "linear"],
     Task.LINK_PREDICTION: ["items", "neighbours"],
@@ -116,20 +116,22 @@ def test_the_best_on_validation_is_taken_within_two_trainings(
 ) -> None:
     space, data = space_of(folders[Task.NODE_CLASS], "auto")
     tried: list[tuple[str, float]] = []
-    scores = {"rgcn": [0.5, 0.9], "features": [0.7, 0.8], "places": [0.4]}
+    scores = {"rgcn": [0.5, 0.9], "features": [0.7, 0.8], "places": [0.4], "edges": [0.3]}
 
     def run(changed: SearchSpace, _: TrainingData, share: float, __: int) -> float:
         values = changed.defaults()
         name = "places" if values.get("structural-features") else "features" if values["l2norm"] else "rgcn"
+        name = "edges" if values.get("use-edge-features") else name
         tried.append((name, share))
         return scores[name].pop(0)
 
     monkeypatch.setattr(selection, "_tried", run)
     chosen = select(space, data, 0, silent)
-    assert [name for name, _ in tried] == ["rgcn", "features", "places", "features", "rgcn"]
+    assert [name for name, _ in tried] == ["rgcn", "features", "places", "edges", "features", "rgcn"]
     assert sum(share for _, share in tried) <= 2
     assert chosen.reason == (
-        "preset 'rgcn': acc 0.9 on validation against 'features' 0.8, 'places' 0.4 after a part of their epochs"
+        "preset 'rgcn': acc 0.9 on validation against 'features' 0.8, 'places' 0.4, 'edges' 0.3 after a part of "
+        "their epochs"
     )
 
 

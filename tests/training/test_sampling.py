@@ -22,7 +22,7 @@ from neptuneml_plugin.training.objectives import DrawnLinks, Setting, objective_
 from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import KINDS, answer_of
-from tests.training.graphs import processed
+from tests.training.graphs import processed, stir
 
 #: More than any node of the planted graph has.
 ALL = 1000
@@ -35,6 +35,8 @@ CASES: Mapping[str, tuple[Task, Mapping[str, Any]]] = {
     "structure": (Task.NODE_CLASS, {"structural-features": 4, "concat-node-embed": False}),
     "labels": (Task.EDGE_REGRESSION, {"use-edge-labels": True, "symmetric-norm": True, "feature-self-loop": True}),
     "class labels": (Task.EDGE_CLASS, {"use-edge-labels": True}),
+    "edge features": (Task.LINK_PREDICTION, {"use-edge-features": True, "symmetric-norm": True}),
+    "little memory": (Task.EDGE_REGRESSION, {"use-edge-labels": True, "use-edge-features": True, "low-mem": True}),
 }
 
 
@@ -50,6 +52,7 @@ def model_of(folder: Path, values: Mapping[str, Any]) -> tuple[Model, TrainingDa
     data = load_data(folder)
     model = Model(data.processed, hyperparameters.build({"num-hidden": 8} | dict(values))).eval()
     set_structure(model, data)
+    stir(model)
     return model, data
 
 
@@ -116,7 +119,9 @@ def test_edges_under_prediction_and_of_other_parts_are_never_drawn(folders: Mapp
     assert [carried[position] for position in at] == [training, training]
 
 
-@pytest.mark.parametrize("case", ["nodes", "labels", "symmetric", "roles", "structure"])
+@pytest.mark.parametrize(
+    "case", ["nodes", "labels", "symmetric", "roles", "structure", "edge features", "little memory"]
+)
 def test_a_batch_teaches_the_same_where_all_neighbours_are_drawn(case: str, folders: Mapping[Task, Path]) -> None:
     task, values = CASES[case]
     model, data = model_of(folders[task], values)

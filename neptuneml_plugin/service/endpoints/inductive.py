@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, EdgeType, FeatureSchema, Manifest
+from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, EdgeSchema, EdgeType, FeatureSchema, Manifest
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 
@@ -30,18 +30,11 @@ def inductive(manifest: Manifest, options: EndpointOptions, config: ServiceConfi
         return None
     hyperparameters = manifest.hyperparameters
     given = options.fanouts or hyperparameters.get("fanout") or [config.inductive_fanout]
-    target = manifest.target
     hops = 1 if manifest.model in KGE_MODELS else int(hyperparameters.get("num-layer", len(given)))
-    labelled = target.edges if target.property_name and hyperparameters.get("use-edge-labels") else ()
     return Inductive(
         fanouts=per_hop(given, hops),
         nodes=tuple((node.label, _columns(node.features)) for node in manifest.schema.nodes),
-        edges=tuple(
-            # Messages carry labels at most: no model here reads other properties of edges.
-            (edge.type, (target.property_name or "",) if edge.type in labelled else ())
-            for edge in manifest.schema.edges
-            if not edge.built
-        ),
+        edges=tuple((edge.type, _said(edge, manifest)) for edge in manifest.schema.edges if not edge.built),
         max_new_candidates=config.max_new_candidates,
     )
 
@@ -49,6 +42,14 @@ def inductive(manifest: Manifest, options: EndpointOptions, config: ServiceConfi
 def per_hop(fanouts: Sequence[int], hops: int) -> tuple[int, ...]:
     """Return one fan-out per hop: the first entries, or the last one repeated (decision 11)."""
     return (*fanouts[:hops], *[fanouts[-1]] * (hops - len(fanouts)))
+
+
+def _said(edge: EdgeSchema, manifest: Manifest) -> tuple[str, ...]:
+    """Return the properties of an edge that its messages carry: its label, and what features are encoded from."""
+    target, reads = manifest.target, manifest.hyperparameters.get
+    label = (target.property_name,) if target.property_name and edge.type in target.edges else ()
+    features = _columns(edge.features) if reads("use-edge-features") else ()
+    return tuple(dict.fromkeys((*(label if reads("use-edge-labels") else ()), *features)))
 
 
 def _columns(features: Iterable[FeatureSchema]) -> tuple[str, ...]:

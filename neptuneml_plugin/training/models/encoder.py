@@ -7,11 +7,13 @@ relation in `TrainingData.relations`.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from neptuneml_plugin.artifacts import GraphSchema, NodeType, Target, Task
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
@@ -52,6 +54,31 @@ class Hop:
         return [h.index_select(0, rows) for h, rows in zip(vectors, self.kept, strict=True)]
 
 
+class EdgeModule(nn.Module):
+    """What an edge's features f do to the vector h that it carries: h * (1 + scale(f)) + shift(f).
+
+    Feature-wise linear modulation (Brockschmidt: "GNN-FiLM", 2020), of the edge in place of the node. It starts at
+    changing nothing.
+
+    Args:
+        features: their number.
+        hidden: width of the hidden layer that scale and shift share.
+        width: of a vector.
+    """
+
+    def __init__(self, features: int, hidden: int, width: int) -> None:
+        super().__init__()
+        self.hidden, self.output = nn.Linear(features, hidden), nn.Linear(hidden, 2 * width)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, vectors: Tensor, features: Tensor) -> Tensor:
+        """Map (edges, d) and (edges, w) to (edges, d)."""
+        scale, shift = self.output(functional.relu(self.hidden(features))).chunk(2, 1)
+        changed: Tensor = vectors * (1 + scale) + shift
+        return changed
+
+
 class RelationalLayer(nn.Module):
     """One layer: h_v' = W_0 h_v + sum over relations r of W_r (weighted sum of h_u over v's neighbours by r) + b.
 
@@ -60,6 +87,7 @@ class RelationalLayer(nn.Module):
         types: number of node types.
         bases: 0, or the number of matrices of which each W_r is a combination.
         diagonal: each W_r is diagonal, and starts at one; `bases` means nothing then.
+        carries: relation -> what its edges do to each h_u, where they have features.
     """
 
     def __init__(
@@ -71,9 +99,11 @@ class RelationalLayer(nn.Module):
         bases: int = 0,
         self_loop: bool = True,
         diagonal: bool = False,
+        carries: Mapping[int, EdgeModule] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self._ends = tuple(ends)
+        self.carries = nn.ModuleDict({str(relation): module for relation, module in carries.items()})
         uses_bases = 0 < bases < len(ends) and not diagonal
         matrices = bases if uses_bases else len(ends)
         self.weights = nn.Parameter(torch.ones(matrices, width) if diagonal else _glorot(matrices, width, width))
@@ -92,7 +122,8 @@ class RelationalLayer(nn.Module):
             for kind, h in enumerate(hop.own(themselves or vectors))
         ]
         for relation, (source, target) in enumerate(self._ends):
-            message, weight = hop.messages[relation].aggregate(vectors[source]), weights[relation]
+            carry = dict(self.carries.items()).get(str(relation))
+            message, weight = hop.messages[relation].aggregate(vectors[source], carry), weights[relation]
             out[target] = out[target] + (message @ weight if weight.dim() > 1 else message * weight)
         return out
 
@@ -165,12 +196,13 @@ class Encoder(nn.Module):
                 bases=hp.num_bases,
                 self_loop=hp.use_self_loop,
                 diagonal=hp.diagonal_relations,
+                carries=_edge_modules(described.schema, hp),
             )
             for _ in range(hp.num_layer)
         )
         norms = (nn.LayerNorm(hp.num_hidden) if hp.layer_norm else nn.Identity() for _ in self.layers)
         self.norms = nn.ModuleList(norms)
-        self._dropout, self._feature_self_loop = hp.dropout, hp.feature_self_loop
+        self._dropout, self._feature_self_loop, self._low_mem = hp.dropout, hp.feature_self_loop, hp.low_mem
 
     def forward(self, features: Sequence[Mapping[str, Tensor]], messages: Sequence[Aggregation]) -> Vectors:
         """Return the embedding of every node, (rows, d) per node type."""
@@ -193,15 +225,19 @@ class Encoder(nn.Module):
         themselves: Vectors | None = None
         if self._feature_self_loop:
             themselves = [layer(columns, own, embedded=False) for layer, columns, own in given]
-        last = len(self.layers) - 1
-        for position, (layer, norm, hop) in enumerate(zip(self.layers, self.norms, hops, strict=True)):
-            vectors = layer(vectors, hop, None if position else themselves)
-            if position < last:
-                vectors = [self._drop(functional.relu(norm(h))) for h in vectors]
-        vectors = [self.norms[last](h) for h in vectors]
+        for position, hop in enumerate(hops):
+            given_to = position, vectors, hop, None if position else themselves
+            # Where a neighbourhood is drawn; on whole ones what is kept is small beside the graph.
+            saves = self._low_mem and hop.kept is not None and torch.is_grad_enabled()
+            vectors = checkpoint(self._layer, *given_to, use_reentrant=False) if saves else self._layer(*given_to)
         if not self.roles:
             return vectors
         return [torch.cat(pair, 1) for pair in zip(vectors, roles or self.roles, strict=True)]
+
+    def _layer(self, position: int, vectors: Vectors, hop: Hop, themselves: Vectors | None) -> Vectors:
+        vectors = self.layers[position](vectors, hop, themselves)
+        normed = [self.norms[position](h) for h in vectors]
+        return normed if position == len(self.layers) - 1 else [self._drop(functional.relu(h)) for h in normed]
 
     def learned(self, rows: Sequence[Tensor]) -> list[Tensor | None]:
         """Return the encoder's own vectors of some rows, per node type; the gradient has these rows alone."""
@@ -237,6 +273,18 @@ class Encoder(nn.Module):
 def has_roles(hyperparameters: Hyperparameters, described: Described) -> bool:
     """Return whether nodes have another vector as candidates than as queries."""
     return hyperparameters.separate_roles and described.task is Task.LINK_PREDICTION
+
+
+def _edge_modules(schema: GraphSchema, hyperparameters: Hyperparameters) -> dict[int, EdgeModule]:
+    """Return a module for each relation whose edges have features that messages depend on (`channel_ends`)."""
+    hp = hyperparameters
+    widths = [sum(f.width for f in edge.features) for edge in schema.edges if hp.use_edge_features]
+    return {
+        relation: EdgeModule(width, hp.edge_num_hidden, hp.num_hidden)
+        for at, width in enumerate(widths)
+        for relation in (2 * at, 2 * at + 1)
+        if width
+    }
 
 
 def _widths(node: NodeType, hyperparameters: Hyperparameters) -> dict[str, int]:

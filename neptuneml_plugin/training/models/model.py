@@ -40,6 +40,8 @@ class Model(nn.Module):
         #: Whether messages carry their edges' labels.
         on_edges = described.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
         self.says_labels = hp.use_edge_labels and on_edges
+        #: Whether messages depend on their edges' features.
+        self.reads_edges = hp.use_edge_features and name == RGCN
         #: Whether messages are weighed by both ends' degrees.
         self.symmetric = hp.symmetric_norm and name == RGCN
         #: Of an embedding.
@@ -62,7 +64,7 @@ class Model(nn.Module):
         if self.name in KGE_MODELS:  # which take none
             return MessageGraph(dataclasses.replace(data, relations=()))
         labels = label_columns(data, self.scale) if self.says_labels else None
-        return MessageGraph(data, symmetric=self.symmetric, labels=labels)
+        return MessageGraph(data, symmetric=self.symmetric, labels=labels, featured=self.reads_edges)
 
     def outputs(self, embedded: Embedded, data: "TrainingData", chosen: Tensor) -> Tensor:
         """Return the outputs of node and edge tasks for the chosen samples: (chosen, outputs)."""

@@ -41,6 +41,10 @@ def fingerprints(model: Model, graph: MessageGraph, data: TrainingData, ids: Seq
     names = [_hash_by_row(column) for column in ids]
     for at, relation in enumerate(data.relations):
         sent = names[relation.source_type][relation.sources.numpy()]
+        features = graph.features(at)
+        if features is not None:
+            sent = sent.copy()
+            _add_columns(sent, features, at)
         for weights in _channel_weights(graph, data, at):
             sent = _mixed(sent + _mixed(_bits(weights) + np.uint64(2 * at + 1)))
         carries = graph.weights(at).numpy() != 0
@@ -151,8 +155,10 @@ def _hops(
             senders = out_of[relation.source_type][relation.sources[edges]]
             receivers = into[relation.target_type][relation.targets[edges]]
             count = len(wanted[relation.target_type])
+            features = graph.features(at)
+            said = None if features is None else features[edges]
             weights = (each[edges] for each in _channel_weights(graph, data, at))
-            own.append([EdgeMessages(senders, receivers, each, count) for each in weights])
+            own.append([EdgeMessages(senders, receivers, each, count, said) for each in weights])
             messages += len(edges)
         hops.append(Hop(in_order(own), [places[chosen] for places, chosen in zip(out_of, wanted, strict=True)]))
         wanted = before

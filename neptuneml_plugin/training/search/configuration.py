@@ -56,7 +56,7 @@ def read_configuration(path: Path, processed: ProcessedGraph, model: str | None 
     Raises:
         InvalidData: missing or not JSON.
         InvalidSettings: with every problem, each with its path.
-        InvalidParameter, UnsupportedOperation: see `check_model`; a hyperparameter that is not built.
+        InvalidParameter, UnsupportedOperation: see `check_model`.
     """
     document = _document(path)
     reader = _Reader(processed)
@@ -70,9 +70,9 @@ def read_configuration(path: Path, processed: ProcessedGraph, model: str | None 
     reader.no_doubles(tiers)
     if reader.problems:
         raise InvalidSettings(str(path), reader.problems)
-    if reader.unsupported:
-        raise reader.unsupported[0]
-    return SearchSpace(check_model(str(entry.get("model") or RGCN), processed.task), goal, tiers, preset)
+    chosen = check_model(str(entry.get("model") or RGCN), processed.task)
+    featured = any(edge.features for edge in processed.schema.edges)
+    return SearchSpace(chosen, goal, tiers, preset, featured_edges=featured)
 
 
 def _of_model(path: Path, entry: dict[str, Any], model: str) -> dict[str, Any]:
@@ -120,7 +120,6 @@ class _Reader:
             "edge_strategy": sum(edge.count for edge in schema.edges),
         }
         self.problems: list[str] = []
-        self.unsupported: list[UnsupportedOperation] = []
 
     def entry(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Return the one model."""
@@ -225,9 +224,6 @@ class _Reader:
             self.problems += [f"{where}: {problem}" for problem in error.problems]
         except InvalidParameter as error:
             self.problem(where.rpartition(".")[0], str(error))
-        except UnsupportedOperation as error:
-            self.unsupported.append(error)
-            return False
         return len(self.problems) == before
 
     def _range(self, where: str, parameter: Parameter, value: Mapping[str, Any]) -> Parameter:

@@ -74,6 +74,8 @@ class SearchSpace:
     preset: str | None = None
     #: Whether batches are computed from sampled neighbourhoods.
     sampled: bool = False
+    #: Whether there are edges with features.
+    featured_edges: bool = True
 
     def defaults(self) -> dict[str, Any]:
         """See `Searched`."""
@@ -94,4 +96,12 @@ class SearchSpace:
         return tuple(name for name, value in given if value and not self._reads(name))
 
     def _reads(self, name: str) -> bool:
+        if name in hyperparameters.OF_EDGE_FEATURES and not self._reads_edges(name):
+            return False
         return hyperparameters.reads(self.model, name, sampled=self.sampled)
+
+    def _reads_edges(self, name: str) -> bool:
+        """Return whether a hyperparameter of edge features changes anything: the switch decides for the others."""
+        switch = hyperparameters.OF_EDGE_FEATURES[0]
+        switches = (p for tier in self.tiers.values() for p in tier if p.name == switch)
+        return self.featured_edges and (name == switch or any(p.default or p.is_searchable for p in switches))
