@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, Task
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.links import BLOCK_CELLS
 from neptuneml_plugin.training.models.items import MAX_ITEMS
@@ -28,9 +28,10 @@ class Preset:
     fits: Callable[[TrainingData], bool]
     #: The hyperparameters that it sets; those of the file stand for all others.
     values: Mapping[str, Any]
+    model: str = RGCN
 
     def applied(self, space: SearchSpace) -> SearchSpace:
-        """Return a search around the preset; its defaults are the preset's."""
+        """Return a search around the preset; its model and its defaults are the preset's."""
         tiers = {tier: list(parameters) for tier, parameters in space.tiers.items()}
         known = {parameter.name: tier for tier, parameters in tiers.items() for parameter in parameters}
         for name, value in self.values.items():
@@ -42,7 +43,8 @@ class Preset:
             if at is not None:
                 del listed[at]
             tiers.setdefault(FIXED, []).append(Parameter(name, type(value).__name__, value))
-        return replace(space, tiers={tier: tuple(parameters) for tier, parameters in tiers.items()})
+        grouped = {tier: tuple(parameters) for tier, parameters in tiers.items()}
+        return replace(space, model=self.model, tiers=grouped)
 
 
 def _on_featured_nodes(data: TrainingData) -> bool:
@@ -125,6 +127,8 @@ PRESETS = (
             "item-item": True, "dropout": 0.5, "lr": 0.02, "sparse-lr": 0.02, "num-epochs": 40,
         },
     ),
+    Preset("complex", "knowledge graphs: ComplEx as the file says", _on_links, {}, "complex"),
+    Preset("distmult", "knowledge graphs: DistMult with the same values", _on_links, {}, "distmult"),
 )  # fmt: skip
 
 BY_NAME: Mapping[str, Preset] = {preset.name: preset for preset in PRESETS}
@@ -133,10 +137,15 @@ AUTO = "auto"
 NAMES = (AUTO, *BY_NAME)
 
 
-def fitting(data: TrainingData) -> list[Preset]:
-    """Return the presets to choose among.
+def fitting(data: TrainingData, model: str = RGCN) -> list[Preset]:
+    """Return the presets to choose among in place of a model: forms of R-GCN, or knowledge-graph embeddings.
 
     R-GCN alone is none beside R-GCN and EASE, whose weight may turn out to be 0.
     """
-    found = [preset for preset in PRESETS if preset.fits(data)]
+    found = [preset for preset in PRESETS if preset.fits(data) and stands_for(preset, model)]
     return [preset for preset in found if preset.name != "rgcn" or BY_NAME["items"] not in found]
+
+
+def stands_for(preset: Preset, model: str) -> bool:
+    """Return whether a preset is one for the kind of model that the file names."""
+    return (preset.model in KGE_MODELS) == (model in KGE_MODELS)

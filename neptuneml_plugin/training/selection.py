@@ -17,7 +17,7 @@ from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator
 from neptuneml_plugin.training.loop import Trainer
-from neptuneml_plugin.training.presets import AUTO, BY_NAME, Preset, fitting
+from neptuneml_plugin.training.presets import AUTO, BY_NAME, Preset, fitting, stands_for
 from neptuneml_plugin.training.search.space import SearchSpace
 
 #: Shares of the epochs of a training: of a first round with more than two presets, and of the last one with two.
@@ -51,10 +51,10 @@ def select(space: SearchSpace, data: TrainingData, seed: int, progress: Progress
         return Selection(space)
     if space.preset != AUTO:
         preset = BY_NAME[space.preset]
-        if not preset.fits(data):
+        if not (preset.fits(data) and stands_for(preset, space.model)):
             raise InvalidParameter(f"preset '{preset.name}' does not fit here; it is for {preset.when}")
         return Selection(preset.applied(space), f"preset '{preset.name}', as the file says")
-    presets = fitting(data)[:MOST]
+    presets = fitting(data, space.model)[:MOST]
     if len(presets) == 1:
         return Selection(presets[0].applied(space), f"preset '{presets[0].name}': no other fits")
     if not any(len(samples.splits["valid"]) for samples in data.samples):
@@ -98,9 +98,11 @@ def _best(
 def _tried(space: SearchSpace, data: TrainingData, share: float, seed: int) -> float:
     """Return the metric on validation after a share of the epochs."""
     given: Mapping[str, Any] = space.defaults()
-    whole = hyperparameters.build(given)
-    shorter = hyperparameters.build({**given, "num-epochs": max(1, math.ceil(share * whole.num_epochs))})
-    model = Trainer(data, shorter, space.goal, seed=seed, sampled=space.sampled).fit(lambda *_: None).model
+    whole = hyperparameters.build(given, space.model)
+    epochs = max(1, math.ceil(share * whole.num_epochs))
+    shorter = hyperparameters.build({**given, "num-epochs": epochs}, space.model)
+    trainer = Trainer(data, shorter, space.goal, seed=seed, sampled=space.sampled, model=space.model)
+    model = trainer.fit(lambda *_: None).model
     quick = space.goal.metric not in SLOW_METRICS
     evaluator = Evaluator(data, model.graph(data), space.goal.topk, quick=quick)
     return evaluator.measure(model, ["valid"])["valid"].get(space.goal.metric, space.goal.worst)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task
+from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task, TrainingRecord, read_record
 from neptuneml_plugin.errors import InvalidParameter, InvalidSettings
 from neptuneml_plugin.stage import silent
 from neptuneml_plugin.training import hyperparameters, presets, selection
@@ -19,7 +20,8 @@ from neptuneml_plugin.training.presets import BY_NAME, PRESETS, STILL_SEARCHED, 
 from neptuneml_plugin.training.search.configuration import read_configuration
 from neptuneml_plugin.training.search.space import FIXED, SearchSpace
 from neptuneml_plugin.training.selection import select
-from tests.training.graphs import processed, trained
+from tests.training.graphs import processed, processed_export, trained
+from tests.triples import write_triples
 
 FITTING = {
     Task.NODE_CLASS: ["rgcn", "features", "places", "edges"],
@@ -55,8 +57,11 @@ def test_each_task_has_its_presets(folders: Mapping[Task, Path], task: Task) -> 
     assert [preset.name for preset in fitting(load_data(folders[task]))] == FITTING[task]
 
 
+OF_KNOWLEDGE_GRAPHS = ["complex", "distmult"]
+
+
 def test_every_preset_is_for_some_graph_and_sets_what_there_is() -> None:
-    assert {name for names in FITTING.values() for name in names} == set(BY_NAME)
+    assert {name for names in FITTING.values() for name in names} | set(OF_KNOWLEDGE_GRAPHS) == set(BY_NAME)
     assert len(BY_NAME) == len(PRESETS)
     for preset in PRESETS:
         built = hyperparameters.build(preset.values).to_json()
@@ -197,3 +202,24 @@ def test_an_unknown_preset_is_refused(tmp_path: Path, preset: Any) -> None:
     source = with_preset(processed(tmp_path, Task.EDGE_CLASS, nodes=60), preset)
     with pytest.raises(InvalidSettings, match=r"models\[0\]\.preset"):
         space_of(source)
+
+
+def test_a_knowledge_graph_chooses_among_its_own_models(tmp_path: Path) -> None:
+    friends = [(f"v{i}", "friend", f"v{(7 * i) % 40}") for i in range(40)]
+    both = [triple for head, name, tail in friends for triple in ((head, name, tail), (tail, name, head))]
+    parts = {"train": both[:60], "valid": both[60:70], "test": both[70:]}
+    source = processed_export(write_triples(tmp_path / "export", parts))
+    space, data = space_of(source, "auto")
+    assert json.loads((source / HPO_CONFIGURATION).read_text())["models"][0]["preset"] == "auto"
+    assert [preset.name for preset in fitting(data, space.model)] == OF_KNOWLEDGE_GRAPHS
+    summary = trained(source, tmp_path / "training")
+    (note,) = summary.notes
+    assert re.match(r"preset '(complex|distmult)': mrr .* against '(complex|distmult)'", note)
+    record = read_record(tmp_path / "training/training.json", TrainingRecord)
+    assert record.best.model in note
+    assert trained(source, tmp_path / "named", model="complex").notes == ()
+
+
+def test_a_preset_of_another_kind_of_model_is_refused(folders: Mapping[Task, Path]) -> None:
+    with pytest.raises(InvalidParameter, match="preset 'distmult' does not fit here; it is for knowledge graphs"):
+        select(*space_of(folders[Task.LINK_PREDICTION], "distmult"), 0, silent)

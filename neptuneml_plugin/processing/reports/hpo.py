@@ -51,10 +51,9 @@ def hpo_configurations(answers: Answers, schema: GraphSchema) -> dict[str, dict[
 
 
 def with_preset(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Let `train` choose the form of R-GCN first (`training.presets`), by a member that is not Neptune's."""
+    """Let `train` choose the form of the model first (`training.presets`), by a member that is not Neptune's."""
     (model,) = document["models"]
-    preset = {"preset": "auto"} if model["model"] == RGCN else {}
-    return {"models": [{"model": model["model"]} | preset | model]}
+    return {"models": [{"model": model["model"], "preset": "auto"} | model]}
 
 
 def _document(model: str, answers: Answers, tiers: Mapping[str, Any]) -> dict[str, Any]:
