@@ -77,6 +77,8 @@ INFER_INSTANCE = "infer_instance_recommendation.json"
 #: Models: a graph neural network, and knowledge-graph embeddings by their score function, for link prediction.
 RGCN = "rgcn"
 KGE_MODELS = ("complex", "transe", "distmult", "rotate")
+#: A model of someone's own scripts.
+CUSTOM = "custom"
 
 #: What rows are dealt out to.
 PARTS = ("train", "valid", "test")
@@ -423,6 +425,8 @@ class Manifest:
       output = relu(x @ hidden_weight + hidden_bias) @ output_weight + output_bias
       + (u.v / sqrt(d)) * dot_weight + source_bias[row of u] + target_bias[row of v];
       regression: output * std + mean; single label: softmax; multi-label: logistic.
+    * edge tasks of custom models, in place of `decoder/`: `edges/<k>/pairs.npy` int64 (p, 2), ascending rows of
+      sources and targets that edges join, and `edges/<k>/predictions.npy` float64 (p, c) of them.
     * link prediction, per target edge type with position k in `schema.edges`: `edges/<k>/relation.npy` float32
       (w,), `edges/<k>/relation_heads.npy` in its place where sources are asked for by another one,
       `edges/<k>/target_bias.npy` float32 (n_target,), `edges/<k>/source_bias.npy` float32 (n_source,), and the

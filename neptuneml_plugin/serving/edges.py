@@ -1,4 +1,6 @@
-"""The decoder of edge properties, in float64 (`artifacts.Manifest` has the formula).
+"""What an artifact says of edges: decoded from both ends, or stored by a custom model.
+
+The decoder works in float64 (`artifacts.Manifest` has the formula).
 
 An edge gets the same bits in any batch (decision 31): a product of matrices rounds by the shapes that it is given,
 so every edge is a product of its own, with shapes that do not depend on the batch, stacked into one call of numpy.
@@ -14,6 +16,7 @@ from neptuneml_plugin.artifacts import Manifest
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+Known = npt.NDArray[np.bool_]
 
 
 class EdgeDecoder:
@@ -46,6 +49,10 @@ class EdgeDecoder:
         """Number of classes; 1 for a regression."""
         return len(self._output_bias)
 
+    def knows(self, heads: Rows, tails: Rows) -> Known:
+        """Return which pairs of known vertices can be decoded: all, (edges,)."""
+        return (heads >= 0) & (tails >= 0)
+
     def decode(self, heads: Rows, tails: Rows) -> Floats:
         """Return class probabilities, or the value in the property's unit; shape (edges, width)."""
         u, v = self._heads[heads].astype(np.float64), self._tails[tails].astype(np.float64)
@@ -58,6 +65,44 @@ class EdgeDecoder:
         if not self._is_class:
             return output * self._std + self._mean
         return logistic(output) if self._multi_label else _softmax(output)
+
+
+class StoredEdges:
+    """The predictions of a custom model, for the pairs of vertices that edges joined.
+
+    Args:
+        folder: of the edge type in the artifact.
+        targets: rows of the targets' node type.
+    """
+
+    def __init__(self, folder: Path, targets: int) -> None:
+        pairs = _map(folder / "pairs.npy")
+        self._targets, self._predictions = targets, _map(folder / "predictions.npy")
+        #: Ascending, as the pairs are sorted.
+        self._keys = self._key(pairs[:, 0], pairs[:, 1])
+
+    @property
+    def width(self) -> int:
+        """Number of classes; 1 for a regression."""
+        return int(self._predictions.shape[1])
+
+    def knows(self, heads: Rows, tails: Rows) -> Known:
+        """Return which pairs there are predictions for, (edges,)."""
+        if not len(self._keys):
+            return np.zeros(len(heads), np.bool_)
+        keys = self._key(heads, tails)
+        found: Known = self._keys[self._at(keys)] == keys
+        return found & (heads >= 0) & (tails >= 0)
+
+    def decode(self, heads: Rows, tails: Rows) -> Floats:
+        """Return the predictions of pairs that are known, (edges, width)."""
+        return np.asarray(self._predictions[self._at(self._key(heads, tails))], dtype=np.float64)
+
+    def _key(self, heads: Rows, tails: Rows) -> Rows:
+        return heads.astype(np.int64) * self._targets + tails
+
+    def _at(self, keys: Rows) -> Rows:
+        return np.searchsorted(self._keys, keys).clip(max=len(self._keys) - 1)
 
 
 def _each_times(rows: Floats, matrix: Floats) -> Floats:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from neptuneml_plugin.artifacts import Manifest, Target, Task, open_artifact
+from neptuneml_plugin.artifacts import CUSTOM, Manifest, Target, Task, edge_folder, open_artifact
 from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation, nearest
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
-from neptuneml_plugin.serving.edges import EdgeDecoder
+from neptuneml_plugin.serving.edges import EdgeDecoder, StoredEdges
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.links import LinkRanker
 from neptuneml_plugin.serving.lookup import Lookup
@@ -98,7 +98,7 @@ class LiveModel:
             InvalidData: weights or encoders are missing or damaged.
             UnsupportedOperation: a custom model, which is known by its answers alone.
         """
-        if self._manifest.model == "custom":
+        if self._manifest.model == CUSTOM:
             raise UnsupportedOperation("a custom model answers from what its transform wrote, not inductively")
         with self._loading:
             if self._loaded is None:
@@ -156,7 +156,7 @@ class NodePredictor:
 
 
 class EdgePredictor:
-    """Decodes the embeddings of an edge's two ends."""
+    """Decodes the embeddings of an edge's two ends, or looks up what a custom model said of them."""
 
     def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
         self._manifest, self.live = manifest, live
@@ -164,7 +164,12 @@ class EdgePredictor:
         source, target = (manifest.schema.node(label) for label in (self._type.source, self._type.target))
         self._heads = IdColumn(folder / f"nodes/{source}")
         self._tails = IdColumn(folder / f"nodes/{target}")
-        self._decoder = EdgeDecoder(folder, manifest, source, target)
+        stored = folder / edge_folder(manifest.schema.edge(self._type))
+        self._decoder: EdgeDecoder | StoredEdges = (
+            StoredEdges(stored, len(self._tails))
+            if manifest.model == CUSTOM
+            else EdgeDecoder(folder, manifest, source, target)
+        )
 
     def look_up(self, invocation: Invocation) -> str | None:
         """See `Predictor`."""
@@ -183,7 +188,7 @@ class EdgePredictor:
     def _stored(self, items: Items, check: Check) -> tuple[Ints, Floats]:
         heads = _rows(self._heads, items.heads, items.head_hashes)
         tails = _rows(self._tails, items.tails, items.tail_hashes)
-        known = np.flatnonzero((heads >= 0) & (tails >= 0) & self._of_type(items))
+        known = np.flatnonzero(self._decoder.knows(heads, tails) & self._of_type(items))
         output = np.empty((len(known), self._decoder.width))
         for start in range(0, len(known), EDGES_PER_BLOCK):
             check()

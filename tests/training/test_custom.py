@@ -12,6 +12,7 @@ import textwrap
 import time
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,17 @@ import numpy as np
 import polars as pl
 import psutil
 import pytest
+import torch
 
-from neptuneml_plugin.artifacts import EdgeType, Target, Task, TrainingRecord, open_artifact, read_record
+from neptuneml_plugin.artifacts import (
+    EdgeType,
+    Target,
+    Task,
+    TrainingRecord,
+    TrialRecord,
+    open_artifact,
+    read_record,
+)
 from neptuneml_plugin.config import CustomModel, ProcessConfig, TrainConfig, TransformConfig
 from neptuneml_plugin.errors import (
     AccessDenied,
@@ -31,15 +41,19 @@ from neptuneml_plugin.errors import (
 )
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing import process
+from neptuneml_plugin.serving.edges import StoredEdges
 from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from neptuneml_plugin.training import train, transform
+from neptuneml_plugin.training.custom.artifact import write_custom_artifact
 from neptuneml_plugin.training.custom.configuration import read_custom_space
 from neptuneml_plugin.training.custom.contract import flags, identity
 from neptuneml_plugin.training.custom.environment import RequirementsFailed, python_for
 from neptuneml_plugin.training.custom.process import Limits, ScriptFailed, run_script
 from neptuneml_plugin.training.custom.source import CustomSource
+from neptuneml_plugin.training.data import load_data
 from neptuneml_plugin.training.search.study import Search
+from neptuneml_plugin.training.tasks import TASKS
 from tests.listed_answers import listed
 from tests.planted import planted_export
 
@@ -205,8 +219,66 @@ def test_links_are_scored_by_entities_and_relations(graphs: Any, tmp_path: Path)
     assert set(record.baselines) >= {"popularity"}
 
 
+#: Scores each edge by its row.
+OF_EDGES = """
+import os
+import numpy as np
+rows, model = np.arange({edges}), os.environ["SM_MODEL_DIR"]
+np.savez(model + "/result.npz", infer_scores={scores})
+"""
+
+
 @pytest.mark.parametrize("task", [Task.EDGE_CLASS, Task.EDGE_REGRESSION])
-def test_edge_tasks_are_run_but_not_served(graphs: Any, task: Task, tmp_path: Path) -> None:
+def test_edges_are_served_by_the_pairs_that_they_join(graphs: Any, task: Task, tmp_path: Path) -> None:
+    data = load_data(graphs[task])
+    heads, tails = (end.tolist() for end in data.samples[0].ends)
+    scores = "np.eye(2)[rows % 2] * 0.5 + 0.25" if task.is_class else "rows / 2"
+    script = OF_EDGES.format(edges=len(heads), scores=scores)
+    configuration = {**CONFIGURATION, "1-tier-param": [], "2-tier-param": [], "fixed-param": []}
+    custom = written(
+        tmp_path / "own", training="print('err: 1 |')", transforming=script, configuration=configuration
+    )
+    summary = train.run(settings(custom), graphs[task], tmp_path / "out")
+    assert not summary.warnings
+    _, predictor = open_predictor(tmp_path / "out/artifact")
+    ids = IdColumn(graphs[task] / "ids/0").texts()
+    asked = [(0, 1), *zip(heads[:20], tails[:20], strict=True)]
+    assert (0, 1) not in set(zip(heads, tails, strict=True)), "the first pair is to be joined by no edge"
+    items = Items(heads=tuple(ids[head] for head, _ in asked), tails=tuple(ids[tail] for _, tail in asked))
+    asking = Invocation(Mode.PREDICT, items, score=task.is_class)
+    unknown, *answers = listed(predictor.answer(asking, lambda: None))
+    assert unknown == []
+    classes = data.processed.target.classes
+    for row, (answer,) in enumerate(answers):
+        if task.is_class:
+            assert (answer.value, answer.score) == (classes[row % 2], 0.75)
+        else:
+            assert answer.value == row / 2
+    record = read_record(tmp_path / "out/training.json", TrainingRecord)
+    assert ("acc" if task.is_class else "rmse") in record.best.metrics["test"]
+    assert set(record.baselines) == set(TASKS[task].baselines)
+    table = pl.read_parquet(tmp_path / "out/predictions.parquet")
+    assert table.filter(pl.col("rank") == 1).height == len(heads)
+
+
+def test_several_edges_of_a_pair_answer_with_their_mean(graphs: Any, tmp_path: Path) -> None:
+    data = load_data(graphs[Task.EDGE_REGRESSION])
+    samples = data.samples[0]
+    again = tuple(torch.cat([end, end[:1]]) for end in samples.ends)
+    labels = torch.cat([samples.labels, samples.labels[:1]])  # type: ignore[list-item, index]
+    data = replace(data, samples=(replace(samples, ends=again, labels=labels),))
+    (tmp_path / "model").mkdir()
+    np.savez(tmp_path / "model/result.npz", infer_scores=np.arange(len(labels), dtype=float))
+    trial = TrialRecord(0, "custom", {}, {}, 1, 1, 0.0, 0)
+    write_custom_artifact(tmp_path / "out", tmp_path / "model", graphs[Task.EDGE_REGRESSION], data, trial)
+    stored = StoredEdges(tmp_path / "out/edges" / str(samples.position), data.counts[0])
+    first = [end[:1].numpy() for end in again]
+    assert stored.knows(*first).all()
+    assert stored.decode(*first).tolist() == [[(len(labels) - 1) / 2]]
+
+
+@pytest.mark.parametrize("task", [Task.EDGE_CLASS, Task.EDGE_REGRESSION])
+def test_edge_tasks_without_scores_are_run_but_not_served(graphs: Any, task: Task, tmp_path: Path) -> None:
     training = (
         "import os, sys; open(os.environ['SM_MODEL_DIR'] + '/argv', 'w').write(repr(sys.argv)); print('err: 1 |')"
     )
@@ -214,7 +286,7 @@ def test_edge_tasks_are_run_but_not_served(graphs: Any, task: Task, tmp_path: Pa
     configuration = {**CONFIGURATION, "1-tier-param": [], "2-tier-param": [], "fixed-param": []}
     custom = written(tmp_path / "own", training=training, transforming=transforming, configuration=configuration)
     summary = train.run(settings(custom), graphs[task], tmp_path / "out")
-    assert any("no endpoint serves edge tasks of custom models" in text for text in summary.warnings)
+    assert any("no endpoint serves it" in text for text in summary.warnings)
     assert (tmp_path / "out/model/done").read_text() == "yes"
     assert "('item', 'linked', 'item')" in (tmp_path / "out/model/argv").read_text()
     assert not (tmp_path / "out/artifact").exists()

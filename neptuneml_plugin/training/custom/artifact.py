@@ -5,6 +5,7 @@ Ids come from our own processed folder in row order, never from a script's pickl
 
 import shutil
 import zipfile
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from neptuneml_plugin.artifacts import (
     IDS,
     MANIFEST,
     Manifest,
+    Task,
     TrialRecord,
     edge_folder,
     node_folder,
@@ -40,7 +42,7 @@ Floats = npt.NDArray[np.floating]
 def write_custom_artifact(
     folder: Path, model: Path, source: Path, data: TrainingData, trial: TrialRecord
 ) -> Manifest:
-    """Write the artifact of a node task or of link prediction.
+    """Write the artifact of a custom model.
 
     Args:
         folder: of the artifact.
@@ -55,10 +57,7 @@ def write_custom_artifact(
     folder.mkdir(parents=True, exist_ok=True)
     for position in range(len(data.counts)):
         shutil.copytree(source / IDS / str(position), folder / node_folder(position))
-    if data.task.on_nodes:
-        _write_nodes(folder, model, data)
-    else:
-        _write_links(folder, model, data)
+    _WRITERS[data.task](folder, model, data)
     files = describe_files(folder)
     manifest = Manifest(
         version=content_version(files, data.task, repr(trial.calibration)),
@@ -78,7 +77,7 @@ def write_custom_artifact(
 
 
 def read_scores(model: Path, data: TrainingData) -> npt.NDArray[np.float64]:
-    """Return the predictions of a node task: probabilities (n, classes), or values (n, 1), float64.
+    """Return the predictions of a node or edge task: probabilities (n, classes), or values (n, 1), float64.
 
     Scores that are no probabilities are taken for the numbers before the last function: softmax or logistic.
     """
@@ -94,7 +93,7 @@ def read_scores(model: Path, data: TrainingData) -> npt.NDArray[np.float64]:
         ) from None
     if scores.ndim == 1 and classes == 1:
         scores = scores[:, None]
-    _check(path, scores, (data.counts[data.samples[0].position], classes))
+    _check(path, scores, (len(data.samples[0].ends[0]), classes))
     if answer is Answer.VALUE or ((scores >= 0) & (scores <= 1)).all():
         return scores
     values = torch.from_numpy(scores)
@@ -116,6 +115,23 @@ def _write_nodes(folder: Path, model: Path, data: TrainingData) -> None:
             rows = _entities(model)
             _check(model / ENTITIES, rows, (count, rows.shape[1]))
         save_array(folder / node_folder(at) / "embeddings.npy", rows.astype(np.float32))
+
+
+def _write_edges(folder: Path, model: Path, data: TrainingData) -> None:
+    """Write what is said of each pair of vertices that edges join: of several edges the mean."""
+    samples, scores = data.samples[0], read_scores(model, data)
+    ends = np.stack([end.numpy() for end in samples.ends], 1)
+    pairs, at, counts = np.unique(ends, axis=0, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(pairs), scores.shape[1]))
+    np.add.at(sums, at, scores)
+    edge = folder / edge_folder(samples.position)
+    edge.mkdir(parents=True)
+    save_array(edge / "pairs.npy", pairs.astype(np.int64))
+    save_array(edge / "predictions.npy", sums / counts[:, None])
+    vectors = entities_by_type(model, data) if (model / ENTITIES).is_file() else None
+    for position, count in enumerate(data.counts):
+        rows = np.zeros((count, 0), np.float32) if vectors is None else vectors[position].numpy()
+        save_array(folder / node_folder(position) / "embeddings.npy", rows)
 
 
 def entities_by_type(model: Path, data: TrainingData) -> list[torch.Tensor]:
@@ -170,6 +186,15 @@ def _write_link(edge: Path, data: TrainingData, samples: Samples, relation: torc
     for name, index in zip(("tails", "heads"), training_edges(data, samples), strict=True):
         save_array(edge / f"{name}_indptr.npy", index.indptr.numpy())
         save_array(edge / f"{name}_indices.npy", index.indices.numpy())
+
+
+_WRITERS: Mapping[Task, Callable[[Path, Path, TrainingData], None]] = {
+    Task.NODE_CLASS: _write_nodes,
+    Task.NODE_REGRESSION: _write_nodes,
+    Task.EDGE_CLASS: _write_edges,
+    Task.EDGE_REGRESSION: _write_edges,
+    Task.LINK_PREDICTION: _write_links,
+}
 
 
 def _entities(model: Path) -> Floats:

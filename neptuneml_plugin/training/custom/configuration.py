@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neptuneml_plugin.artifacts import CUSTOM
 from neptuneml_plugin.errors import InvalidData, InvalidSettings, nearest
 from neptuneml_plugin.training.search.space import FIXED, TIERS, Parameter, Tiers, defaults_of, searched_of
 
-MODEL = "custom"
+MODEL = CUSTOM
 _STRATEGIES = ("log", "linear", "power2")
 _TYPES = ("int", "float", "bool", "str")
 

@@ -15,22 +15,29 @@ from neptuneml_plugin.artifacts import (
     TrialRecord,
 )
 from neptuneml_plugin.stage import write_json
-from neptuneml_plugin.training.custom.artifact import custom_scorers, read_scores, write_custom_artifact
+from neptuneml_plugin.training.custom.artifact import RESULT, custom_scorers, read_scores, write_custom_artifact
 from neptuneml_plugin.training.custom.configuration import CustomSpace
 from neptuneml_plugin.training.data import SPLITS, TrainingData
 from neptuneml_plugin.training.evaluation.baselines import run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator, calibrate_scorers
 from neptuneml_plugin.training.message_passing import MessageGraph
-from neptuneml_plugin.training.outputs.applied import write_link_answers, write_node_answers
+from neptuneml_plugin.training.outputs.applied import (
+    write_edge_answers,
+    write_link_answers,
+    write_node_answers,
+)
 from neptuneml_plugin.training.outputs.clientfiles import write_client_files
 
 #: Folder of what the script wrote.
 MODEL_FOLDER = "model"
 
 
-def is_served(task: Task) -> bool:
-    """Return whether an endpoint can answer from the files of a custom model."""
-    return task.on_nodes or task is Task.LINK_PREDICTION
+def is_served(task: Task, model: Path) -> bool:
+    """Return whether an endpoint can answer from the files of a custom model.
+
+    Neptune ML's toolkit has no function that saves the predictions of edges, so not every script does.
+    """
+    return task.on_nodes or task is Task.LINK_PREDICTION or (model / RESULT).is_file()
 
 
 def write_custom_outputs(
@@ -47,14 +54,16 @@ def write_custom_outputs(
         trial: what was trained.
     """
     warnings: tuple[str, ...] = ()
-    if not is_served(data.task):
-        warnings = (
-            f"what the script wrote is in {MODEL_FOLDER}/; no endpoint serves edge tasks of custom models",
-        )
-    elif data.task.on_nodes:
-        trial = _measured(trial, _node_metrics(model, data))
+    if not is_served(data.task, model):
+        why = f"there is no {RESULT} with a row per edge among it"
+        warnings = (f"what the script wrote is in {MODEL_FOLDER}/; no endpoint serves it, for {why}",)
+    elif data.task is not Task.LINK_PREDICTION:
+        trial = _measured(trial, _metrics(model, data))
         write_client_files(folder, artifact, write_custom_artifact(artifact, model, source, data, trial))
-        write_node_answers(folder / PREDICTIONS, artifact, data)
+        if data.task.on_nodes:
+            write_node_answers(folder / PREDICTIONS, artifact, data)
+        else:
+            write_edge_answers(folder / PREDICTIONS, artifact, data, [read_scores(model, data)])
     else:
         evaluator, scorers = Evaluator(data, MessageGraph(data)), custom_scorers(model, data)
         trial = dataclasses.replace(trial, calibration=calibrate_scorers(evaluator, scorers))
@@ -67,7 +76,7 @@ def write_custom_outputs(
     return trial, warnings
 
 
-def _node_metrics(model: Path, data: TrainingData) -> dict[str, dict[str, float]]:
+def _metrics(model: Path, data: TrainingData) -> dict[str, dict[str, float]]:
     evaluator, scores = Evaluator(data, MessageGraph(data)), read_scores(model, data)
     rows = {split: evaluator.rows(split).numpy() for split in SPLITS}
     return {split: evaluator.judge(scores[at], split) for split, at in rows.items() if len(at)}
@@ -85,6 +94,7 @@ def training_record(
 ) -> TrainingRecord:
     """Return what `training.json` says: the trials by the script's objective, competitors by metrics of ours."""
     split = next((name for name in ("test", "valid", "train") if name in best.metrics), "valid")
+    has_rows = any(len(samples.splits[split]) for samples in data.samples)
     return TrainingRecord(
         task=data.task,
         target=data.processed.target,
@@ -92,7 +102,7 @@ def training_record(
         metric=space.objective.name,
         trials=tuple(trials),
         best_trial=best.number,
-        baselines=run_baselines(Evaluator(data, MessageGraph(data)), split) if is_served(data.task) else {},
+        baselines=run_baselines(Evaluator(data, MessageGraph(data)), split) if has_rows else {},
         baselines_split=split,
     )
 

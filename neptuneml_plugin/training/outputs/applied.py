@@ -55,7 +55,7 @@ def write_answers(path: Path, artifact: Path, applied: Applied, trial: TrialReco
     if data.task.on_nodes:
         write_node_answers(path, artifact, data)
     else:
-        _write_edge_answers(path, artifact, applied)
+        write_edge_answers(path, artifact, data, applied.predictions())
     return ()
 
 
@@ -70,15 +70,16 @@ def write_node_answers(path: Path, artifact: Path, data: TrainingData) -> None:
     )
 
 
-def _write_edge_answers(path: Path, artifact: Path, applied: Applied) -> None:
-    data, samples = applied.data, applied.data.samples[0]
+def write_edge_answers(path: Path, artifact: Path, data: TrainingData, blocks: Iterable[Array]) -> None:
+    """Write the table of an edge task, from the predictions of all edges of the target type, in blocks."""
+    samples = data.samples[0]
     classes, kinds = data.processed.target.classes, data.ends_of(samples.position)
     ids = _columns(artifact, kinds)
     ends = {
         name: (ids[kind], rows.numpy())
         for name, kind, rows in zip(("id", "target"), kinds, samples.ends, strict=True)
     }
-    write_predictions(path, answers(applied.predictions(), classes, ends), schema_of(classes, "id", "target"))
+    write_predictions(path, answers(blocks, classes, ends), schema_of(classes, "id", "target"))
 
 
 def write_link_answers(
