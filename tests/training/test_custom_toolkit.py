@@ -23,7 +23,6 @@ from neptuneml_plugin.training.custom.neptuneml_toolkit.metrics import (
     mrr,
     save_eval_metrics,
 )
-from neptuneml_plugin.training.custom.neptuneml_toolkit.modelzoo import MLP, DistmultDecoder, DotProductDecoder
 from tests.planted import planted_export
 from tests.readme import ROOT, blocks
 
@@ -147,14 +146,6 @@ def test_reports_are_printed_and_saved(tmp_path: Path, capsys: Any) -> None:
     assert classification_report([0, 1], [0, 1], return_dict=False) is None
     save_eval_metrics({"mrr": 0.5}, str(tmp_path))
     assert json.loads((tmp_path / "eval_metrics_info.json").read_text()) == {"mrr": 0.5}
-
-
-def test_small_models() -> None:
-    assert MLP(4, 2, hidden_dim=8, num_layers=3)(torch.randn(5, 4)).shape == (5, 2)
-    vectors, kinds = torch.ones(2, 3), torch.tensor([0, 1])
-    decoder = DistmultDecoder(2, 3)
-    torch.testing.assert_close(decoder(vectors, vectors, kinds), decoder.relation.sum(1))
-    assert DotProductDecoder()(vectors, vectors).tolist() == [3, 3]
 
 
 @pytest.mark.timeout(900)
