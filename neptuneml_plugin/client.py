@@ -1,21 +1,18 @@
-"""A small client of the service, for the command line and the quickstart."""
+"""A small client of the service's endpoints, for the command line and the quickstart."""
 
-import http.client
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote
 
-from neptuneml_plugin import errors
 from neptuneml_plugin.config import DEFAULT_SERVICE_URL
-from neptuneml_plugin.errors import FailureByQuery, InvalidParameter, NeptuneMLError, PreconditionsFailed
+from neptuneml_plugin.connection import Connection
+from neptuneml_plugin.errors import FailureByQuery, PreconditionsFailed
 
 #: How often a state that is about to change is asked for.
 POLL_SECONDS = 0.1
 #: States that do not change by themselves.
 SETTLED = frozenset({"InService", "Failed"})
-LARGEST_PAGE = 1024
 
 
 class ServiceClient:
@@ -30,17 +27,7 @@ class ServiceClient:
     def __init__(
         self, url: str = DEFAULT_SERVICE_URL, token: str | None = None, timeout_seconds: float = 120.0
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidParameter(f"service address '{url}' must look like {DEFAULT_SERVICE_URL}")
-        self._url = url.rstrip("/")
-        self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
-        self._base = parts.path.rstrip("/")
-        self._headers = {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {token}"} if token else {}
-        )
-        self._timeout = timeout_seconds
+        self._connection = Connection(url, token, timeout_seconds)
 
     def health(self) -> dict[str, Any]:
         """Return the service's health.
@@ -48,7 +35,7 @@ class ServiceClient:
         Raises:
             PreconditionsFailed: nothing listens there.
         """
-        return self._call("GET", "/health")
+        return self._connection.call("GET", "/health")
 
     def wait_until_healthy(self, timeout_seconds: float = 30.0) -> None:
         """Return once the service answers.
@@ -85,7 +72,8 @@ class ServiceClient:
         Raises:
             FailureByQuery: it failed; the message is the service's reason.
         """
-        self._call("POST", "/ml/endpoints", {"id": name, "artifactLocation": artifact, **(options or {})})
+        body = {"id": name, "artifactLocation": artifact, **(options or {})}
+        self._connection.call("POST", "/ml/endpoints", body)
         return self._wait_until_in_service(name, timeout_seconds)
 
     def update_endpoint(
@@ -103,35 +91,28 @@ class ServiceClient:
         if name in self.list_endpoints():
             self._wait_until_settled(name, timeout_seconds)
         body = {"id": name, "artifactLocation": artifact, "update": True, **(options or {})}
-        self._call("POST", "/ml/endpoints", body)
+        self._connection.call("POST", "/ml/endpoints", body)
         return self._wait_until_in_service(name, timeout_seconds)
 
     def get_endpoint(self, name: str) -> dict[str, Any]:
         """Return `GET /ml/endpoints/{name}`."""
-        return self._call("GET", f"/ml/endpoints/{quote(name, safe='')}")
+        return self._connection.call("GET", f"/ml/endpoints/{quote(name, safe='')}")
 
     def describe_endpoint(self, name: str) -> dict[str, Any]:
         """Return what the plugin is told of an endpoint (`docs/wire.md`, section 1)."""
-        return self._call("GET", f"/endpoints/{quote(name, safe='')}")
+        return self._connection.call("GET", f"/endpoints/{quote(name, safe='')}")
 
     def list_endpoints(self) -> list[str]:
         """Return the names of all endpoints, newest first."""
-        names: list[str] = []
-        query: dict[str, Any] = {"maxItems": LARGEST_PAGE}
-        while True:
-            page = self._call("GET", f"/ml/endpoints?{urlencode(query)}")
-            names += page["ids"]
-            if "nextToken" not in page:
-                return names
-            query["nextToken"] = page["nextToken"]
+        return self._connection.ids("/ml/endpoints")
 
     def delete_endpoint(self, name: str) -> None:
         """Delete an endpoint."""
-        self._call("DELETE", f"/ml/endpoints/{quote(name, safe='')}")
+        self._connection.call("DELETE", f"/ml/endpoints/{quote(name, safe='')}")
 
     def invoke(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Ask an endpoint (`docs/wire.md`, section 2)."""
-        return self._call("POST", f"/endpoints/{quote(name, safe='')}/invocations", body)
+        return self._connection.call("POST", f"/endpoints/{quote(name, safe='')}/invocations", body)
 
     def _wait_until_in_service(self, name: str, timeout_seconds: float) -> str:
         status = self._wait_until_settled(name, timeout_seconds)
@@ -151,41 +132,3 @@ class ServiceClient:
                     f"endpoint '{name}' is still {status['status']} after {timeout_seconds:.0f} s"
                 )
             time.sleep(POLL_SECONDS)
-
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send one request; raise the error that the service names."""
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=self._timeout)
-        try:
-            content = None if body is None else json.dumps(body)
-            connection.request(method, self._base + path, content, self._headers)
-            answer = connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise PreconditionsFailed(
-                f"no service answers at {self._url} ({error or type(error).__name__}); "
-                "start one with `neptuneml serve`"
-            ) from None
-        finally:
-            connection.close()
-        return self._read(answer.status, text)
-
-    def _read(self, status: int, text: bytes) -> dict[str, Any]:
-        try:
-            document = json.loads(text)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise FailureByQuery(f"{self._url} does not answer as this service does (HTTP {status})")
-        if status >= 400:
-            kind = _ERRORS.get(str(document.get("code")), NeptuneMLError)
-            raise kind(document.get("detailedMessage") or f"HTTP {status}")
-        return document
-
-
-#: Code -> the class of the tree that bears it first.
-_ERRORS: dict[str, type[NeptuneMLError]] = {
-    kind.code: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, NeptuneMLError) and "code" in vars(kind)
-}

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 LAYERS = (
     ("errors",),
     ("cells", "charts", "config", "problems", "stage", "arrays", "filerecords", "locations", "redaction"),
-    ("jobfolder",),
-    ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "learn"),
+    ("jobfolder", "connection"),
+    ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "jobclient", "learn"),
     ("table", "processed", "trainingdata", "transfer"),
     ("export", "processing", "training", "serving", "service"),
     ("jars", "testing"),

@@ -15,6 +15,8 @@ from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.error_body import answer_errors
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.redaction import set_up_logging
+from neptuneml_plugin.service.chains.chains import Chains
+from neptuneml_plugin.service.chains.store import ChainStore
 from neptuneml_plugin.service.database import Database
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.endpoints.store import EndpointStore
@@ -29,8 +31,17 @@ from neptuneml_plugin.service.guards import (
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.plans import Planner
 from neptuneml_plugin.service.jobs.store import JobStore
-from neptuneml_plugin.service.routes import endpoints, exports, gremlin, health, jobs, serving, unsupported
-from neptuneml_plugin.service.routes.requests import CLIENT, JOBS, PLANNER, REGISTRY
+from neptuneml_plugin.service.routes import (
+    chains,
+    endpoints,
+    exports,
+    gremlin,
+    health,
+    jobs,
+    serving,
+    unsupported,
+)
+from neptuneml_plugin.service.routes.requests import CHAINS, CLIENT, JOBS, PLANNER, REGISTRY
 from neptuneml_plugin.service.routes.serving import INVOCATION_TIMEOUT_SECONDS
 from neptuneml_plugin.service.security.callers import CALLERS, load_callers
 from neptuneml_plugin.service.security.ratelimit import RateLimit
@@ -58,7 +69,7 @@ def create_app(config: ServiceConfig) -> web.Application:
     app.cleanup_ctx.append(_lifetime)
     app.cleanup_ctx.append(gremlin.lifetime)
     app.on_shutdown.append(end_callers)
-    for module in (health, endpoints, exports, jobs, serving, gremlin, unsupported):
+    for module in (health, chains, endpoints, exports, jobs, serving, gremlin, unsupported):
         app.add_routes(module.routes)
     return app
 
@@ -73,10 +84,13 @@ async def _lifetime(app: web.Application) -> AsyncIterator[None]:
         app[JOBS] = Jobs(config, JobStore(database))
         app[PLANNER] = Planner(config, app[JOBS])
         await app[JOBS].open()
+        app[CHAINS] = Chains(ChainStore(database), app[JOBS], app[PLANNER], app[REGISTRY])
+        await app[CHAINS].open()
         timeout = aiohttp.ClientTimeout(total=INVOCATION_TIMEOUT_SECONDS, sock_connect=5)
         async with aiohttp.ClientSession(timeout=timeout) as client:
             app[CLIENT] = client
             yield
+            await app[CHAINS].close()
             await app[JOBS].close()
             await app[REGISTRY].close()
         await database.close()

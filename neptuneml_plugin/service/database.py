@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _ENDPOINTS = """
 CREATE TABLE IF NOT EXISTS endpoints (
     id TEXT PRIMARY KEY,
@@ -32,7 +32,14 @@ CREATE TABLE IF NOT EXISTS jobs (
     PRIMARY KEY (kind, id)
 ) STRICT
 """
-_CREATE = (_ENDPOINTS, _JOBS)
+_CHAINS = """
+CREATE TABLE IF NOT EXISTS chains (
+    id TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT
+"""
+_CREATE = (_ENDPOINTS, _JOBS, _CHAINS)
 #: Schema version -> what leads from it to the next; a table that is missing is made in any case.
 _MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     1: (
@@ -40,6 +47,7 @@ _MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE endpoints ADD COLUMN fanouts TEXT",
     ),
     2: (),
+    3: (),
 }
 
 Result = TypeVar("Result")

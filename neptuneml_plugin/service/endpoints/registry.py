@@ -119,6 +119,16 @@ class Registry:
             raise ResourceNotFound(f"version {version} of endpoint '{endpoint_id}' is not loadable (any more)")
         return self._pinned[endpoint_id, version]
 
+    async def settled(self, endpoint_id: str) -> EndpointRecord:
+        """Return a record once its worker answers, or could not be started.
+
+        Raises:
+            ResourceNotFound: no such endpoint (any more).
+        """
+        while (starting := self._starting.get(endpoint_id)) is not None and not starting.done():
+            await asyncio.wait({starting})
+        return self.get(endpoint_id)
+
     async def create(
         self, endpoint_id: str | None, location: str, options: EndpointOptions = NO_OPTIONS
     ) -> EndpointRecord:

@@ -6,6 +6,7 @@ import aiohttp
 from aiohttp import web
 
 from neptuneml_plugin.errors import ClientTimeout
+from neptuneml_plugin.service.chains.chains import Chains
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.plans import Planner
@@ -15,6 +16,7 @@ BODY_TIMEOUT_SECONDS = 30.0
 REGISTRY = web.AppKey("registry", Registry)
 JOBS = web.AppKey("jobs", Jobs)
 PLANNER = web.AppKey("planner", Planner)
+CHAINS = web.AppKey("chains", Chains)
 CLIENT = web.AppKey("client", aiohttp.ClientSession)
 
 

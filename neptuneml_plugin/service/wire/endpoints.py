@@ -47,10 +47,18 @@ def parse_create_endpoint(body: bytes) -> CreateEndpoint:
 
     Raises:
         BadRequest: not a JSON object.
+        MissingParameter, InvalidParameter: as `read_create_endpoint`.
+    """
+    return read_create_endpoint(load_object(body))
+
+
+def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
+    """Read the members of a create or an update.
+
+    Raises:
         MissingParameter: no artifact, or an update without an id.
         InvalidParameter: a member is not what it should be, or several name the artifact.
     """
-    given = load_object(body)
     members = parse_members(given, MEMBERS)
     endpoint_id = None if members.get("id") == NO_ID else members.get("id")
     update = bool(members.get("update"))

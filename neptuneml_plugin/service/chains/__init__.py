@@ -1,0 +1,1 @@
+"""Chains: jobs that follow one another, from one document to an endpoint."""

@@ -1,0 +1,235 @@
+"""Chains with real stages on a tiny graph: run, failing, stopped, gone on with after a service was killed."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.jobclient import CHAIN, JobClient
+from neptuneml_plugin.service.app import create_app
+from neptuneml_plugin.service.chains.record import ChainRecord, Part
+from neptuneml_plugin.service.jobs.record import JobKind, JobState
+from neptuneml_plugin.service.routes.requests import CHAINS, JOBS, REGISTRY
+from tests.planted import planted_export
+from tests.running_service import eventually, eventually_async, running_service
+
+#: The quickest of the models.
+QUICK = {"modelName": "transe", "maxHPONumberOfTrainingJobs": 1, "maxHPOParallelTrainingJobs": 1}
+INPUT = {"inputDataS3Location": "s3://lib/export"}
+WHOLE = {"dataprocessing": INPUT, "training": QUICK, "modeltransform": {}, "endpoint": {}}
+STATES = ["Completed", "Completed", "Completed", "Completed"]
+
+
+class Service:
+    """A service in this process."""
+
+    def __init__(self, client: "TestClient[Any, Any]", app: web.Application) -> None:
+        self.client = client
+        self.app = app
+
+    async def post(self, document: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        answer = await self.client.post("/ml/chains", json=document)
+        return answer.status, await answer.json()
+
+    async def get(self, path: str) -> dict[str, Any]:
+        answer = await self.client.get(path)
+        document: dict[str, Any] = await answer.json()
+        assert answer.status == 200, document
+        return document
+
+    async def delete(self, path: str) -> tuple[int, dict[str, Any]]:
+        answer = await self.client.delete(path)
+        return answer.status, await answer.json()
+
+    async def finished(self, chain_id: str) -> ChainRecord:
+        async with asyncio.timeout(600):
+            return await self.app[CHAINS].finished(chain_id)
+
+    async def until_begun(self, chain_id: str, part: Part) -> None:
+        await eventually_async(lambda: part in self.app[CHAINS].get(chain_id).begun, seconds=300)
+
+
+@contextlib.asynccontextmanager
+async def started(config: ServiceConfig) -> AsyncIterator[Service]:
+    app = create_app(config)
+    async with TestClient(TestServer(app)) as client:
+        yield Service(client, app)
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return planted_export(tmp_path_factory.mktemp("export"), Task.LINK_PREDICTION, nodes=40)
+
+
+@pytest.fixture
+def config(tmp_path: Path, export: Path) -> ServiceConfig:
+    location = tmp_path / "s3" / "lib" / "export"
+    location.parent.mkdir(parents=True)
+    location.symlink_to(export)
+    return ServiceConfig(tmp_path, allow_paths=(export,), parallel_jobs=1)
+
+
+@pytest.fixture
+async def service(config: ServiceConfig) -> AsyncIterator[Service]:
+    async with started(config) as running:
+        yield running
+
+
+def states(status: Mapping[str, Any]) -> list[str]:
+    return [part["status"] for part in status["parts"]]
+
+
+async def test_one_document_from_an_export_to_an_endpoint(service: Service, config: ServiceConfig) -> None:
+    code, begun = await service.post({"id": "c", **WHOLE})
+    assert (code, begun["id"]) == (200, "c")
+    assert [part["id"] for part in begun["parts"]] == [
+        "c-dataprocessing",
+        "c-training",
+        "c-modeltransform",
+        "c-endpoint",
+    ]
+    shown = await service.get("/ml/chains/c")
+    assert (shown["status"], shown["progress"]["stage"]) == ("InProgress", "dataprocessing")
+    assert states(shown) == ["InProgress", "Waiting", "Waiting", "Waiting"]
+    assert await service.get("/ml/chains?state=InProgress") == {"ids": ["c"]}
+
+    record = await service.finished("c")
+    assert record.state is JobState.COMPLETED, record.failure_reason
+    shown = await service.get("/ml/chains/c")
+    assert (shown["status"], states(shown)) == ("Completed", STATES)
+    assert shown["progress"] == {"stage": "done", "fraction": 1.0}
+    processing, training, transform, endpoint = shown["parts"]
+    assert processing["outputLocation"].startswith(f"{config.data_root}/chains/c/dataprocessing/")
+    assert {"metrics", "baselines", "reportLocation"} <= training.keys()
+    assert endpoint["outputLocation"] == transform["outputLocation"]
+    assert (await service.get(endpoint["path"]))["status"] == "InService"
+    assert (await service.get(processing["path"]))["status"] == "Completed"
+    assert await service.get("/ml/chains?state=InProgress") == {"ids": []}
+
+    assert (await service.delete("/ml/chains/c"))[1]["code"] == "InvalidParameterException"
+    assert await service.delete("/ml/chains/c?purge=true") == (200, {"status": "Completed"})
+    assert (await service.client.get("/ml/chains/c")).status == 404
+    assert (await service.get(endpoint["path"]))["status"] == "InService"
+
+
+async def test_a_chain_may_begin_and_end_anywhere(service: Service) -> None:
+    assert (await service.post({"id": "c", "dataprocessing": {**INPUT, "id": "p"}}))[0] == 200
+    assert (await service.finished("c")).state is JobState.COMPLETED
+    later = {"id": "d", "training": {**QUICK, "dataProcessingJobId": "p", "id": "t"}, "endpoint": {"id": "e"}}
+    assert (await service.post(later))[0] == 200
+    assert (await service.finished("d")).state is JobState.COMPLETED
+    assert (await service.get("/ml/endpoints/e"))["endpoint"]["outputLocation"].endswith("/artifact")
+    again = {"id": "f", "endpoint": {"id": "e", "update": True, "mlModelTrainingJobId": "t"}}
+    assert (await service.post(again))[0] == 200
+    assert (await service.finished("f")).state is JobState.COMPLETED
+    assert await service.get("/ml/chains?maxItems=2") == {"ids": ["f", "d"], "nextToken": "d"}
+    assert await service.get("/ml/chains?nextToken=d") == {"ids": ["c"]}
+
+
+async def test_a_part_that_fails_ends_its_chain_and_says_why(service: Service) -> None:
+    document = {**WHOLE, "id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}}
+    assert (await service.post(document))[0] == 200
+    record = await service.finished("c")
+    assert record.state is JobState.FAILED
+    assert "nothing.json" in str(record.failure_reason)
+    shown = await service.get("/ml/chains/c")
+    assert shown["failureReason"].startswith("dataprocessing: ")
+    assert states(shown) == ["Failed", "NotRun", "NotRun", "NotRun"]
+    assert service.app[JOBS].all(JobKind.MODEL_TRAINING) == []
+
+
+def is_there(path: str) -> bool:
+    return Path(path).exists()
+
+
+async def test_a_chain_is_stopped_with_the_part_that_runs(service: Service) -> None:
+    await service.post({"id": "c", **WHOLE})
+    await service.until_begun("c", Part.DATA_PROCESSING)
+    assert await service.delete("/ml/chains/c?clean=true") == (200, {"status": "Stopping"})
+    assert (await service.finished("c")).state is JobState.STOPPED
+    shown = await service.get("/ml/chains/c")
+    assert (shown["status"], states(shown)) == ("Stopped", ["Stopped", "NotRun", "NotRun", "NotRun"])
+    job = service.app[JOBS].get(JobKind.DATA_PROCESSING, "c-dataprocessing")
+    assert job.state is JobState.STOPPED
+    assert not is_there(job.plan.output)
+
+
+async def test_a_job_that_is_stopped_by_its_own_id_fails_its_chain(service: Service) -> None:
+    await service.post({"id": "c", **WHOLE})
+    await service.until_begun("c", Part.DATA_PROCESSING)
+    path = "/ml/dataprocessing/c-dataprocessing"
+    await eventually_async(lambda: bool(service.app[JOBS].all(JobKind.DATA_PROCESSING)))
+    assert (await service.delete(path))[0] == 200
+    record = await service.finished("c")
+    assert record.state is JobState.FAILED
+    assert record.failure_reason == "dataprocessing: job 'c-dataprocessing' was stopped"
+
+
+async def test_an_id_that_another_job_has_taken_meanwhile_fails_the_part(service: Service) -> None:
+    await service.post({"id": "c", **WHOLE, "endpoint": {"id": "e"}})
+    body = {"id": "c-training", "dataProcessingJobId": "c-dataprocessing", "trainModelS3Location": "s3://lib/t"}
+    await eventually_async(lambda: bool(service.app[JOBS].all(JobKind.DATA_PROCESSING)))
+    # The chain's own task waits for the same event, and comes later.
+    await service.app[JOBS].finished(JobKind.DATA_PROCESSING, "c-dataprocessing")
+    answer = await service.client.post("/ml/modeltraining", json={**body, **QUICK})
+    record = await service.finished("c")
+    if answer.status == 200:
+        assert record.state is JobState.FAILED
+        assert "already in use" in str(record.failure_reason)
+    else:
+        assert record.state is JobState.COMPLETED
+    assert len(service.app[JOBS].all(JobKind.MODEL_TRAINING)) == 1
+
+
+async def test_a_service_that_stops_and_the_next_one_goes_on(config: ServiceConfig) -> None:
+    async with started(config) as service:
+        await service.post({"id": "c", **WHOLE})
+        await service.until_begun("c", Part.TRAINING)
+    async with started(config) as service:
+        record = await service.finished("c")
+        assert record.state is JobState.COMPLETED, record.failure_reason
+        for kind in (JobKind.DATA_PROCESSING, JobKind.MODEL_TRAINING, JobKind.MODEL_TRANSFORM):
+            assert len(service.app[JOBS].all(kind)) == 1
+        assert [found.id for found in service.app[REGISTRY].records()] == ["c-endpoint"]
+
+
+async def test_a_stop_that_the_service_did_not_live_to_see(config: ServiceConfig) -> None:
+    async with started(config) as service:
+        await service.post({"id": "c", **WHOLE})
+        await service.until_begun("c", Part.DATA_PROCESSING)
+        chains = service.app[CHAINS]
+        await chains._set(chains.get("c").become(JobState.STOPPING))  # as if it had been killed right after
+    async with started(config) as service:
+        assert (await service.finished("c")).state is JobState.STOPPED
+        assert service.app[JOBS].get(JobKind.DATA_PROCESSING, "c-dataprocessing").state is JobState.STOPPED
+
+
+@pytest.mark.parametrize("part", [Part.DATA_PROCESSING, Part.TRAINING, Part.ENDPOINT])
+def test_a_service_that_was_killed_is_followed_by_one_that_goes_on(
+    tmp_path: Path, export: Path, part: Part
+) -> None:
+    document = {"id": "c", **WHOLE, "dataprocessing": {"inputDataS3Location": str(export)}}
+    settings = {"allow_paths": [str(export)], "parallel_jobs": 1}
+
+    with running_service(tmp_path / "root", **settings) as first:
+        jobs = JobClient(first.url)
+        jobs.start(CHAIN, document)
+        eventually(lambda: "path" in jobs.status(CHAIN, "c")["parts"][list(WHOLE).index(part)], 300)
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.process.wait(30)
+    with running_service(tmp_path / "root", **settings) as second:
+        jobs = JobClient(second.url)
+        shown = jobs.wait(CHAIN, "c", lambda _: None)
+        assert (shown["status"], states(shown)) == ("Completed", STATES), shown
+        for kind in ("dataprocessing", "modeltraining", "modeltransform"):
+            assert len(jobs.list(kind)) == 1
+        assert second.client.list_endpoints() == ["c-endpoint"]
