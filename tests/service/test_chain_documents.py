@@ -73,6 +73,19 @@ def test_a_trial_names_its_graph_itself() -> None:
     assert transform["dataProcessingJobId"] == "c-dataprocessing"
 
 
+GENRE = 'g.V().hasLabel("movie").properties("genre").with("Neptune#ml.classification")'
+
+
+def test_a_query_stands_for_the_parts_that_make_its_endpoint() -> None:
+    asked = parse_chain({"query": GENRE, "training": {"maxHPONumberOfTrainingJobs": 1}, "endpoint": {"id": "e"}})
+    assert asked.query == GENRE
+    assert [part.value for part in asked.parts] == ["export", "dataprocessing", "training", "endpoint"]
+    assert asked.parts[Part.ENDPOINT] == {"id": "e"}
+    assert asked.parts[Part.TRAINING] == {"maxHPONumberOfTrainingJobs": 1}
+    (target,) = asked.parts[Part.EXPORT]["additionalParams"]["neptune_ml"]["targets"]
+    assert target == {"node": "movie", "property": "genre", "type": "classification"}
+
+
 def test_generated_ids_leave_room_for_the_parts() -> None:
     asked = parse_chain({"dataprocessing": {}})
     (body,) = complete(asked.id, asked.parts, "/c").values()
@@ -86,6 +99,11 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"traning": {}, "modeltransform": []},
         ["traning: unknown part (did you mean 'training'?)", "modeltransform: must be an object"],
     ),
+    "a bad query": (
+        {"query": "g.V()", "id": "a b", "export": 3},
+        ["query: the query asks for no prediction", "id: id 'a b'", "export: must be an object"],
+    ),
+    "a query without a server": ({"query": GENRE}, ["export: ", "--gremlin"]),
     "a bad id": ({"id": "under_score", "endpoint": {}}, ["id: id 'under_score'"]),
     "gaps": (
         {"id": "c", "dataprocessing": {}, "modeltransform": {}},

@@ -5,6 +5,7 @@ graph does not have is an error with the nearest name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType
@@ -28,6 +29,7 @@ def write_configuration(tables: Sequence[TypeTable], job: LearningJob, layout: L
     Raises:
         InvalidSettings: targets and features that name what the export does not hold, all of them.
     """
+    job = _with_ends(job, [table.type for table in tables if isinstance(table.type, EdgeType)])
     _check_names({table.type: table for table in tables}, job)
     return _WRITERS[job.version](tables, job, layout)
 
@@ -49,6 +51,38 @@ def check_labels(jobs: Iterable[LearningJob], labels: Mapping[Element, Iterable[
             problems.append(f"{item.path}: the export has no {what} label '{label}'{nearest(label, names)}")
     if problems:
         raise InvalidSettings(_SOURCE, problems)
+
+
+def _with_ends(job: LearningJob, edges: Sequence[EdgeType]) -> LearningJob:
+    """Return a job whose targets name both ends, where edges of their label have one type that fits.
+
+    Raises:
+        InvalidSettings: they have several, all those named.
+    """
+    targets, problems = [], []
+    for target in job.targets:
+        fitting = [edge for edge in edges if _fits(target.element, edge)]
+        if len(fitting) == 1:
+            targets.append(replace(target, element=fitting[0]))
+            continue
+        targets.append(target)
+        if fitting:
+            types = ", ".join(map(str, fitting))
+            problems.append(f"{target.path}.edge: there are several types: {types}; name both ends")
+    if problems:
+        raise InvalidSettings(_SOURCE, problems)
+    return replace(job, targets=tuple(targets))
+
+
+def _fits(asked: ElementType, edge: EdgeType) -> bool:
+    """Return whether a target that leaves an end open may mean an edge type."""
+    return (
+        isinstance(asked, EdgeType)
+        and not (asked.source and asked.target)
+        and asked.label == edge.label
+        and asked.source in ("", edge.source)
+        and asked.target in ("", edge.target)
+    )
 
 
 def _check_names(tables: Mapping[ElementType, TypeTable], job: LearningJob) -> None:

@@ -142,8 +142,17 @@ def _own_jobs(value: Mapping[str, Any], path: str, problems: Problems) -> list[A
     return [({**shared, **job} if isinstance(job, Mapping) else job) for job in _array(value["jobs"])]
 
 
-def read_selector(value: Mapping[str, Any], path: str, problems: Problems) -> ElementType | None:
-    """Read the member `node` (text or array) or `edge` (array of three, each end text or array)."""
+def read_selector(
+    value: Mapping[str, Any], path: str, problems: Problems, *, open_ends: bool = False
+) -> ElementType | None:
+    """Read the member `node` (text or array) or `edge` (array of three, each end text or array).
+
+    Args:
+        value: what holds the member.
+        path: where it stands.
+        problems: takes what is wrong.
+        open_ends: whether an end may be null, for the only one there is; it becomes an empty label.
+    """
     if ("node" in value) == ("edge" in value):
         problems.invalid(path, "must have exactly one of 'node' and 'edge'")
         return None
@@ -154,6 +163,8 @@ def read_selector(value: Mapping[str, Any], path: str, problems: Problems) -> El
         return label
     edge = value["edge"]
     parts = [_labels(part) for part in edge] if isinstance(edge, list) else []
+    if open_ends and len(parts) == 3:
+        parts = [part if given is not None else "" for part, given in zip(parts, edge, strict=True)]
     if len(parts) != 3 or None in parts or not is_text(edge[1]):
         problems.invalid(f"{path}.edge", f"must be [from label, edge label, to label], not {edge!r}")
         return None
@@ -198,7 +209,7 @@ def _read_target(
         problems.refuse(path, "is a target of an RDF graph; only property graphs are exported")
         return None
     problems.check_members(value, _known(TARGET_MEMBERS, version), path)
-    element = read_selector(value, path, problems)
+    element = read_selector(value, path, problems, open_ends=version is Version.V2)
     kind = _read_task(value, path, problems, version)
     if kind is None:
         return None

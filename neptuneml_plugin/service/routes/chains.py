@@ -28,7 +28,7 @@ async def start_chain(request: web.Request) -> web.Response:
     folder = request.app[CONFIG].data_root.absolute() / FOLDER / asked.id
     bodies = complete(asked.id, asked.parts, str(folder))
     await asyncio.to_thread(Checker(request.app[PLANNER], request.app[REGISTRY]).check, bodies)
-    record = ChainRecord(asked.id, now_millis(), bodies)
+    record = ChainRecord(asked.id, now_millis(), bodies, asked.query)
     await request.app[CHAINS].submit(record)
     return web.json_response(render_chain_started(record))
 

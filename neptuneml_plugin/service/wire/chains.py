@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError, nearest
+from neptuneml_plugin.learn import read_lesson
 from neptuneml_plugin.service.chains.record import ChainRecord, Part, new_chain_id
 from neptuneml_plugin.service.endpoints.record import EndpointRecord, check_id
 from neptuneml_plugin.service.jobs.record import JobRecord, JobState
@@ -14,6 +15,7 @@ from neptuneml_plugin.service.wire.members import arn, text_of
 #: Members of a chain's document beside its parts, and what they hold.
 MEMBERS: Mapping[str, str] = {
     "id": "The chain's id; generated where absent.",
+    "query": "A Gremlin query with a prediction, from which the parts are derived; parts that are given win.",
 }
 #: What a chain's status shows of a job's own.
 _SHOWN = (
@@ -34,8 +36,9 @@ class ChainRequest:
     """`POST /ml/chains`."""
 
     id: str
-    #: The parts that were given, as they were given.
+    #: The parts that were given, as they were given, over those of the query.
     parts: Mapping[Part, Mapping[str, Any]]
+    query: str | None = None
 
 
 def parse_chain(given: Mapping[str, Any]) -> ChainRequest:
@@ -48,16 +51,23 @@ def parse_chain(given: Mapping[str, Any]) -> ChainRequest:
     problems = [f"{name[:60]}: unknown part{nearest(name[:60], known)}" for name in given if name not in known]
     parts = {part: given[part] for part in Part if given.get(part) is not None}
     problems += [f"{part}: must be an object" for part, body in parts.items() if not isinstance(body, dict)]
-    if not parts:
-        problems.append(f"has no part; give at least one of {', '.join(Part)}")
-    chain_id = new_chain_id()
+    chain_id, query, derived = new_chain_id(), None, {}
     try:
         chain_id = check_id(text_of(given, "id") or chain_id)
     except NeptuneMLError as error:
         problems.append(f"id: {error}")
+    try:
+        query = text_of(given, "query")
+        derived = {} if query is None else read_lesson(query).chain()
+    except NeptuneMLError as error:
+        problems.append(f"query: {error}")
+    else:
+        if not (parts or derived):
+            problems.append(f"has no part; give a query, or at least one of {', '.join(Part)}")
     if problems:
         raise InvalidSettings("chain", problems)
-    return ChainRequest(chain_id, parts)
+    merged = {part: {**derived.get(part, {}), **parts.get(part, {})} for part in Part if part in derived | parts}
+    return ChainRequest(chain_id, merged, query)
 
 
 def render_chain_started(record: ChainRecord) -> dict[str, Any]:
@@ -83,6 +93,8 @@ def render_chain(
     parts = [_render_part(record, part, jobs.get(part), endpoint) for part in record.parts]
     document: dict[str, Any] = {"id": record.id, "status": record.state.value}
     document["creationTimeInMillis"] = record.created_at_millis
+    if record.query is not None:
+        document["query"] = record.query
     if record.ended_at_millis is not None:
         document["endTimeInMillis"] = record.ended_at_millis
     if record.failure_reason is not None:
