@@ -57,7 +57,7 @@ class ServiceClient:
     def create_endpoint(
         self,
         name: str,
-        artifact: str,
+        artifact: str | Mapping[str, str],
         options: Mapping[str, Any] | None = None,
         timeout_seconds: float = 600.0,
     ) -> str:
@@ -65,21 +65,22 @@ class ServiceClient:
 
         Args:
             name: its id.
-            artifact: where the artifact lies, as the service sees it.
+            artifact: where the artifact lies, as the service sees it, or the job that made it, such as
+                `{"mlModelTrainingJobId": "lib"}`.
             options: `newNodeVectors`, `fanouts`.
             timeout_seconds: how long that may take.
 
         Raises:
             FailureByQuery: it failed; the message is the service's reason.
         """
-        body = {"id": name, "artifactLocation": artifact, **(options or {})}
+        body = {"id": name, **_source(artifact), **(options or {})}
         self._connection.call("POST", "/ml/endpoints", body)
         return self._wait_until_in_service(name, timeout_seconds)
 
     def update_endpoint(
         self,
         name: str,
-        artifact: str,
+        artifact: str | Mapping[str, str],
         options: Mapping[str, Any] | None = None,
         timeout_seconds: float = 600.0,
     ) -> str:
@@ -90,8 +91,24 @@ class ServiceClient:
         """
         if name in self.list_endpoints():
             self._wait_until_settled(name, timeout_seconds)
-        body = {"id": name, "artifactLocation": artifact, "update": True, **(options or {})}
+        body = {"id": name, **_source(artifact), "update": True, **(options or {})}
         self._connection.call("POST", "/ml/endpoints", body)
+        return self._wait_until_in_service(name, timeout_seconds)
+
+    def roll_back_endpoint(self, name: str, version: str | None = None, timeout_seconds: float = 600.0) -> str:
+        """Bring an endpoint's earlier version back and return it once it is in service.
+
+        Args:
+            name: the endpoint.
+            version: which; None: the one before.
+            timeout_seconds: how long that may take.
+
+        Raises:
+            FailureByQuery: it cannot be served any more; the present version goes on answering.
+        """
+        self._wait_until_settled(name, timeout_seconds)
+        path = f"/ml/endpoints/{quote(name, safe='')}/rollback"
+        self._connection.call("POST", path, {} if version is None else {"version": version})
         return self._wait_until_in_service(name, timeout_seconds)
 
     def get_endpoint(self, name: str) -> dict[str, Any]:
@@ -132,3 +149,7 @@ class ServiceClient:
                     f"endpoint '{name}' is still {status['status']} after {timeout_seconds:.0f} s"
                 )
             time.sleep(POLL_SECONDS)
+
+
+def _source(artifact: str | Mapping[str, str]) -> Mapping[str, str]:
+    return {"artifactLocation": artifact} if isinstance(artifact, str) else artifact

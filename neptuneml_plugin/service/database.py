@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _ENDPOINTS = """
 CREATE TABLE IF NOT EXISTS endpoints (
     id TEXT PRIMARY KEY,
@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS endpoints (
     version TEXT,
     failure_reason TEXT,
     new_node_vectors TEXT,
-    fanouts TEXT
+    fanouts TEXT,
+    versions TEXT
 ) STRICT
 """
 _JOBS = """
@@ -48,6 +49,7 @@ _MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     ),
     2: (),
     3: (),
+    4: ("ALTER TABLE endpoints ADD COLUMN versions TEXT",),
 }
 
 Result = TypeVar("Result")

@@ -52,6 +52,24 @@ class EndpointOptions:
 
 
 NO_OPTIONS = EndpointOptions()
+#: Versions that an endpoint remembers.
+MOST_VERSIONS = 20
+
+
+@dataclass(frozen=True)
+class EndpointVersion:
+    """What an endpoint has answered with."""
+
+    version: str
+    #: As the client wrote it.
+    location: str
+    options: EndpointOptions
+    #: When it came into service.
+    since_millis: int
+
+    def is_same(self, other: "EndpointVersion") -> bool:
+        """Return whether both answer alike."""
+        return replace(self, since_millis=other.since_millis) == other
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,8 @@ class EndpointRecord:
     version: str | None = None
     failure_reason: str | None = None
     options: EndpointOptions = NO_OPTIONS
+    #: What has been in service, oldest first; the last is the one that `version` names.
+    versions: tuple[EndpointVersion, ...] = ()
 
     def become(
         self,
@@ -87,7 +107,7 @@ class EndpointRecord:
         """
         if status not in TRANSITIONS[self.status]:
             raise ConstraintViolation(f"endpoint '{self.id}' is {self.status} and cannot become {status}")
-        return replace(
+        after = replace(
             self,
             status=status,
             location=location or self.location,
@@ -96,6 +116,34 @@ class EndpointRecord:
             failure_reason=failure_reason,
             options=options or self.options,
         )
+        return after._remembered(version) if status is Status.IN_SERVICE and version else after
+
+    def _remembered(self, version: str) -> "EndpointRecord":
+        """Return the record with its version as the last one of its history."""
+        entry = EndpointVersion(version, self.location, self.options, time.time_ns() // 1_000_000)
+        if self.versions and self.versions[-1].is_same(entry):
+            return self
+        return replace(self, versions=(*self.versions, entry)[-MOST_VERSIONS:])
+
+    def earlier(self, version: str | None = None) -> EndpointVersion:
+        """Return what the endpoint answered with before.
+
+        Args:
+            version: which; None: the last one that differs from the one in service.
+
+        Raises:
+            InvalidParameter: it has not answered with that, or does so now.
+        """
+        now = self.versions[-1] if self.versions else None
+        before = [entry for entry in self.versions if now is not None and not entry.is_same(now)]
+        found = [entry for entry in before if version in (None, entry.version)]
+        if not found:
+            known = ", ".join(dict.fromkeys(entry.version for entry in reversed(before))) or "none"
+            asked = "an earlier version" if version is None else f"version {version[:60]!r} before the present one"
+            raise InvalidParameter(
+                f"endpoint '{self.id}' has not answered with {asked}; its earlier ones: {known}"
+            )
+        return found[-1]
 
 
 def new_record(

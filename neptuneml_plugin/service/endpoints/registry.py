@@ -178,6 +178,26 @@ class Registry:
         self._start(record, Source(location, artifact, options.over(record.options)))
         return record
 
+    async def rollback(self, endpoint_id: str, version: str | None = None) -> EndpointRecord:
+        """Begin to bring an earlier version back, with its options, as an update does.
+
+        Args:
+            endpoint_id: the endpoint.
+            version: which; None: the one before the one in service.
+
+        Raises:
+            ResourceNotFound: no such endpoint.
+            InvalidParameter: it has not answered with that version.
+            BadRequest: the version's artifact is not there any more.
+            ConstraintViolation: the endpoint is just being created or updated.
+        """
+        earlier = self.get(endpoint_id).earlier(version)
+        artifact = await asyncio.to_thread(resolve_folder, earlier.location, self._config)
+        record = self.get(endpoint_id).become(Status.UPDATING)
+        await self._set(record)
+        self._start(record, Source(earlier.location, artifact, earlier.options), expected=earlier.version)
+        return record
+
     async def delete(self, endpoint_id: str) -> None:
         """Forget an endpoint; its version stays loadable for those who hold it.
 

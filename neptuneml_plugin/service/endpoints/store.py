@@ -6,17 +6,27 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import cattrs
+
 from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.service.database import Database
-from neptuneml_plugin.service.endpoints.record import EndpointOptions, EndpointRecord, Status
+from neptuneml_plugin.service.endpoints.record import (
+    EndpointOptions,
+    EndpointRecord,
+    EndpointVersion,
+    Status,
+)
 
 _PUT = """
 INSERT OR REPLACE INTO endpoints VALUES (
-    :id, :location, :artifact, :status, :created_at_millis, :version, :failure_reason, :new_node_vectors, :fanouts
+    :id, :location, :artifact, :status, :created_at_millis, :version, :failure_reason, :new_node_vectors, :fanouts,
+    :versions
 )
 """
 _REMOVE = "DELETE FROM endpoints WHERE id = :id"
 _LIST = "SELECT * FROM endpoints ORDER BY created_at_millis DESC, rowid DESC"
+
+_converter = cattrs.Converter()
 
 
 class EndpointStore:
@@ -50,6 +60,7 @@ def _row(record: EndpointRecord) -> dict[str, Any]:
         "status": record.status.value,
         "new_node_vectors": options.new_node_vectors,
         "fanouts": None if options.fanouts is None else json.dumps(options.fanouts),
+        "versions": json.dumps(_converter.unstructure(record.versions)),
     }
 
 
@@ -60,5 +71,7 @@ def _record(row: sqlite3.Row) -> EndpointRecord:
         None if vectors is None else NewNodeVectors(vectors),
         None if fanouts is None else tuple(json.loads(fanouts)),
     )
+    versions = json.loads(values.pop("versions") or "[]")
+    values["versions"] = _converter.structure(versions, tuple[EndpointVersion, ...])
     values |= {"artifact": Path(row["artifact"]), "status": Status(row["status"])}
     return EndpointRecord(**values, options=options)

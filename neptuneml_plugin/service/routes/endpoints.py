@@ -4,7 +4,12 @@ from aiohttp import web
 
 from neptuneml_plugin.service.endpoints.record import Status
 from neptuneml_plugin.service.routes.requests import PLANNER, REGISTRY, read_body
-from neptuneml_plugin.service.wire.endpoints import parse_create_endpoint, render_created, render_status
+from neptuneml_plugin.service.wire.endpoints import (
+    parse_create_endpoint,
+    parse_rollback,
+    render_created,
+    render_status,
+)
 from neptuneml_plugin.service.wire.members import parse_flag, parse_page, render_page
 
 routes = web.RouteTableDef()
@@ -34,6 +39,14 @@ async def list_endpoints(request: web.Request) -> web.Response:
 async def endpoint_status(request: web.Request) -> web.Response:
     """Tell an endpoint's state as Neptune does."""
     return web.json_response(render_status(request.app[REGISTRY].get(request.match_info["id"])))
+
+
+@routes.post("/ml/endpoints/{id}/rollback")
+async def roll_back_endpoint(request: web.Request) -> web.Response:
+    """Bring an earlier version back; the present one answers until it is there."""
+    version = parse_rollback(await read_body(request))
+    record = await request.app[REGISTRY].rollback(request.match_info["id"], version)
+    return web.json_response(render_status(record))
 
 
 @routes.delete("/ml/endpoints/{id}")

@@ -6,7 +6,13 @@ from typing import Any
 
 from neptuneml_plugin.config import NewNodeVectors, one_of
 from neptuneml_plugin.errors import InvalidParameter, MissingParameter
-from neptuneml_plugin.service.endpoints.record import NO_OPTIONS, EndpointOptions, EndpointRecord, check_id
+from neptuneml_plugin.service.endpoints.record import (
+    NO_OPTIONS,
+    EndpointOptions,
+    EndpointRecord,
+    EndpointVersion,
+    check_id,
+)
 from neptuneml_plugin.service.wire.members import arn, load_object, text_of
 from neptuneml_plugin.service.wire.requests import RECORDED, Member, Shape, parse_members
 
@@ -103,6 +109,16 @@ def parse_options(given: Mapping[str, Any]) -> EndpointOptions:
     return EndpointOptions(chosen, tuple(int(text) for text in texts))
 
 
+def parse_rollback(body: bytes) -> str | None:
+    """Read the body of a rollback, which may be empty: the version to bring back; None: the one before.
+
+    Raises:
+        BadRequest: not a JSON object.
+        InvalidParameter: the version is no text.
+    """
+    return text_of(load_object(body), "version") if body.strip() else None
+
+
 def render_created(record: EndpointRecord) -> dict[str, Any]:
     """Answer a create or an update."""
     return {"id": record.id, "arn": arn("endpoint", record.id), "creationTimeInMillis": record.created_at_millis}
@@ -124,4 +140,16 @@ def render_status(record: EndpointRecord) -> dict[str, Any]:
         "endpoint": endpoint,
         "endpointConfig": {"name": f"{record.id}-config", "arn": f"{arn('endpoint', record.id)}-config"},
         "version": record.version,
+        "versions": [_version(entry) for entry in reversed(record.versions)],
+    }
+
+
+def _version(entry: EndpointVersion) -> dict[str, Any]:
+    vectors, fanouts = entry.options.new_node_vectors, entry.options.fanouts
+    return {
+        "version": entry.version,
+        "outputLocation": entry.location,
+        "sinceInMillis": entry.since_millis,
+        **({} if vectors is None else {"newNodeVectors": vectors.value}),
+        **({} if fanouts is None else {"fanouts": list(fanouts)}),
     }
