@@ -19,6 +19,10 @@ import click
 from rich.console import Console
 
 from neptuneml_plugin import __version__, config, locations
+from neptuneml_plugin.commands.endpoints import endpoint_commands
+from neptuneml_plugin.commands.jobs import job_commands
+from neptuneml_plugin.commands.learn import learn_command
+from neptuneml_plugin.commands.options import FILE, Command
 from neptuneml_plugin.display import metrics_table, quickstart_page, shown_progress, shown_stages
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError
 from neptuneml_plugin.jobfolder import INTERRUPTED, Outcome, own_folder
@@ -27,7 +31,6 @@ from neptuneml_plugin.stage import Progress, Summary
 from neptuneml_plugin.transfer import Folders, publish
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
-FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 PORT = click.IntRange(1, 65535)
 
 
@@ -141,9 +144,6 @@ def commands() -> None:
 
 
 # --- the stages ------------------------------------------------------------------------------------------------
-
-
-Command = Callable[..., None]
 
 
 def _publish_to(context: click.Context, _option: click.Parameter, given: str | None) -> None:
@@ -467,131 +467,9 @@ def _port_range(text: str | None) -> tuple[int, int] | None:
     return int(first), int(last)
 
 
-@commands.group("endpoint")
-def endpoint_commands() -> None:
-    """Create, update, list and delete endpoints of a running service."""
-
-
-def _token(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
-    """Return the given token, else that of the file that the environment names."""
-    from neptuneml_plugin.service.security.secretfiles import read_token
-
-    file = os.environ.get(config.SERVICE_TOKEN_FILE_VARIABLE)
-    return read_token(Path(file)) if file and not given else given
-
-
-def _service_options(command: Command) -> Command:
-    for option in (
-        click.option(
-            "--service",
-            "url",
-            envvar=config.SERVICE_URL_VARIABLE,
-            default=config.DEFAULT_SERVICE_URL,
-            show_default=True,
-            help="The service's address.",
-        ),
-        click.option(
-            "--token",
-            envvar=config.SERVICE_TOKEN_VARIABLE,
-            callback=_token,
-            help="The service's token, if it has one; others see it in lists of processes: better in "
-            "NEPTUNEML_SERVICE_TOKEN, or in the file that NEPTUNEML_SERVICE_TOKEN_FILE names.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def _location(_context: click.Context, _option: click.Parameter, given: str) -> str:
-    """Return a location as the service needs it: absolute, or with its scheme."""
-    return given if "://" in given else str(Path(given).absolute())
-
-
-def _given(options: dict[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _name(_context: click.Context, _option: click.Parameter, given: str) -> str:
-    if not given:
-        raise click.BadParameter("an endpoint's name has 1 to 48 letters, digits and hyphens")
-    return given
-
-
-def _inductive_options(command: Command) -> Command:
-    for option in (
-        click.option(
-            "--new-node-vectors",
-            "newNodeVectors",
-            type=click.Choice([choice.value for choice in config.NewNodeVectors]),
-            help="What a vertex that the model does not know takes in place of a learned vector: the average over "
-            "its label, or over its neighbours.  [default: type]",
-        ),
-        click.option(
-            "--fanouts",
-            metavar="N,N",
-            help="Edges that an inductive answer reads per edge type, for each hop.  "
-            "[default: those of the training, else 10]",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-@endpoint_commands.command("create")
-@click.argument("name", callback=_name)
-@click.option("--artifact", required=True, callback=_location,
-              help="TRAIN_OUTPUT/artifact or a transform's output, under the service's data root or one of its "
-              "--allow-path folders.")  # fmt: skip
-@_inductive_options
-@_service_options
-def create_endpoint(name: str, artifact: str, url: str, token: str | None, **options: str | None) -> None:
-    """Create the endpoint NAME; return when it is in service, or failed."""
-    from neptuneml_plugin.client import ServiceClient
-
-    client = ServiceClient(url, token)
-    client.wait_until_healthy(timeout_seconds=15)  # the line before may have been `neptuneml serve &`
-    version = client.create_endpoint(name, artifact, _given(options))
-    click.echo(f"{name} InService {version}")
-
-
-@endpoint_commands.command("update")
-@click.argument("name", callback=_name)
-@click.option("--artifact", required=True, callback=_location, help="The new version's artifact.")
-@_inductive_options
-@_service_options
-def update_endpoint(name: str, artifact: str, url: str, token: str | None, **options: str | None) -> None:
-    """Give the endpoint NAME a new artifact; the old one answers until the new one is ready.
-
-    Options that are not given stay as they are.
-    """
-    from neptuneml_plugin.client import ServiceClient
-
-    version = ServiceClient(url, token).update_endpoint(name, artifact, _given(options))
-    click.echo(f"{name} InService {version}")
-
-
-@endpoint_commands.command("list")
-@_service_options
-def list_endpoints(url: str, token: str | None) -> None:
-    """List the endpoints: name, state, version, and why the last change failed, if it did."""
-    from neptuneml_plugin.client import ServiceClient
-
-    client = ServiceClient(url, token)
-    for name in client.list_endpoints():
-        state = client.get_endpoint(name)
-        reason = state["endpoint"].get("failureReason", "")
-        click.echo(f"{name}\t{state['status']}\t{state['version'] or '-'}\t{reason}".rstrip())
-
-
-@endpoint_commands.command("delete")
-@click.argument("name", callback=_name)
-@_service_options
-def delete_endpoint(name: str, url: str, token: str | None) -> None:
-    """Delete the endpoint NAME; its artifact stays where it is."""
-    from neptuneml_plugin.client import ServiceClient
-
-    ServiceClient(url, token).delete_endpoint(name)
-    click.echo(f"{name} deleted")
+commands.add_command(endpoint_commands)
+commands.add_command(job_commands)
+commands.add_command(learn_command)
 
 
 # --- the Gremlin side ------------------------------------------------------------------------------------------

@@ -2,13 +2,13 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
@@ -16,8 +16,11 @@ from rich.text import Text
 from neptuneml_plugin.stage import Progress, Summary
 
 if TYPE_CHECKING:
+    from neptuneml_plugin.questions import Answer
     from neptuneml_plugin.quickstart import QuickstartResult
 
+#: Answers that are shown of one query.
+MOST_ROWS = 20
 #: The metrics shown first, where a task has them.
 HEADLINES = ("acc", "f1_macro", "f1_micro", "rmse", "mae", "r2", "mrr", "hits@10")
 
@@ -82,6 +85,126 @@ def shown_stages(console: Console) -> Iterator[Progress]:
 
         yield show
         finish()
+
+
+@contextlib.contextmanager
+def shown_jobs(console: Console) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Yield what draws the status of a job, or of a chain with a bar per part; lines off a terminal."""
+    if not console.is_terminal:
+        yield _JobLines(console)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), TimeElapsedColumn())
+    with Bars(*columns, console=console) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(status: Mapping[str, Any]) -> None:
+            for name, stage, fraction in job_steps(status):
+                if name not in tasks:
+                    tasks[name] = bars.add_task(name, total=1.0)
+                bars.update(tasks[name], description=f"{name}: {stage}", completed=fraction)
+
+        yield show
+
+
+class _JobLines:
+    """One line for each step that a job, or a part of a chain, has come to."""
+
+    def __init__(self, console: Console) -> None:
+        self._lines = _Lines(console)
+        self._last: dict[str, str] = {}
+
+    def __call__(self, status: Mapping[str, Any]) -> None:
+        for name, stage, _ in job_steps(status):
+            if self._last.get(name) != stage:
+                self._last[name] = stage
+                self._lines(f"{name}: {stage}")
+
+
+def job_steps(status: Mapping[str, Any]) -> Iterator[tuple[str, str, float]]:
+    """Yield what a job does, and how much of it is done: of a chain, for each part that has begun."""
+    for part in status.get("parts", [status]):
+        name, state = part.get("part", part["id"]), part["status"]
+        progress = part.get("progress", {"stage": state, "fraction": float(state in ("Completed", "InService"))})
+        is_ended = state in ("Completed", "Failed", "Stopped", "InService")
+        if state not in ("Waiting", "NotRun"):
+            yield name, state if is_ended else progress["stage"], progress["fraction"]
+
+
+def job_page(kind: str, status: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Yield what `neptuneml job show` prints."""
+    state = "InProgress (queued)" if status.get("queued") else status["status"]
+    yield Text(f"{kind} {status['id']}: {state}", style="bold")
+    facts = Table(box=None, show_header=False)
+    for name, value in _facts(status):
+        facts.add_row(name, Text(value))
+    yield facts
+    if "parts" in status:
+        yield _parts_table(status["parts"])
+    if status.get("metrics"):
+        yield _metrics(status["metrics"], status.get("baselines", {}))
+    if status.get("logTail"):
+        yield Text("\n".join(["last lines:", *(f"  {line}" for line in status["logTail"])]), style="dim")
+
+
+def _facts(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    progress = status["progress"]
+    left = f", {progress['etaSeconds']:.0f} s left" if progress.get("etaSeconds") else ""
+    yield "progress", f"{progress['stage']}, {progress['fraction']:.0%}{left}"
+    for name, member in (("created", "creation"), ("started", "start"), ("ended", "end")):
+        if f"{member}TimeInMillis" in status:
+            yield name, moment(status[f"{member}TimeInMillis"])
+    resource = status.get("processingJob", {})
+    output = status.get("outputS3Uri") or resource.get("outputLocation")
+    named = {"output": output, "report": status.get("reportLocation"), "query": status.get("query")}
+    yield from ((name, value) for name, value in named.items() if value)
+    for name, count in status.get("counts", {}).items():
+        yield name, f"{count:,}"
+    for warning in status.get("warnings", ()):
+        yield "warning", warning
+    if "failureReason" in status:
+        yield "failure", status["failureReason"]
+
+
+def _parts_table(parts: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("part", "id", "status", "progress", "output"):
+        table.add_column(column)
+    for part in parts:
+        progress = part.get("progress")
+        done = f"{progress['stage']}, {progress['fraction']:.0%}" if progress else ""
+        cells = (part["part"], part["id"], part["status"], done, part.get("outputLocation", ""))
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _metrics(metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> Table:
+    """Return metrics by split beside those of the trivial competitors."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("")
+    rows = {**metrics, **baselines}
+    found = {name for values in metrics.values() for name in values}
+    names = [name for name in HEADLINES if name in found] or sorted(found)[:4]
+    for name in names:
+        table.add_column(name, justify="right")
+    for row, values in rows.items():
+        table.add_row(row, *(_number(values.get(name)) for name in names))
+    return table
+
+
+def answers_page(answer: "Answer", status: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Yield what `neptuneml learn` prints at its end: the query, its first answers, and the training's metrics."""
+    yield Text(answer.query, style="cyan")
+    yield answers_table(answer.columns, answer.rows[:MOST_ROWS])
+    if len(answer.rows) > MOST_ROWS:
+        yield Text(f"… and {len(answer.rows) - MOST_ROWS:,} more")
+    for part in status["parts"]:
+        if part.get("metrics"):
+            yield _metrics(part["metrics"], part.get("baselines", {}))
+
+
+def moment(millis: int) -> str:
+    """Return a time of this machine's clock, such as `2026-11-28 08:30:00`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(millis / 1000))
 
 
 def quickstart_page(result: "QuickstartResult", *, keep: bool) -> Iterator[RenderableType]:

@@ -2,19 +2,22 @@
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gremlin_python.driver.client import Client
 from gremlin_python.driver.driver_remote_connection import DriverRemoteConnection
+from gremlin_python.driver.protocol import GremlinServerError
 from gremlin_python.process.anonymous_traversal import traversal
 from gremlin_python.process.graph_traversal import GraphTraversal, GraphTraversalSource, __
 from gremlin_python.process.translator import Translator
 from gremlin_python.process.traversal import P, TraversalStrategies
-from gremlin_python.structure.graph import Graph
+from gremlin_python.structure.graph import Element, Graph, Property, VertexProperty
 
 from neptuneml_plugin.artifacts import SPLITS
+from neptuneml_plugin.errors import FailureByQuery
 
 #: Rows of a table.
 SHOWN = 8
@@ -47,6 +50,36 @@ def ask_all(gremlin_url: str, processed: Mapping[str, Path]) -> list[tuple[Answe
         return [ASK[endpoint](g, folder / SPLITS / "0") for endpoint, folder in processed.items()]
     finally:
         connection.close()
+
+
+def ask_text(service_url: str, token: str | None, query: str) -> Answer:
+    """Ask the Gremlin Server behind a service, through its own port.
+
+    Raises:
+        FailureByQuery: the server refuses the query.
+    """
+    url = f"ws{service_url.removeprefix('http').rstrip('/')}/gremlin"
+    client = Client(url, "g", headers={"Authorization": f"Bearer {token}"} if token else None)
+    try:
+        results = client.submit(query, request_options={"language": "gremlin-groovy"}).all().result()
+    except GremlinServerError as error:
+        raise FailureByQuery(f"the Gremlin Server refuses the query: {error.status_message}") from None
+    finally:
+        client.close()
+    columns, rows = _table(results)
+    return Answer(query, columns, rows)
+
+
+def _table(results: Sequence[Any]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+    """Return results as columns and rows: maps by their keys, properties by key and value, the rest as it is."""
+    first = results[0] if results else None
+    if isinstance(first, dict) and all(isinstance(row, dict) and row.keys() == first.keys() for row in results):
+        return tuple(map(str, first)), tuple(tuple(row.values()) for row in results)
+    if all(isinstance(row, Property | VertexProperty) for row in results) and results:
+        return ("key", "value"), tuple((row.key, row.value) for row in results)
+    if all(isinstance(row, Element) for row in results) and results:
+        return ("label", "id"), tuple((row.label, row.id) for row in results)
+    return ("answer",), tuple((row,) for row in results)
 
 
 def _read(splits: Path, part: str) -> list[dict[str, str]]:

@@ -2,7 +2,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from neptuneml_plugin.display import answers_table, metrics_table, quickstart_page, shown_progress, shown_stages
+from neptuneml_plugin.display import (
+    MOST_ROWS,
+    answers_page,
+    answers_table,
+    job_page,
+    job_steps,
+    metrics_table,
+    quickstart_page,
+    shown_jobs,
+    shown_progress,
+    shown_stages,
+)
 from neptuneml_plugin.questions import Answer
 from neptuneml_plugin.quickstart import CASES, CaseResult, QuickstartResult
 from neptuneml_plugin.stage import Summary
@@ -39,6 +50,80 @@ def test_answers_are_rows_and_brackets_are_text() -> None:
     assert "AUS[red]" in text
     assert "1,234" in text
     assert "0.123" in text
+
+
+PART = {"part": "training", "id": "t", "status": "InProgress", "progress": {"stage": "trial 1", "fraction": 0.25}}
+CHAIN = {
+    "id": "c",
+    "status": "InProgress",
+    "progress": {"stage": "training", "fraction": 0.6},
+    "creationTimeInMillis": 1_700_000_000_000,
+    "parts": [
+        {"part": "export", "id": "x", "status": "Completed", "progress": {"stage": "done", "fraction": 1.0}},
+        PART,
+        {"part": "endpoint", "id": "e", "status": "Waiting"},
+    ],
+}
+JOB = {
+    **PART,
+    "status": "Failed",
+    "progress": {"stage": "trial 1", "fraction": 0.25, "etaSeconds": 30.0},
+    "creationTimeInMillis": 1_700_000_000_000,
+    "processingJob": {"outputLocation": "s3://lib/t"},
+    "counts": {"vertices": 12345},
+    "warnings": ["few [rows]"],
+    "failureReason": "no memory",
+    "metrics": {"valid": {"acc": 0.5}, "test": {"acc": 0.25}},
+    "baselines": {"majority": {"acc": 0.125}},
+    "logTail": ["one", "two"],
+}
+
+
+def test_a_chain_has_a_step_for_each_part_that_has_begun() -> None:
+    assert list(job_steps(CHAIN)) == [("export", "Completed", 1.0), ("training", "trial 1", 0.25)]
+    assert list(job_steps(JOB)) == [("training", "Failed", 0.25)]
+    served = {"id": "c", "status": "InProgress", "parts": [{"part": "endpoint", "id": "e", "status": "InService"}]}
+    assert list(job_steps(served)) == [("endpoint", "InService", 1.0)]
+
+
+def test_the_page_of_a_job_holds_what_its_status_says() -> None:
+    text = drawn(*job_page("modeltraining", JOB))
+    for words in ("modeltraining t: Failed", "trial 1, 25%, 30 s left", "s3://lib/t", "12,345", "few [rows]"):
+        assert words in text
+    lines = [line.split() for line in text.splitlines() if line.strip()]
+    assert ["failure", "no", "memory"] in lines
+    assert ["test", "0.250"] in lines
+    assert ["majority", "0.125"] in lines
+    assert "one" in text.split("last lines:")[1]
+
+
+def test_the_page_of_a_chain_holds_its_parts() -> None:
+    lines = [line.split() for line in drawn(*job_page("chain", CHAIN)).splitlines() if line.strip()]
+    assert ["training", "t", "InProgress", "trial", "1,", "25%"] in lines
+    assert ["endpoint", "e", "Waiting"] in lines
+    queued = drawn(*job_page("modeltraining", {**JOB, "status": "InProgress", "queued": True}))
+    assert "InProgress (queued)" in queued
+
+
+def test_jobs_are_shown_as_lines_or_as_bars(tmp_path: Path) -> None:
+    with (tmp_path / "lines").open("w") as file, shown_jobs(Console(file=file)) as told:
+        for _ in range(2):
+            told(CHAIN)
+    lines = (tmp_path / "lines").read_text().splitlines()
+    assert [line.split("] ")[1] for line in lines] == ["export: Completed", "training: trial 1"]
+    with (tmp_path / "bars").open("w") as file, shown_jobs(Console(file=file, force_terminal=True)) as told:
+        told(CHAIN)
+        told({**CHAIN, "parts": [{**PART, "status": "Completed"}]})
+    assert "training: Completed" in (tmp_path / "bars").read_text()
+
+
+def test_what_was_learned_is_shown_with_its_first_answers() -> None:
+    answer = Answer("g.V()", ("answer",), tuple((f"a{number}",) for number in range(MOST_ROWS + 5)))
+    text = drawn(*answers_page(answer, {"parts": [JOB]}))
+    assert "a19" in text
+    assert "a20" not in text
+    assert "and 5 more" in text
+    assert "majority" in text
 
 
 def result(tmp_path: Path) -> QuickstartResult:

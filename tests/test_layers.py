@@ -22,6 +22,7 @@ LAYERS = (
     ("gremlin_server", "questions"),
     ("quickstart",),
     ("display",),
+    ("commands",),
     ("cli",),
 )
 #: Declared exceptions (design): inductive answers need fitted encoders and model classes.

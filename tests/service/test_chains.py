@@ -175,19 +175,13 @@ async def test_a_job_that_is_stopped_by_its_own_id_fails_its_chain(service: Serv
 
 
 async def test_an_id_that_another_job_has_taken_meanwhile_fails_the_part(service: Service) -> None:
-    await service.post({"id": "c", **WHOLE, "endpoint": {"id": "e"}})
-    body = {"id": "c-training", "dataProcessingJobId": "c-dataprocessing", "trainModelS3Location": "s3://lib/t"}
-    await eventually_async(lambda: bool(service.app[JOBS].all(JobKind.DATA_PROCESSING)))
-    # The chain's own task waits for the same event, and comes later.
-    await service.app[JOBS].finished(JobKind.DATA_PROCESSING, "c-dataprocessing")
-    answer = await service.client.post("/ml/modeltraining", json={**body, **QUICK})
+    body = {**INPUT, "processedDataS3Location": "s3://lib/dp", "id": "p"}
+    assert (await service.client.post("/ml/dataprocessing", json=body)).status == 200
+    await service.app[CHAINS].submit(ChainRecord("c", 1, {Part.DATA_PROCESSING: body}))
     record = await service.finished("c")
-    if answer.status == 200:
-        assert record.state is JobState.FAILED
-        assert "already in use" in str(record.failure_reason)
-    else:
-        assert record.state is JobState.COMPLETED
-    assert len(service.app[JOBS].all(JobKind.MODEL_TRAINING)) == 1
+    assert (record.state, record.ended) == (JobState.FAILED, {Part.DATA_PROCESSING: JobState.FAILED})
+    assert "already in use by a dataprocessing job" in str(record.failure_reason)
+    assert len(service.app[JOBS].all(JobKind.DATA_PROCESSING)) == 1
 
 
 async def test_a_service_that_stops_and_the_next_one_goes_on(config: ServiceConfig) -> None:

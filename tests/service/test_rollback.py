@@ -52,7 +52,7 @@ def test_the_oldest_are_forgotten() -> None:
         record = served(record, f"v{number}")
     assert len(record.versions) == MOST_VERSIONS
     assert record.versions[-1].version == f"v{MOST_VERSIONS + 4}"
-    with pytest.raises(InvalidParameter, match="has not answered with version v1 before"):
+    with pytest.raises(InvalidParameter, match="has not answered with version 'v1' before"):
         record.earlier("v1")
 
 
@@ -61,7 +61,7 @@ def test_the_version_before_and_any_other() -> None:
     assert record.earlier().version == "v2"
     assert record.earlier("v1").location == "/v1"
     for wrong in ("v3", "v9"):
-        with pytest.raises(InvalidParameter, match=rf"version {wrong} before the present one.*: v2, v1"):
+        with pytest.raises(InvalidParameter, match=rf"version '{wrong}' before the present one.*: v2, v1"):
             record.earlier(wrong)
     with pytest.raises(InvalidParameter, match="an earlier version; there are: none"):
         CREATED.earlier()

@@ -140,9 +140,7 @@ class EndpointRecord:
         if not found:
             known = ", ".join(dict.fromkeys(entry.version for entry in reversed(before))) or "none"
             asked = "an earlier version" if version is None else f"version {version[:60]!r} before the present one"
-            raise InvalidParameter(
-                f"endpoint '{self.id}' has not answered with {asked}; its earlier ones: {known}"
-            )
+            raise InvalidParameter(f"endpoint '{self.id}' has not answered with {asked}; there are: {known}")
         return found[-1]
 
 

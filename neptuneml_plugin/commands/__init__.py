@@ -1,0 +1,1 @@
+"""The commands that talk to a service: endpoints, jobs, and learning from a query."""
