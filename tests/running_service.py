@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from neptuneml_plugin.client import ServiceClient
+from neptuneml_plugin.connection import Connection
 
 _PROGRAM = """
 import json, logging, sys
@@ -42,6 +43,10 @@ class RunningService:
     @property
     def client(self) -> ServiceClient:
         return ServiceClient(self.url, self.token or None)
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(self.url, self.token or None)
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes; none once the service has died."""

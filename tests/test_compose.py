@@ -17,6 +17,7 @@ import yaml
 
 from neptuneml_plugin import config, jars
 from neptuneml_plugin.client import ServiceClient
+from neptuneml_plugin.connection import Connection
 from neptuneml_plugin.errors import AccessDenied, NeptuneMLError
 from neptuneml_plugin.gremlin_server import fetch, free_port
 from tests.made_artifacts import Made, make_artifact
@@ -207,15 +208,15 @@ def test_a_prediction_travels_from_service_to_query(stack: Stack) -> None:
     asked = f'.V({movies[0]}).hasLabel("movie").properties("{key}").with("Neptune#ml.classification").value()'
     text = f'g.with("Neptune#ml.endpoint", "e"){asked}'
     assert stack.query(text) == [expected["value"]]
-    through = client._call("POST", "/gremlin", {"gremlin": text})["result"]["data"]
+    through = Connection(stack.service, TOKEN).call("POST", "/gremlin", {"gremlin": text})["result"]["data"]
     assert through == {"@type": "g:List", "@value": [expected["value"]]}
 
 
 def test_no_code_passes_through_the_published_port(stack: Stack) -> None:
-    client = ServiceClient(stack.service, TOKEN)
+    connection = Connection(stack.service, TOKEN)
     with pytest.raises(NeptuneMLError):
-        client._call("POST", "/gremlin", {"gremlin": "System.exit(1); g.V()"})
-    assert client._call("POST", "/gremlin", {"gremlin": "g.V().limit(1).count()"})["status"]["code"] == 200
+        connection.call("POST", "/gremlin", {"gremlin": "System.exit(1); g.V()"})
+    assert connection.call("POST", "/gremlin", {"gremlin": "g.V().limit(1).count()"})["status"]["code"] == 200
 
 
 def test_others_are_asked_who_they_are(stack: Stack) -> None:

@@ -97,8 +97,8 @@ def test_any_text_is_read_or_refused_by_name(text: str) -> None:
             read_lesson(query).chain()
 
 
-STEPS = st.deferred(lambda: st.lists(STEP, min_size=1, max_size=3).map(tuple))
-STEP = st.builds(
+STEPS: st.SearchStrategy[tuple[Step, ...]] = st.deferred(lambda: st.lists(STEP, min_size=1, max_size=3).map(tuple))
+STEP: st.SearchStrategy[Step] = st.builds(
     Step,
     st.sampled_from(["V", "out", "in", "values", "where", "by", "hasLabel", "is"]),
     st.lists(st.text(max_size=5) | STEPS, max_size=2).map(tuple),

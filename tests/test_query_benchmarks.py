@@ -15,6 +15,7 @@ from gremlin_python.process.traversal import T
 
 from neptuneml_plugin.artifacts import HPO_CONFIGURATION
 from neptuneml_plugin.client import ServiceClient
+from neptuneml_plugin.connection import Connection
 from neptuneml_plugin.errors import ResourceNotFound
 from neptuneml_plugin.gremlin_server import GremlinServer
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig, server_settings
@@ -225,8 +226,8 @@ def test_the_counting_service_passes_answers_and_errors_on() -> None:
         assert description == ServiceClient(fake.url).describe_endpoint("genre") | {"addresses": [counting.url]}
         body = {"data": {"nodes": [{"nodeId": "a"}, {"nodeId": "b"}]}}
         assert client.invoke("genre", body)["answers"] == [[{"value": "drama"}], []]
-        worker = ServiceClient(counting.url, description["token"])
-        assert worker._call("POST", "/invocations", body)["answers"] == [[{"value": "drama"}], []]
+        worker = Connection(counting.url, description["token"])
+        assert worker.call("POST", "/invocations", body)["answers"] == [[{"value": "drama"}], []]
         with pytest.raises(ResourceNotFound, match="no endpoint 'other'"):
             client.describe_endpoint("other")
         assert [call.items for call in counting.calls] == [2, 2]

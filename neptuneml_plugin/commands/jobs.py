@@ -156,6 +156,6 @@ def job_logs(kind: str, job_id: str, follow: bool, url: str, token: str | None) 
 def _print_log(client: JobClient, kind: str, job_id: str, begin: int) -> int:
     """Print a log from a byte on, and return where it ends."""
     content = client.log(kind, job_id, begin)
-    click.get_binary_stream("stdout").write(content)
-    click.get_binary_stream("stdout").flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
     return begin + len(content)

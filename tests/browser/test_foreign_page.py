@@ -57,7 +57,7 @@ async def site() -> AsyncIterator[str]:
 def service(tmp_path: Path) -> Iterator[RunningService]:
     with served_process(tmp_path / "service") as running:
         (tmp_path / "service/s3/b/kept").mkdir(parents=True)
-        running.client._call("POST", "/ml/endpoints", {"id": "kept", "artifactLocation": "s3://b/kept"})
+        running.connection.call("POST", "/ml/endpoints", {"id": "kept", "artifactLocation": "s3://b/kept"})
         yield running
 
 

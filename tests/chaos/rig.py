@@ -209,7 +209,7 @@ def strikes(kind: Kind, count: int, seed: int) -> list[tuple[Victim, float]]:
 
 def post(service: RunningService, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Start something."""
-    return service.client._call("POST", path, body)
+    return service.connection.call("POST", path, body)
 
 
 def wait(service: RunningService, path: str, look: Callable[[], object] = lambda: None) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def wait(service: RunningService, path: str, look: Callable[[], object] = lambda
     def is_settled() -> bool:
         look()
         document.clear()
-        document.update(service.client._call("GET", path))
+        document.update(service.connection.call("GET", path))
         return document["status"] in {"Completed", "Failed", "Stopped", "succeeded", "failed", "InService"}
 
     eventually(is_settled, PATIENCE_SECONDS)

@@ -212,7 +212,7 @@ def test_a_service_that_was_killed_is_followed_by_one_that_goes_on(
     tmp_path: Path, export: Path, part: Part
 ) -> None:
     document = {"id": "c", **WHOLE, "dataprocessing": {"inputDataS3Location": str(export)}}
-    settings = {"allow_paths": [str(export)], "parallel_jobs": 1}
+    settings: dict[str, Any] = {"allow_paths": [str(export)], "parallel_jobs": 1}
 
     with running_service(tmp_path / "root", **settings) as first:
         jobs = JobClient(first.url)

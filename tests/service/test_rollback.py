@@ -134,6 +134,9 @@ class Stream:
             for begin in range(0, len(MOVIES), 20):
                 await self._ask(version, begin)
 
+    async def until_asked(self, version: str, count: int) -> None:
+        await eventually_async(lambda: self.asked[version] > count, 60)
+
     async def _ask(self, version: str, begin: int) -> None:
         nodes = [{"nodeId": movie} for movie in MOVIES[begin : begin + 20]]
         data = {"nodes": nodes, "globalParameters": {"artifactVersion": version}}
@@ -170,7 +173,7 @@ async def test_no_query_fails_or_mixes_versions_over_an_update_and_its_rollback(
                 seen = stream.asked[version]
                 assert (await running.post(ROLLBACK, {}))[0] == 200
                 assert (await settled(running))["version"] == version
-                await eventually_async(lambda seen=seen, version=version: stream.asked[version] > seen + 20, 60)
+                await stream.until_asked(version, seen + 20)
         finally:
             stream.ended = True
             await asyncio.gather(*tasks)
