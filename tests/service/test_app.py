@@ -102,6 +102,12 @@ ERRORS = [
         400,
         "ConstraintViolationException",
     ),
+    ("POST", "/ml/endpoints/unknown/rollback", b"", 404, "MLResourceNotFoundException"),
+    ("POST", "/ml/chains", b"{}", 400, "InvalidParameterException"),
+    ("POST", "/ml/chains", b"[]", 400, "BadRequestException"),
+    ("GET", "/ml/chains?maxItems=0", None, 400, "InvalidParameterException"),
+    ("GET", "/ml/chains/unknown", None, 404, "MLResourceNotFoundException"),
+    ("DELETE", "/ml/chains/unknown", None, 404, "MLResourceNotFoundException"),
     *(
         (method, path + suffix, body, status, code)
         for path in ("/ml/dataprocessing", "/ml/modeltraining", "/ml/modeltransform", "/neptune-export")

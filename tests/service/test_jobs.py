@@ -252,7 +252,7 @@ async def test_a_service_that_was_killed_finds_the_process_that_went_on(config: 
 
 
 OUT = {"modelTransformOutputS3Location": "s3://a"}
-MISSING, INVALID = "MissingParameterException", "InvalidParameterException"
+MISSING, INVALID, BAD = "MissingParameterException", "InvalidParameterException", "BadRequestException"
 #: path, body, code, a part of the text
 REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("/ml/dataprocessing", {}, MISSING, "inputDataS3Location"),
@@ -265,10 +265,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("/ml/modeltraining", {"dataProcessingJobId": "x", "trainModelS3Location": "s3://a"}, INVALID, "job 'x'"),
     ("/ml/modeltraining", {"customModelTrainingParameters": 3}, INVALID, "must be an object"),
     ("/ml/modeltransform", OUT, MISSING, "trainingJobName"),
-    ("/ml/modeltransform", {**OUT, "trainingJobName": "x-trial-0"}, INVALID, "names no trial"),
+    ("/ml/modeltransform", {**OUT, "trainingJobName": "x-trial-0"}, BAD, "names no trial"),
+    ("/ml/modeltransform", {**OUT, "dataProcessingJobId": "d", "mlModelTrainingJobId": "m"}, BAD, "job 'm'"),
     ("/neptune-export", {}, MISSING, "outputS3Path"),
     ("/neptune-export", {"outputS3Path": "s3://a"}, "PreconditionsFailedException", "--gremlin"),
-    ("/ml/endpoints", {"mlModelTrainingJobId": "no"}, "BadRequestException", "no modeltraining job 'no'"),
+    ("/neptune-export", {"outputS3Path": "s3://a", "id": 3}, INVALID, "id must be a text"),
+    ("/ml/endpoints", {"mlModelTrainingJobId": "no"}, BAD, "no modeltraining job 'no'"),
+    ("/ml/endpoints", {"mlModelTransformJobId": "no"}, BAD, "no modeltransform job 'no'"),
 ]
 
 

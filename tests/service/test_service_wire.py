@@ -16,12 +16,15 @@ from neptuneml_plugin.errors import (
 )
 from neptuneml_plugin.service.endpoints.inductive import Inductive
 from neptuneml_plugin.service.endpoints.record import EndpointOptions, EndpointRecord, Status
+from neptuneml_plugin.service.jobs.record import JobKind
 from neptuneml_plugin.service.wire.description import Version, pinned_version, render_description
 from neptuneml_plugin.service.wire.endpoints import (
     CreateEndpoint,
     parse_create_endpoint,
 )
-from neptuneml_plugin.service.wire.members import Page, parse_page, render_page
+from neptuneml_plugin.service.wire.members import MOST_LEVELS, Page, load_object, parse_page, render_page
+from neptuneml_plugin.service.wire.queries import CANCEL
+from neptuneml_plugin.service.wire.requests import MEMBERS, parse_members
 from tests.made_artifacts import RATED, Made, make_artifact
 
 #: The artifact `/a`.
@@ -112,6 +115,75 @@ def test_what_neptunes_clients_send_is_read(body: dict[str, Any], expected: Crea
 def test_refusals(body: dict[str, Any], kind: type[NeptuneMLError], says: str) -> None:
     with pytest.raises(kind, match=says):
         create(**body)
+
+
+TRAINING = {"dataProcessingJobId": "p", "trainModelS3Location": "s3://a"}
+#: What graph-notebook sends for `%neptune_ml modeltransform start` without `--s3-output-uri`.
+NO_LOCATION = "The URI of the S3 bucket/location to store your transform result."
+
+
+@pytest.mark.parametrize(
+    ("kind", "given_members", "read"),
+    [
+        (JobKind.MODEL_TRAINING, {"id": "", "modelName": "", "subnets": [], "maxWaitTime": None}, {}),
+        (JobKind.MODEL_TRAINING, {"wait_interval": 5, "anything": {"at": ["all"]}}, {}),
+        (JobKind.MODEL_TRAINING, {"maxWaitTime": "7", "enableManagedSpotTraining": "FALSE"},
+         {"maxWaitTime": 7, "enableManagedSpotTraining": False}),
+        (JobKind.MODEL_TRAINING, {"customModelParameters": {"sourceS3DirectoryPath": "s3://b", "other": ""}},
+         {"customModelTrainingParameters": {"sourceS3DirectoryPath": "s3://b"}}),
+        (JobKind.MODEL_TRAINING, {"customModelTrainingParameters": {"a": "1"}, "customModelParameters": {}},
+         {"customModelTrainingParameters": {"a": "1"}}),
+        (JobKind.MODEL_TRAINING, {"modelName": "custom", "trainingInstanceType": ""}, {"modelName": "custom"}),
+    ],
+)  # fmt: skip
+def test_members_are_read_as_clients_send_them(
+    kind: JobKind, given_members: dict[str, Any], read: dict[str, Any]
+) -> None:
+    assert parse_members(TRAINING | given_members, MEMBERS[kind]) == TRAINING | read
+
+
+def test_a_sentence_of_help_is_no_location() -> None:
+    with pytest.raises(MissingParameter, match="modelTransformOutputS3Location"):
+        parse_members({"modelTransformOutputS3Location": NO_LOCATION}, MEMBERS[JobKind.MODEL_TRANSFORM])
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"modelName": "gpt"}, "modelName is 'gpt'; it must be one of rgcn"),
+        ({"customModelParameters": "s3://b"}, "customModelParameters is 's3://b'; it must be an object"),
+        ({"subnets": ["a", 1]}, "list of texts"),
+        ({"trainingInstanceType": "ml.p3"}, "no ML instance type"),
+        ({"maxWaitTime": True}, "whole number"),
+        ({"maxWaitTime": 1.5}, "whole number"),
+        ({"enableManagedSpotTraining": "yes"}, "must be true or false"),
+    ],
+)
+def test_members_of_the_wrong_shape(members: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidParameter, match=says):
+        parse_members(TRAINING | members, MEMBERS[JobKind.MODEL_TRAINING])
+
+
+@pytest.mark.parametrize(("spelled", "meant"), [("TRUE", True), ("True", True), ("true", True), ("FALSE", False),
+                                                ("False", False), ("false", False)])  # fmt: skip
+def test_flags_of_a_query_string(spelled: str, meant: bool) -> None:  # noqa: FBT001
+    assert parse_members({"clean": spelled}, CANCEL) == {"clean": meant}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1e999}', b"\xff{}",
+     b'{"a": ' + b"9" * 5000 + b"}",
+     b'{"a": ' + b"[" * MOST_LEVELS + b"]" * MOST_LEVELS + b"}", b'{"a":' * 100_000],
+)  # fmt: skip
+def test_bodies_that_are_no_object_of_json(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        load_object(body)
+
+
+def test_a_body_may_be_nested() -> None:
+    body = b'{"a": ' + b"[" * (MOST_LEVELS - 1) + b"1.5" + b"]" * (MOST_LEVELS - 1) + b"}"
+    assert json.dumps(load_object(body)).encode() == body
 
 
 @given(

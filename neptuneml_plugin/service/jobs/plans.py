@@ -80,14 +80,13 @@ class Planner:
         """Return a job that another one builds on.
 
         Raises:
-            InvalidParameter: there is none of this id.
-            BadRequest: it is not completed.
+            InvalidParameter: there is no data-processing job of this id.
+            BadRequest: there is no other job of this id, or it is not completed (specification 7.4).
         """
         found = next((record for record in self.jobs.all(kind) if record.id == job_id), None)
         if found is None:
-            raise InvalidParameter(
-                f"there is no {kind} job '{job_id}'; `neptuneml job list` names those there are"
-            )
+            refusal = InvalidParameter if kind is JobKind.DATA_PROCESSING else BadRequest
+            raise refusal(f"there is no {kind} job '{job_id}'; `neptuneml job list` names those there are")
         if found.state is not JobState.COMPLETED:
             raise BadRequest(
                 f"{kind} job '{job_id}' is {found.state}, not Completed; wait for it, or start another"
@@ -133,23 +132,19 @@ class Planner:
         }.get(source)
         if kind is None:
             return value
-        try:
-            location = self.completed(kind, value).plan.location
-        except InvalidParameter as error:
-            raise BadRequest(f"{source}: {error}") from None
+        location = self.completed(kind, value).plan.location
         return f"{location}/{ARTIFACT}" if kind is JobKind.MODEL_TRAINING else location
 
     def trial(self, trial_name: str) -> tuple[JobRecord, int]:
         """Return the training and the number of a trial.
 
         Raises:
-            InvalidParameter: no trial bears this name.
-            BadRequest: its training is not completed.
+            BadRequest: no trial bears this name, or its training is not completed.
         """
         name, _, number = trial_name.rpartition(TRIAL_MARK)
         found = [record for record in self.jobs.all(JobKind.MODEL_TRAINING) if record.name == name]
         if not found or not (number.isascii() and number.isdigit() and len(number) < 6):
-            raise InvalidParameter(
+            raise BadRequest(
                 f"trainingJobName {trial_name[:80]!r} names no trial; the status of a training lists its own"
             )
         return self.completed(JobKind.MODEL_TRAINING, found[0].id), int(number)
@@ -192,9 +187,6 @@ def _with_local_files(planner: Planner, request: Mapping[str, Any]) -> dict[str,
 
 def _plan_processing(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
     source = planner.input(request["inputDataS3Location"])
-    model_type = request.get("modelType")
-    if model_type not in (None, "heterogeneous", "kge"):
-        raise InvalidParameter(f"modelType is {model_type[:60]!r}; it must be heterogeneous or kge")
     settings: dict[str, Any] = {}
     if "configFileName" in request:
         settings["config_file_name"] = _file_name(request["configFileName"])

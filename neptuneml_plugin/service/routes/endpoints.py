@@ -10,7 +10,9 @@ from neptuneml_plugin.service.wire.endpoints import (
     render_created,
     render_status,
 )
-from neptuneml_plugin.service.wire.members import parse_flag, parse_page, render_page
+from neptuneml_plugin.service.wire.members import parse_page, render_page
+from neptuneml_plugin.service.wire.queries import DELETE, LIST, READ
+from neptuneml_plugin.service.wire.requests import parse_members
 
 routes = web.RouteTableDef()
 
@@ -32,12 +34,14 @@ async def create_endpoint(request: web.Request) -> web.Response:
 async def list_endpoints(request: web.Request) -> web.Response:
     """List the ids of endpoints, newest first."""
     page = parse_page(request.query)
+    parse_members(request.query, LIST)
     return web.json_response(render_page([record.id for record in request.app[REGISTRY].records()], page))
 
 
 @routes.get("/ml/endpoints/{id}")
 async def endpoint_status(request: web.Request) -> web.Response:
     """Tell an endpoint's state as Neptune does."""
+    parse_members(request.query, READ)
     return web.json_response(render_status(request.app[REGISTRY].get(request.match_info["id"])))
 
 
@@ -52,6 +56,6 @@ async def roll_back_endpoint(request: web.Request) -> web.Response:
 @routes.delete("/ml/endpoints/{id}")
 async def delete_endpoint(request: web.Request) -> web.Response:
     """Delete an endpoint. `clean` finds nothing to remove: an artifact is served where its transform wrote it."""
-    parse_flag(request.query.get("clean"), "clean")
+    parse_members(request.query, DELETE)
     await request.app[REGISTRY].delete(request.match_info["id"])
     return web.json_response({"status": Status.DELETING.value})

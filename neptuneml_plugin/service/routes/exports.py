@@ -10,6 +10,8 @@ from neptuneml_plugin.service.routes.requests import JOBS, PLANNER, read_body
 from neptuneml_plugin.service.wire.exports import parse_export, render_export, render_export_started
 from neptuneml_plugin.service.wire.jobs import read_report
 from neptuneml_plugin.service.wire.members import load_object
+from neptuneml_plugin.service.wire.queries import READ
+from neptuneml_plugin.service.wire.requests import parse_members
 
 
 async def start(request: web.Request) -> web.StreamResponse:
@@ -22,6 +24,7 @@ async def start(request: web.Request) -> web.StreamResponse:
 
 async def status(request: web.Request) -> web.StreamResponse:
     """Tell an export's state."""
+    parse_members(request.query, READ)
     record = request.app[JOBS].get(JobKind.EXPORT, request.match_info["id"])
     report = await asyncio.to_thread(read_report, record, request.app[JOBS].folder(record))
     return web.json_response(render_export(record, report))

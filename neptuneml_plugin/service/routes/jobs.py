@@ -1,15 +1,17 @@
 """`/ml/dataprocessing`, `/ml/modeltraining`, `/ml/modeltransform`: one set of handlers for all kinds of job."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from neptuneml_plugin.errors import ResourceNotFound
-from neptuneml_plugin.service.jobs.record import JobKind, JobState
+from neptuneml_plugin.service.jobs.record import JobKind
 from neptuneml_plugin.service.routes.requests import JOBS, PLANNER, read_body
 from neptuneml_plugin.service.wire import jobs as wire
-from neptuneml_plugin.service.wire.members import load_object, parse_choice, parse_flag, parse_page, render_page
+from neptuneml_plugin.service.wire.members import load_object, parse_page, render_page
+from neptuneml_plugin.service.wire.queries import CANCEL, LIST_JOBS, READ
 from neptuneml_plugin.service.wire.requests import MEMBERS, parse_members
 
 Handler = Callable[[web.Request, JobKind], Awaitable[web.StreamResponse]]
@@ -27,7 +29,7 @@ async def start(request: web.Request, kind: JobKind) -> web.StreamResponse:
 async def list_jobs(request: web.Request, kind: JobKind) -> web.StreamResponse:
     """List the ids of all jobs of a kind, newest first (decision 3)."""
     page = parse_page(request.query)
-    state = parse_choice(request.query.get("state"), "state", {wire.wire_status(each) for each in JobState})
+    state = parse_members(request.query, LIST_JOBS).get("state")
     records = request.app[JOBS].all(kind)
     ids = [record.id for record in records if state in (None, wire.wire_status(record.state))]
     return web.json_response(render_page(ids, page))
@@ -35,6 +37,7 @@ async def list_jobs(request: web.Request, kind: JobKind) -> web.StreamResponse:
 
 async def status(request: web.Request, kind: JobKind) -> web.StreamResponse:
     """Tell a job's state."""
+    parse_members(request.query, READ)
     record = request.app[JOBS].get(kind, request.match_info["id"])
     report = await asyncio.to_thread(wire.read_report, record, request.app[JOBS].folder(record))
     return web.json_response(wire.render_status(record, report))
@@ -53,9 +56,9 @@ async def log(request: web.Request, kind: JobKind) -> web.StreamResponse:
 
 async def cancel(request: web.Request, kind: JobKind) -> web.StreamResponse:
     """Stop a job, or forget one that has ended (`?purge=true`)."""
-    clean = parse_flag(request.query.get("clean"), "clean")
-    jobs, job_id = request.app[JOBS], request.match_info["id"]
-    if parse_flag(request.query.get("purge"), "purge"):
+    given = parse_members(request.query, CANCEL)
+    jobs, job_id, clean = request.app[JOBS], request.match_info["id"], given.get("clean", False)
+    if given.get("purge"):
         record = await jobs.purge(kind, job_id, clean=clean)
     else:
         record = await jobs.cancel(kind, job_id, clean=clean)
@@ -65,6 +68,7 @@ async def cancel(request: web.Request, kind: JobKind) -> web.StreamResponse:
 def of_kind(kind: JobKind, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Return a handler for the jobs of a kind."""
 
+    @functools.wraps(handler)
     async def handle(request: web.Request) -> web.StreamResponse:
         return await handler(request, kind)
 

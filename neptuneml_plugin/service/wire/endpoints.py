@@ -14,10 +14,8 @@ from neptuneml_plugin.service.endpoints.record import (
     check_id,
 )
 from neptuneml_plugin.service.wire.members import arn, load_object, text_of
-from neptuneml_plugin.service.wire.requests import RECORDED, Member, Shape, parse_members
+from neptuneml_plugin.service.wire.requests import ACCEPTED, MODEL_NAMES, Member, Shape, parse_members
 
-#: What graph-notebook's `%neptune_ml endpoint create` sends as the id where the user gave none.
-NO_ID = "A unique identifier for the new inference endpoint."
 #: Members of which exactly one names the artifact, and what each names.
 SOURCES = {
     "mlModelTrainingJobId": "a completed training job",
@@ -28,11 +26,11 @@ MEMBERS = (
     Member("id", Shape.TEXT, "The endpoint's id; generated where absent."),
     *(Member(name, Shape.TEXT, f"The artifact: {what}.") for name, what in SOURCES.items()),
     Member("update", Shape.FLAG, "Whether an endpoint of this id gets a new version."),
-    Member("neptuneIamRoleArn", Shape.ARN, RECORDED),
-    Member("modelName", Shape.TEXT, RECORDED),
-    Member("instanceType", Shape.INSTANCE, RECORDED),
-    Member("instanceCount", Shape.COUNT, RECORDED),
-    Member("volumeEncryptionKMSKey", Shape.TEXT, RECORDED),
+    Member("neptuneIamRoleArn", Shape.ARN, ACCEPTED),
+    Member("modelName", Shape.TEXT, ACCEPTED, choices=MODEL_NAMES),
+    Member("instanceType", Shape.INSTANCE, ACCEPTED),
+    Member("instanceCount", Shape.COUNT, ACCEPTED),
+    Member("volumeEncryptionKMSKey", Shape.TEXT, ACCEPTED),
 )
 
 
@@ -66,7 +64,7 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
         InvalidParameter: a member is not what it should be, or several name the artifact.
     """
     members = parse_members(given, MEMBERS)
-    endpoint_id = None if members.get("id") == NO_ID else members.get("id")
+    endpoint_id = members.get("id")
     update = bool(members.get("update"))
     source = _source(members)
     if update and endpoint_id is None:

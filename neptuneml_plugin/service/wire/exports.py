@@ -9,7 +9,7 @@ from neptuneml_plugin.service.wire.jobs import Report, render_own
 from neptuneml_plugin.service.wire.members import text_of
 
 #: The words that clients wait for; a stopped job ends their waiting too.
-_STATUS = {
+STATUS = {
     JobState.QUEUED: "pending",
     JobState.RUNNING: "running",
     JobState.STOPPING: "running",
@@ -19,15 +19,32 @@ _STATUS = {
 }
 
 
+#: Of the document; what `params` and `additionalParams` hold, `docs/export.md` says.
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["outputS3Path"],
+    "properties": {
+        "id": {"type": "string"},
+        "command": {"type": "string"},
+        "outputS3Path": {"type": "string"},
+        "params": {"type": "object"},
+        "additionalParams": {"type": "object"},
+    },
+}
+
+
 def parse_export(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the document of an export; what is in it the stage reads.
+    """Read the document of an export: `id` is ours, as for other jobs; what else is in it the stage reads.
 
     Raises:
         MissingParameter: no location for the output.
+        InvalidParameter: the id or the location is no text.
     """
+    job_id = text_of(given, "id")
     if text_of(given, "outputS3Path") is None:
         raise MissingParameter("outputS3Path is missing: the folder for exports, such as s3://bucket/exports")
-    return dict(given)
+    document = {name: value for name, value in given.items() if name != "id"}
+    return document if job_id is None else {**document, "id": job_id}
 
 
 def render_export_started(record: JobRecord) -> dict[str, Any]:
@@ -40,7 +57,7 @@ def render_export(record: JobRecord, report: Report) -> dict[str, Any]:
     document = {
         "jobId": record.id,
         "jobName": record.name,
-        "status": _STATUS[record.state],
+        "status": STATUS[record.state],
         "logs": f"/neptune-export/{record.id}/log",
     }
     if record.state is JobState.COMPLETED:

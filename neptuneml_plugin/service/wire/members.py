@@ -5,7 +5,8 @@ as `true`, `"true"` or `TRUE`.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,15 @@ from neptuneml_plugin.errors import BadRequest, InvalidParameter
 
 DEFAULT_MAX_ITEMS = 10
 LARGEST_MAX_ITEMS = 1024
+#: Objects and lists inside each other in a body; no request needs so many.
+MOST_LEVELS = 64
+#: What graph-notebook 5.3 sends as a value where its user gave none: sentences of its own help.
+HELP_SENTENCES = frozenset(
+    {
+        "A unique identifier for the new inference endpoint.",
+        "The URI of the S3 bucket/location to store your transform result.",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -28,25 +38,45 @@ def load_object(body: bytes) -> dict[str, Any]:
     """Return the object that a body holds.
 
     Raises:
-        BadRequest: not a JSON object.
+        BadRequest: not a JSON object, or none that can be written down again.
     """
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise BadRequest("the body must be a JSON object")
+    if _is_deeper(value, MOST_LEVELS):
+        raise BadRequest(f"the body holds more than {MOST_LEVELS} objects and lists inside each other")
     return value
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a number that JSON can hold")
+    return number
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Return whether objects and lists lie inside each other over more than so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_is_deeper(one, levels - 1) for one in inner))
+
+
+def is_absent(value: Any) -> bool:
+    """Return whether a member's value stands for none."""
+    return value in (None, "", []) or (isinstance(value, str) and value in HELP_SENTENCES)
+
+
 def text_of(given: Mapping[str, Any], name: str) -> str | None:
-    """Return a text; None where it is absent or empty.
+    """Return a text; None where it is absent.
 
     Raises:
         InvalidParameter: not a text, or none that UTF-8 can hold.
     """
     value = given.get(name)
-    if value in (None, ""):
+    if is_absent(value):
         return None
     if not isinstance(value, str):
         raise InvalidParameter(f"{name} must be a text, not {str(value)[:60]!r}")
@@ -67,17 +97,6 @@ def parse_flag(value: Any, name: str) -> bool:
     if spelled == "true":
         return True
     raise InvalidParameter(f"{name} is {str(value)[:60]!r}; it must be true or false")
-
-
-def parse_choice(value: str | None, name: str, choices: Collection[str]) -> str | None:
-    """Read one of several words; None where it is absent or empty.
-
-    Raises:
-        InvalidParameter: none of them.
-    """
-    if not value or value in choices:
-        return value or None
-    raise InvalidParameter(f"{name} is {value[:60]!r}; it must be one of {', '.join(sorted(choices))}")
 
 
 def parse_page(query: Mapping[str, str]) -> Page:

@@ -11,10 +11,12 @@ from typing import Any
 
 from neptuneml_plugin.errors import InvalidParameter, MissingParameter
 from neptuneml_plugin.service.jobs.record import JobKind
-from neptuneml_plugin.service.wire.members import parse_flag, text_of
+from neptuneml_plugin.service.wire.members import is_absent, parse_flag, text_of
 
 #: What clients send as a job's time limit where nobody gave one, seconds.
 DEFAULT_TIMEOUT_SECONDS = 86400
+#: Beyond every number that a request can mean.
+LARGEST_COUNT = 999_999_999
 INSTANCE_PATTERN = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", re.ASCII)
 
 
@@ -42,12 +44,19 @@ class Member:
 
     name: str
     shape: Shape
-    #: What it does; `RECORDED` where it changes nothing here.
+    #: What it does; `RECORDED` or `ACCEPTED` where it changes nothing here.
     meaning: str
     required: bool = False
+    #: The texts that are allowed; empty: any.
+    choices: tuple[str, ...] = ()
+    #: An older name that clients still send.
+    alias: str | None = None
 
 
+MODEL_TYPES = ("heterogeneous", "kge")
+MODEL_NAMES = ("rgcn", "kge", "transe", "distmult", "rotate", "complex", "custom")
 RECORDED = "Recorded; changes nothing here."
+ACCEPTED = "Accepted; changes nothing here."
 _COMMON = (
     Member("id", Shape.TEXT, "The job's id; generated where absent."),
     Member("sagemakerIamRoleArn", Shape.ARN, RECORDED),
@@ -66,7 +75,7 @@ MEMBERS: Mapping[JobKind, tuple[Member, ...]] = {
         Member("processedDataS3Location", Shape.TEXT, "Folder for outputs.", required=True),
         Member("previousDataProcessingJobId", Shape.TEXT, "A completed job whose encoders and splits go on."),
         Member("configFileName", Shape.TEXT, "Training-data configuration inside the export's folder."),
-        Member("modelType", Shape.TEXT, "heterogeneous or kge; by the data where absent."),
+        Member("modelType", Shape.TEXT, "By the data where absent.", choices=MODEL_TYPES),
         Member("processingTimeOutInSeconds", Shape.COUNT, "The job fails when it takes longer."),
         Member("processingInstanceType", Shape.INSTANCE, RECORDED),
         Member("processingInstanceVolumeSizeInGB", Shape.COUNT, RECORDED),
@@ -76,11 +85,16 @@ MEMBERS: Mapping[JobKind, tuple[Member, ...]] = {
         Member("dataProcessingJobId", Shape.TEXT, "A completed data-processing job.", required=True),
         Member("trainModelS3Location", Shape.TEXT, "Folder for outputs.", required=True),
         Member("previousModelTrainingJobId", Shape.TEXT, "A completed job whose search and weights go on."),
-        Member("modelName", Shape.TEXT, "rgcn, kge, transe, distmult, rotate, complex or custom."),
+        Member("modelName", Shape.TEXT, "The model; that of the data where absent.", choices=MODEL_NAMES),
         Member("maxHPONumberOfTrainingJobs", Shape.COUNT, "Trials; 2 where absent."),
         Member("maxHPOParallelTrainingJobs", Shape.COUNT, "Trials at the same time; 2 where absent."),
         Member("trainingTimeOutInSeconds", Shape.COUNT, "The job fails when it takes longer."),
-        Member("customModelTrainingParameters", Shape.OBJECT, "Scripts of one's own, where the service allows."),
+        Member(
+            "customModelTrainingParameters",
+            Shape.OBJECT,
+            "Scripts of one's own, where the service allows.",
+            alias="customModelParameters",
+        ),
         Member("baseProcessingInstanceType", Shape.INSTANCE, RECORDED),
         Member("trainingInstanceType", Shape.INSTANCE, RECORDED),
         Member("trainingInstanceVolumeSizeInGB", Shape.COUNT, RECORDED),
@@ -93,7 +107,12 @@ MEMBERS: Mapping[JobKind, tuple[Member, ...]] = {
         Member("dataProcessingJobId", Shape.TEXT, "The graph: a completed data-processing job."),
         Member("mlModelTrainingJobId", Shape.TEXT, "The model: a completed training job."),
         Member("trainingJobName", Shape.TEXT, "The model: a trial, by its name in the status of its training."),
-        Member("customModelTransformParameters", Shape.OBJECT, "Scripts in place of those it was trained with."),
+        Member(
+            "customModelTransformParameters",
+            Shape.OBJECT,
+            "Scripts in place of those it was trained with.",
+            alias="customModelParameters",
+        ),
         Member("baseProcessingInstanceType", Shape.INSTANCE, RECORDED),
         Member("baseProcessingInstanceVolumeSizeInGB", Shape.COUNT, RECORDED),
     ),
@@ -116,16 +135,20 @@ def parse_members(given: Mapping[str, Any], members: tuple[Member, ...]) -> dict
 
 
 def _read(given: Mapping[str, Any], member: Member) -> Any:
-    value = given.get(member.name)
-    if value in (None, "", []):
+    names = (member.name, member.alias) if member.alias else (member.name,)
+    name = next((name for name in names if not is_absent(given.get(name))), None)
+    if name is None:
         return None
-    return _READERS[member.shape](given, member.name)
+    value = _READERS[member.shape](given, name)
+    if member.choices and value not in member.choices:
+        raise InvalidParameter(f"{name} is {str(value)[:60]!r}; it must be one of {', '.join(member.choices)}")
+    return value
 
 
 def _count(given: Mapping[str, Any], name: str) -> int:
     value = given[name]
     text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= 9):
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_COUNT))):
         raise InvalidParameter(f"{name} is {text[:60]!r}; it must be a whole number from 0")
     return int(text)
 
