@@ -216,10 +216,20 @@ def value_of(name: str, shape: Shape) -> Any:
     return by_type.get(shape.type_name, TEXTS.get(name, "text"))
 
 
+#: Kind of shape -> what JSON gives for it.
+PYTHON: dict[str, Any] = {
+    "string": str,
+    "long": int,
+    "integer": int,
+    "boolean": bool,
+    "list": list,
+    "structure": dict,
+}
+
+
 def check(body: Any, shape: Shape, path: str = "") -> None:
     """Assert that a body has what a shape names, in its types, and beyond it only what we document."""
-    python = {"string": str, "long": int, "integer": int, "boolean": bool, "list": list, "structure": dict}
-    assert isinstance(body, python[shape.type_name]), f"{path} is {body!r}"
+    assert isinstance(body, PYTHON[shape.type_name]), f"{path} is {body!r}"
     if shape.type_name == "list":
         for item in body:
             check(item, shape.member, f"{path}[]")

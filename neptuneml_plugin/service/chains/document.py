@@ -11,8 +11,8 @@ from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.plans import Planner
 from neptuneml_plugin.service.jobs.record import JobKind
 from neptuneml_plugin.service.wire.endpoints import MEMBERS as ENDPOINT_MEMBERS
-from neptuneml_plugin.service.wire.endpoints import NO_ID, SOURCES, parse_options
-from neptuneml_plugin.service.wire.members import parse_flag
+from neptuneml_plugin.service.wire.endpoints import SOURCES, parse_options
+from neptuneml_plugin.service.wire.members import is_absent, parse_flag
 from neptuneml_plugin.service.wire.requests import MEMBERS, Member, Shape, parse_members
 
 Body = Mapping[str, Any]
@@ -49,7 +49,7 @@ def complete(chain_id: str, given: Bodies, folder: str) -> dict[Part, dict[str, 
     bodies: dict[Part, dict[str, Any]] = {}
     for part in Part:
         if part in given:
-            body = {name: value for name, value in given[part].items() if value not in (None, "", NO_ID)}
+            body = {name: value for name, value in given[part].items() if not is_absent(value)}
             body.setdefault("id", f"{chain_id}-{part}")
             if part in OUTPUTS:
                 body.setdefault(OUTPUTS[part], f"{folder}/{part}")

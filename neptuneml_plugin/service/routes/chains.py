@@ -9,14 +9,15 @@ from neptuneml_plugin.service.chains.document import Checker, complete
 from neptuneml_plugin.service.chains.record import ChainRecord, Part
 from neptuneml_plugin.service.endpoints.record import EndpointRecord
 from neptuneml_plugin.service.guards import CONFIG
-from neptuneml_plugin.service.jobs.record import JobRecord, JobState, now_millis
+from neptuneml_plugin.service.jobs.record import JobRecord, now_millis
 from neptuneml_plugin.service.routes.requests import CHAINS, JOBS, PLANNER, REGISTRY, read_body
 from neptuneml_plugin.service.wire.chains import parse_chain, render_chain, render_chain_started
 from neptuneml_plugin.service.wire.jobs import Report, read_report
-from neptuneml_plugin.service.wire.members import load_object, parse_choice, parse_flag, parse_page, render_page
+from neptuneml_plugin.service.wire.members import load_object, parse_page, render_page
+from neptuneml_plugin.service.wire.queries import CANCEL, LIST_JOBS
+from neptuneml_plugin.service.wire.requests import parse_members
 
 FOLDER = "chains"
-STATES = frozenset(state.value for state in JobState if state is not JobState.QUEUED)
 
 routes = web.RouteTableDef()
 
@@ -37,7 +38,7 @@ async def start_chain(request: web.Request) -> web.Response:
 async def list_chains(request: web.Request) -> web.Response:
     """List the ids of all chains, newest first."""
     page = parse_page(request.query)
-    state = parse_choice(request.query.get("state"), "state", STATES)
+    state = parse_members(request.query, LIST_JOBS).get("state")
     ids = [record.id for record in request.app[CHAINS].all() if state in (None, record.state.value)]
     return web.json_response(render_page(ids, page))
 
@@ -72,10 +73,10 @@ def _endpoint(app: web.Application, record: ChainRecord) -> EndpointRecord | Non
 @routes.delete("/ml/chains/{id}")
 async def cancel_chain(request: web.Request) -> web.Response:
     """Stop a chain, or forget one that has ended (`?purge=true`)."""
-    clean = parse_flag(request.query.get("clean"), "clean")
+    given = parse_members(request.query, CANCEL)
     chains, chain_id = request.app[CHAINS], request.match_info["id"]
-    if parse_flag(request.query.get("purge"), "purge"):
+    if given.get("purge"):
         record = await chains.purge(chain_id)
     else:
-        record = await chains.cancel(chain_id, clean=clean)
+        record = await chains.cancel(chain_id, clean=bool(given.get("clean")))
     return web.json_response({"status": record.state.value})
