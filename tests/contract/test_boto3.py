@@ -70,6 +70,7 @@ NEVER = {
 BEYOND = {
     *("creationTimeInMillis", "startTimeInMillis", "endTimeInMillis", "queued", "progress", "logTail"),
     *("metrics", "baselines", "counts", "warnings", "reportLocation", "trials", "failureReason", "version"),
+    "versions",  # those that an endpoint can be rolled back to
     "processingJob",  # of a transform, where graph-notebook reads it
     "nextToken",
 }
