@@ -207,7 +207,10 @@ def test_a_graph_without_rules_or_with_too_many_pairs_has_no_such_competitor(
     monkeypatch.setattr(rules, "MOST_SCORES", 10)
     assert rules.rules(data) is None
     monkeypatch.undo()
-    alone = {part: [(f"u{i}", "buys", f"m{i % 3}") for i in range(at, at + 10)] for at, part in enumerate(PARTS)}
+    alone = {
+        part: [(f"u{i}", "buys", f"m{i % 3}") for i in range(10 * at, 10 * at + 10)]
+        for at, part in enumerate(PARTS)
+    }
     labels = {f"m{i}": "thing bought" for i in range(3)}
     assert (
         rules.rules(load_data(processed_export(write_triples(tmp_path / "two" / "export", alone, labels)))) is None

@@ -205,7 +205,7 @@ def test_an_unknown_preset_is_refused(tmp_path: Path, preset: Any) -> None:
 
 
 def test_a_knowledge_graph_chooses_among_its_own_models(tmp_path: Path) -> None:
-    friends = [(f"v{i}", "friend", f"v{(7 * i) % 40}") for i in range(40)]
+    friends = [(f"v{i}", "friend", f"v{(i + 7) % 40}") for i in range(40)]
     both = [triple for head, name, tail in friends for triple in ((head, name, tail), (tail, name, head))]
     parts = {"train": both[:60], "valid": both[60:70], "test": both[70:]}
     source = processed_export(write_triples(tmp_path / "export", parts))
