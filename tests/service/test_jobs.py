@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,18 @@ async def test_a_running_job_and_a_queued_one_are_stopped(service: Service) -> N
     assert (status, refusal["code"]) == (400, "InvalidParameterException")
     assert await service.delete("/ml/dataprocessing/running?purge=true") == (200, {"status": "Stopped"})
     assert (await service.client.get("/ml/dataprocessing/running")).status == 404
+
+
+async def test_jobs_are_forgotten_when_their_time_is_over(config: ServiceConfig) -> None:
+    async with started(config) as service:
+        await service.process("p")
+        record = await service.finished(PROCESSING, "p")
+    async with started(replace(config, job_retention_days=1.0)) as service:
+        assert (await service.get("/ml/dataprocessing"))["ids"] == ["p"]
+    async with started(replace(config, job_retention_days=1e-9)) as service:
+        await eventually_async(lambda: not service.jobs.all(PROCESSING))
+        assert not service.jobs.folder(record).path.exists()
+    assert (Path(record.plan.output) / PROCESSED).is_file()
 
 
 async def test_a_job_that_fails_says_why(service: Service) -> None:

@@ -19,6 +19,8 @@ from neptuneml_plugin.stage import write_json
 FOLDER = "jobs"
 #: Processes that may be killed under one job before it is given up.
 MOST_ATTEMPTS = 3
+#: Between looks for jobs whose time of retention is over.
+RETENTION_SECONDS = 3600.0
 TOLD_LINES = 5
 
 _log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Jobs:
         #: Serialises changes of states.
         self._lock = asyncio.Lock()
         self._closing = False
+        self._retention: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Find the jobs of an earlier run: those whose processes live are watched, the others settled."""
@@ -52,10 +55,14 @@ class Jobs:
             if record.state in {JobState.RUNNING, JobState.STOPPING}:
                 self._running[key] = asyncio.create_task(self._found(key), name=f"job {record.name}")
         self._start_next()
+        if self._config.job_retention_days > 0:
+            self._retention = asyncio.create_task(self._forget_old(), name="retention")
 
     async def close(self) -> None:
         """End the processes of running jobs; the records stay, and the next service goes on."""
         self._closing = True
+        if self._retention is not None:
+            self._retention.cancel()
         running = list(self._running.items())
         for _, task in running:
             task.cancel()
@@ -150,6 +157,16 @@ class Jobs:
         async with self._changed:
             await self._changed.wait_for(lambda: self.get(kind, job_id).state.is_final)
         return self.get(kind, job_id)
+
+    async def _forget_old(self) -> None:
+        """Purge jobs that ended too long ago, now and from time to time."""
+        while True:
+            oldest = now_millis() - self._config.job_retention_days * 86_400_000
+            for (kind, job_id), record in list(self._records.items()):
+                if record.ended_at_millis is not None and record.ended_at_millis < oldest:
+                    with contextlib.suppress(NeptuneMLError):  # a full disk: the next look finds it again
+                        await self.purge(kind, job_id, clean=False)
+            await asyncio.sleep(RETENTION_SECONDS)
 
     def _start_next(self) -> None:
         """Start the oldest queued jobs, as many as may run."""
