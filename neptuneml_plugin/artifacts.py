@@ -58,6 +58,7 @@ INFO_PICKLE = "info.pkl"
 # Training folder
 TRAINING = "training.json"
 TRIALS = "trials"
+SELECTION = "selection.json"
 TRIAL = "trial.json"
 METRICS_LOG = "metrics.jsonl"
 ARTIFACT = "artifact"

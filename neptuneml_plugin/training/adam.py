@@ -74,11 +74,13 @@ class Adam(Grouped):
     def _change_rows(self, parameter: Tensor, gradient: Tensor, lr: float, mean: Tensor, square: Tensor) -> None:
         """Change the rows that have a gradient alone; moments of the others wait, and nothing decays them."""
         rows, values = gradient.indices()[0], gradient.values()
-        means = mean[rows].lerp_(values, 1 - _MEAN_DECAY)
-        squares = square[rows].mul_(_SQUARE_DECAY).addcmul_(values, values, value=1 - _SQUARE_DECAY)
-        mean[rows], square[rows] = means, squares
-        root = (squares / (1 - _SQUARE_DECAY**self._steps)).sqrt_().add_(_EPSILON)
-        parameter.index_add_(0, rows, means / root, alpha=-lr / (1 - _MEAN_DECAY**self._steps))
+        means = mean.index_select(0, rows).lerp_(values, 1 - _MEAN_DECAY)
+        squares = square.index_select(0, rows).mul_(_SQUARE_DECAY)
+        squares.addcmul_(values, values, value=1 - _SQUARE_DECAY)
+        mean.index_copy_(0, rows, means)
+        square.index_copy_(0, rows, squares)
+        root = squares.div_(1 - _SQUARE_DECAY**self._steps).sqrt_().add_(_EPSILON)
+        parameter.index_add_(0, rows, means.div_(root), alpha=-lr / (1 - _MEAN_DECAY**self._steps))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what `load` takes; the moments are the optimiser's own, not copies."""

@@ -36,6 +36,8 @@ class Position:
     best_value: float | None = None
     best_epoch: int = 0
     seconds: float = 0.0
+    #: Whether it has stopped early.
+    over: bool = False
 
 
 @dataclass(frozen=True)

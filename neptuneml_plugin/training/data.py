@@ -126,6 +126,11 @@ class TrainingData:
         return schema.node(kind.source), schema.node(kind.target)
 
 
+def best_device() -> torch.device:
+    """Return where to train: a GPU, if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def load_data(folder: Path, *, verify: bool = True) -> TrainingData:
     """Read a processed folder; features stay memory-mapped.
 

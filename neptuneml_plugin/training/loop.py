@@ -57,6 +57,11 @@ class Fit:
     seconds: float
     #: COMPLETE, PRUNED or DIVERGED.
     state: TrialState = TrialState.COMPLETE
+    #: The goal's metric of these weights on validation; None where it cannot be measured.
+    value: float | None = None
+    steps: int = 0
+    #: Whether training longer would change nothing.
+    over: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class Course:
     initial: Initial | None = None
     #: By evaluation: the training is pruned where the best value so far is worse; None: anything will do.
     bar: Sequence[float | None] = ()
+    #: The epoch to pause after: the next training with the same checkpoints goes on from there.
+    until: int | None = None
 
 
 class Trainer:
@@ -115,7 +122,7 @@ class Trainer:
         self._position, self._best = Position(), dict[str, Tensor]()
         #: State of the random generators before the epoch's batches were dealt out.
         self._shuffle = random_state()
-        self._diverged, self._began = False, time.monotonic()
+        self._diverged, self._paused, self._began = False, False, time.monotonic()
 
     def fit(self, progress: Progress) -> Fit:
         """Train until the metric stops getting better, or for all epochs; return the best averaged weights.
@@ -138,13 +145,17 @@ class Trainer:
                 position.best_value, position.best_epoch = newest, epoch
                 self._best = copy.deepcopy(dict(self._average.state_dict()))
             if newest is not None and validates and self._is_over(newest):
+                position.over = True
+                self._store(now=self._course.until is not None)
                 break
             if self._is_pruned():
                 state = TrialState.PRUNED
                 break
         if self._diverged:
             state = TrialState.DIVERGED
-        return self._fitted(state)
+        if self._paused and not self._best:
+            self._best = copy.deepcopy(dict(self._average.state_dict()))
+        return self._fitted(state, split)
 
     def _newest(self, values: Mapping[str, float]) -> float | None:
         """Return the goal's metric; None where it cannot be measured, as on rows of one class."""
@@ -169,7 +180,7 @@ class Trainer:
         bar = bars[evaluation] if evaluation < len(bars) else None
         return bar is not None and best is not None and self._goal.better(bar, best)
 
-    def _fitted(self, state: TrialState) -> Fit:
+    def _fitted(self, state: TrialState, split: str) -> Fit:
         position = self._position
         if not self._best:
             hint = self._data.not_finite() or "lower 'lr', and look for extreme values among features and labels"
@@ -177,15 +188,21 @@ class Trainer:
                 f"the loss is no longer a number in epoch {position.epoch}, before the first evaluation; {hint}"
             )
         self._average.load_state_dict(self._best)
-        model = self._seen.whole(self._average)
+        model, value = self._seen.whole(self._average), position.best_value
         if has_items(self._hp, self._data.processed):
             fit_item_weights(self._evaluator, model)
-        return Fit(model, position.best_epoch, position.epoch, position.seconds, state)
+            value = None
+        if value is None:
+            value = self._newest(self._evaluator.measure(model, [split])[split])
+        over = not self._paused
+        return Fit(
+            model, position.best_epoch, position.epoch, position.seconds, state, value, position.steps, over
+        )
 
     def _evaluations(self) -> Iterator[tuple[int, float]]:
         """Train, and yield (epoch, mean loss since the last time) whenever an evaluation is due."""
         position, random = self._position, self._resume()
-        while True:
+        while not position.over:
             batches = self._objective.batches()
             between = self._goal.batches_between(len(batches))
             if random:
@@ -203,9 +220,13 @@ class Trainer:
                 self._store()
             if position.epoch == self._hp.num_epochs:
                 break
+            if position.epoch == self._course.until:
+                self._paused = True
+                self._store(now=True)
+                return
             self._shuffle = random_state()
             position.epoch, position.batches = position.epoch + 1, 0
-        if position.losses:
+        if position.losses and not position.over:
             yield self._evaluated()
 
     def _evaluated(self) -> tuple[int, float]:
@@ -228,9 +249,9 @@ class Trainer:
         self._began = time.monotonic() - self._position.seconds
         return checkpoint.part("random")
 
-    def _store(self) -> None:
+    def _store(self, *, now: bool = False) -> None:
         checkpoints = self._course.checkpoints
-        if checkpoints is None or not checkpoints.is_due():
+        if checkpoints is None or not (now or checkpoints.is_due()):
             return
         self._position.seconds = time.monotonic() - self._began
         tensors = {
@@ -249,7 +270,7 @@ class Trainer:
         self._optimizer.zero_grad()
         loss = self._objective.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM)
+        norm = _clipped(self._model)
         if not torch.isfinite(norm):
             return math.nan
         self._optimizer.step()
@@ -270,13 +291,28 @@ class Trainer:
             self._course.log.flush()
 
 
+def _clipped(model: Model) -> Tensor:
+    """Shorten the gradient to the most that is allowed, and return how long it was.
+
+    Where a step changes some rows of a table, there is one gradient for each row afterwards, rows ascending.
+    """
+    for parameter in model.parameters():
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_GRADIENT_NORM)
+    for parameter in model.parameters():
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad._coalesced_(True)  # noqa: FBT003  # clipping forgets it; finding out takes a sort
+    return norm
+
+
 def _move(mean: Tensor, newest: Tensor, weight: float) -> None:
     """Move an average; of a table of which a step changes some rows, these alone."""
     if newest.grad is None or not newest.grad.is_sparse:
         mean.lerp_(newest, weight)
         return
     rows = newest.grad.coalesce().indices()[0]
-    mean[rows] = mean[rows].lerp_(newest[rows], weight)
+    mean.index_copy_(0, rows, mean.index_select(0, rows).lerp_(newest.index_select(0, rows), weight))
 
 
 def start_at_popularity(decoder: LinkDecoder, data: TrainingData) -> None:

@@ -106,16 +106,53 @@ class EdgeMessages:
 AnyMessages = TypeVar("AnyMessages", bound=Aggregation)
 
 
-class Adjacency:
-    """The structure of one relation: CSR by target row, and its transpose, over the same edges."""
+@dataclass(frozen=True)
+class Order:
+    """Edges by the rows of one end: CSR whose values are in the order `edges`."""
 
-    def __init__(self, sources: Tensor, targets: Tensor, source_count: int, target_count: int) -> None:
+    #: Where each row's edges begin, (rows + 1,).
+    offsets: Tensor
+    #: Rows of the other ends, (edges,).
+    others: Tensor
+    #: Which edges these are, (edges,).
+    edges: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, others: Tensor, count: int) -> "Order":
+        """Order edges by `rows`, of which there are `count`."""
+        edges = torch.argsort(rows, stable=True)
+        return cls(_offsets(rows, count), others[edges], edges)
+
+    def matrix(self, weights: Tensor, columns: int) -> Tensor:
+        """Return the edges' weights, (edges,) as the edges are given, as (rows, columns)."""
+        return _csr(self.offsets, self.others, weights[self.edges], (len(self.offsets) - 1, columns))
+
+
+class Adjacency:
+    """The structure of one relation: CSR by target row, and its transpose, over the same edges.
+
+    Args:
+        sources: row of each edge's source, (edges,).
+        targets: row of each edge's target, (edges,).
+        source_count: rows of the sources' type.
+        target_count: rows of the targets' type.
+        orders: the edges by target and by source, where they are known.
+    """
+
+    def __init__(
+        self,
+        sources: Tensor,
+        targets: Tensor,
+        source_count: int,
+        target_count: int,
+        orders: tuple[Order, Order] | None = None,
+    ) -> None:
         self._shape = (target_count, source_count)
         self._sources, self._targets = sources, targets
-        self._by_target = torch.argsort(targets, stable=True)
-        self._by_source = torch.argsort(sources, stable=True)
-        self._forward = (_offsets(targets, target_count), sources[self._by_target])
-        self._backward = (_offsets(sources, source_count), targets[self._by_source])
+        self._by_target, self._by_source = orders or (
+            Order.of(targets, sources, target_count),
+            Order.of(sources, targets, source_count),
+        )
 
     def mean(self, kept: Tensor | None = None) -> Messages:
         """Return messages that average over each target's edges; `kept` as `norm` takes it."""
@@ -128,6 +165,8 @@ class Adjacency:
             kept: (edges,), 1 for an edge that carries a message and 0 for one left out; all by default.
             symmetric: 1 / sqrt(d_source d_target) instead of 1 / d_target.
         """
+        if kept is None and not symmetric:
+            return self._by_target.offsets.diff().clamp(min=1).float().reciprocal()[self._targets]
         weights = torch.ones_like(self._targets, dtype=torch.float32) if kept is None else kept.float()
         incoming = _degrees(weights, self._targets, self._shape[0])
         if not symmetric:
@@ -144,23 +183,23 @@ class Adjacency:
     def weighted(self, weights: Tensor, features: Tensor | None = None) -> Messages:
         """Return messages with one weight per edge, and features (edges, w), in the order of the edges given."""
         rows, columns = self._shape
-        by_target, by_source = weights[self._by_target], weights[self._by_source]
         return Messages(
-            _csr(*self._forward, by_target, (rows, columns)),
-            _csr(*self._backward, by_source, (columns, rows)),
+            self._by_target.matrix(weights, columns),
+            self._by_source.matrix(weights, rows),
             None if features is None else self._featured(weights, features),
         )
 
     def _featured(self, weights: Tensor, features: Tensor) -> FeaturedEdges:
         (rows, columns), edges = self._shape, len(features)
         each, ones = torch.arange(edges + 1, device=weights.device), torch.ones_like(weights)
+        by_target, by_source = self._by_target, self._by_source
         return FeaturedEdges(
             Messages(
                 _csr(each, self._sources, ones, (edges, columns)),
-                _csr(self._backward[0], self._by_source, ones, (columns, edges)),
+                _csr(by_source.offsets, by_source.edges, ones, (columns, edges)),
             ),
             Messages(
-                _csr(self._forward[0], self._by_target, weights[self._by_target], (rows, edges)),
+                _csr(by_target.offsets, by_target.edges, weights[by_target.edges], (rows, edges)),
                 _csr(each, self._targets, weights, (edges, rows)),
             ),
             features,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from neptuneml_plugin.training.data import Relation, TrainingData
-from neptuneml_plugin.training.message_passing import Adjacency, MessageGraph, Messages, channels, in_order
+from neptuneml_plugin.training.message_passing import Adjacency, MessageGraph, Messages, Order, channels, in_order
 from neptuneml_plugin.training.models.encoder import Hop
 
 LeftOut = Mapping[int, Tensor]
@@ -96,11 +96,11 @@ class NeighbourSampler:
         return excluded
 
     def _hop(self, drawn: Any, block: Any, left_out: LeftOut) -> Hop:
-        own = []
-        for at, relation in enumerate(self._data.relations):
-            edges = self._edges(at, drawn, block)
-            own.append(self._channels(at, block, edges, left_out.get(relation.edge_type)))
-        kept = [torch.arange(block.num_dst_nodes(str(kind))) for kind in range(len(self._data.counts))]
+        own = [
+            self._channels(at, drawn, block, left_out.get(relation.edge_type))
+            for at, relation in enumerate(self._data.relations)
+        ]
+        kept = [slice(block.num_dst_nodes(str(kind))) for kind in range(len(self._data.counts))]
         return Hop(in_order(own), kept)
 
     def _edges(self, at: int, drawn: Any, block: Any) -> Tensor:
@@ -109,17 +109,22 @@ class NeighbourSampler:
         edges: Tensor = drawn.edges[triple].data[self._dgl.EID][block.edges[triple].data[self._dgl.EID]]
         return edges if carrying is None else carrying[edges]
 
-    def _channels(self, at: int, block: Any, edges: Tensor, left_out: Tensor | None) -> list[Messages]:
+    def _channels(self, at: int, drawn: Any, block: Any, left_out: Tensor | None) -> list[Messages]:
         relation = self._data.relations[at]
         triple = _triple(at, relation)
         sources, targets = block.edges(etype=triple)
-        adjacency = Adjacency(sources, targets, block.num_src_nodes(triple[0]), block.num_dst_nodes(triple[2]))
+        counts = block.num_src_nodes(triple[0]), block.num_dst_nodes(triple[2])
+        orders = Order(*block.adj_tensors("csc", triple)), Order(*block.adj_tensors("csr", triple))
+        adjacency = Adjacency(sources, targets, *counts, orders)
         # The mean over the edges drawn stands for the mean over all.
-        weights = adjacency.norm()
+        weights, labels = adjacency.norm(), self._graph.labels(relation.edge_type)
+        features = self._graph.features(at)
+        if labels is None and features is None and not self._graph.symmetric:
+            return channels(adjacency, weights, None)
+        edges = self._edges(at, drawn, block)
         if self._graph.symmetric:
             out, into = self._degrees(at, left_out)
             weights = weights * (into[relation.targets[edges]] / out[relation.sources[edges]]).sqrt()
-        labels, features = self._graph.labels(relation.edge_type), self._graph.features(at)
         said = (None if each is None else each[edges] for each in (labels, features))
         return channels(adjacency, weights, *said)
 

@@ -17,6 +17,7 @@ from neptuneml_plugin.artifacts import (
     IDS,
     PROCESSED,
     RGCN,
+    SELECTION,
     TEST_METRICS,
     TRAINING,
     TRIAL,
@@ -55,7 +56,7 @@ from neptuneml_plugin.training.search.executors import Executor, LocalProcesses
 from neptuneml_plugin.training.search.space import SearchSpace
 from neptuneml_plugin.training.search.trial import CHECKPOINT, REQUEST
 from neptuneml_plugin.training.search.trials import Plan, Trials, judged_by
-from neptuneml_plugin.training.selection import Selection, select
+from neptuneml_plugin.training.selection import PRESETS, Race, Selection, select
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.transform import OutputJob, write_outputs
 from neptuneml_plugin.training.warmstart import open_previous
@@ -96,12 +97,12 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
     space = replace(space, sampled=_is_sampled(config, space, limits))
     with resumable_folder(target, _settings(config, source), _is_begun, overwrite=config.overwrite) as folder:
         for path in folder.iterdir():  # what an earlier attempt wrote last is written again
-            if path.name not in {TRIALS, UNFINISHED}:
+            if path.name not in {TRIALS, PRESETS, SELECTION, UNFINISHED}:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        selection = _selection(config, space, limits.threads, data, progress)
-        space = selection.space
+        selection = _selection(config, space, limits.threads, Race(source, folder, data, config), progress)
+        space, plan = selection.space, _plan(folder, source, selection, config, limits)
         with _executor(config, limits) as executor:
-            trials = Trials(_plan(folder, source, space, config, limits), executor, data, progress).run()
+            trials = Trials(plan, executor, data, progress).run()
         progress("trivial competitors")
         record = _record(data, space, trials)
         write_record(folder / TRAINING, record)
@@ -115,6 +116,7 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         report_training(folder, record, source, data, (*warnings, *_own_warnings(record)))
         for path in [*folder.glob(f"{TRIALS}/*/{REQUEST}"), *folder.glob(f"{TRIALS}/*/{CHECKPOINT}")]:
             path.unlink()
+        shutil.rmtree(folder / PRESETS, ignore_errors=True)
     summary = _summary(record, warnings, target, watch)
     return replace(summary, notes=(selection.reason,) if selection.reason else ())
 
@@ -125,14 +127,12 @@ def _is_sampled(config: TrainConfig, space: SearchSpace, limits: Budget) -> bool
     return config.neighbourhoods is Neighbourhoods.SAMPLED or not limits.fits
 
 
-def _selection(
-    config: TrainConfig, space: SearchSpace, threads: int, data: TrainingData, progress: Progress
-) -> Selection:
+def _selection(config: TrainConfig, space: SearchSpace, threads: int, race: Race, progress: Progress) -> Selection:
     """Return the search that was asked for; a model that is named is trained as it is documented."""
     if config.model is not None:
         return Selection(space)
     torch.set_num_threads(threads)
-    return select(space, data, config.seed, progress)
+    return select(space, race, progress)
 
 
 @contextlib.contextmanager
@@ -145,17 +145,18 @@ def _executor(config: TrainConfig, limits: Budget) -> Iterator[Executor | None]:
         yield LocalProcesses(limits.slots) if config.trials > 1 else None
 
 
-def _plan(folder: Path, source: Path, space: SearchSpace, config: TrainConfig, limits: Budget) -> Plan:
+def _plan(folder: Path, source: Path, selection: Selection, config: TrainConfig, limits: Budget) -> Plan:
     return Plan(
         source=source,
         target=folder,
-        space=space,
+        space=selection.space,
         trials=config.trials,
         parallel=config.parallel,
         seed=config.seed,
         threads=limits.threads,
         checkpoint_seconds=config.checkpoint_seconds,
         previous=config.previous,
+        begun=selection.begun,
     )
 
 
@@ -176,7 +177,8 @@ def _digest(path: Path) -> str:
 
 def _is_begun(folder: Path) -> bool:
     """Return whether there is anything of a training that one can go on from."""
-    return any(path.name in {TRIAL, CHECKPOINT} for path in folder.glob(f"{TRIALS}/*/*"))
+    found = (*folder.glob(f"{TRIALS}/*/*"), *folder.glob(f"{PRESETS}/*/*"), folder / SELECTION)
+    return any(path.name in {TRIAL, CHECKPOINT, SELECTION} and path.is_file() for path in found)
 
 
 def _record(data: TrainingData, space: SearchSpace, trials: tuple[TrialRecord, ...]) -> TrainingRecord:

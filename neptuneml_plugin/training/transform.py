@@ -54,7 +54,7 @@ from neptuneml_plugin.training.links import EdgeIndex
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
 from neptuneml_plugin.training.models.encoder import Vectors
-from neptuneml_plugin.training.models.items import item_parts
+from neptuneml_plugin.training.models.items import parts_of
 from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder
 from neptuneml_plugin.training.models.model import Model, aligned, save_weights
 from neptuneml_plugin.training.outputs.applied import Applied, write_answers
@@ -243,7 +243,7 @@ def _write_links(folder: Path, decoder: LinkDecoder | KgeDecoder, vectors: Vecto
 
 def _write_items(folder: Path, model: Model, data: TrainingData) -> None:
     """Write the item-item part, weighted, of each direction that has one."""
-    for samples, parts in zip(data.samples, item_parts(data), strict=True):
+    for samples, parts in zip(data.samples, parts_of(data, model.item_ridges.tolist()), strict=True):
         for name, part, weight in zip(("tails", "heads"), parts, model.item_weights.tolist(), strict=True):
             if part is not None and weight:
                 _save(folder / "edges" / str(samples.position) / f"{name}_items.npy", part.matrix * weight)

@@ -13,7 +13,7 @@ from neptuneml_plugin.training.evaluation.evaluator import Evaluator, fit_item_w
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import LinkScorer
 from neptuneml_plugin.training.models import items
-from neptuneml_plugin.training.models.items import ItemPart, WithItems, item_parts, with_items
+from neptuneml_plugin.training.models.items import ItemPart, WithItems, item_parts, parts_of, with_items
 from neptuneml_plugin.training.models.model import Model
 from tests.training.graphs import processed
 
@@ -61,19 +61,31 @@ def test_scores_add_the_rows_of_training_neighbours(data: TrainingData, monkeypa
     torch.testing.assert_close(scorer.some(rows, columns), scorer(rows).gather(1, columns))
 
 
-def test_a_graph_keeps_the_parts_of_its_model(data: TrainingData) -> None:
-    assert item_parts(data) is item_parts(data)
-    assert item_parts(data) is item_parts(data.to(torch.device("cpu")))
-    assert tails(data).matrix.equal(tails(dataclasses.replace(data)).matrix)
-    fewer = dict(data.samples[0].splits) | {"train": data.samples[0].splits["train"][:50]}
-    changed = dataclasses.replace(data, samples=(dataclasses.replace(data.samples[0], splits=fewer),))
-    assert not tails(data).matrix.equal(tails(changed).matrix)
+def test_a_graph_keeps_the_parts_of_its_models(data: TrainingData) -> None:
+    (tails, heads), *_ = parts_of(data, (30.0, 100.0))
+    same, other = (parts_of(data.to(torch.device("cpu")), ridges)[0] for ridges in ((30.0, 100.0), (100.0, 100.0)))
+    assert same[0] is tails
+    assert same[1] is heads is other[1]
+    for part, ridge, way in ((tails, 30.0, 0), (other[0], 100.0, 0), (heads, 100.0, 1)):
+        expected = item_parts(data, regularization=ridge)[0][way]
+        assert part is not None
+        assert expected is not None
+        assert part.matrix.equal(expected.matrix)
+    changed = parts_of(with_train(data, data.samples[0].splits["train"][:50]), (30.0, 100.0))[0][0]
+    assert tails is not None
+    assert changed is not None
+    assert not changed.matrix.equal(tails.matrix)
+
+
+def with_train(data: TrainingData, rows: torch.Tensor) -> TrainingData:
+    splits = dict(data.samples[0].splits) | {"train": rows}
+    return dataclasses.replace(data, samples=(dataclasses.replace(data.samples[0], splits=splits),))
 
 
 def test_there_is_none_for_many_candidates(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items, "MAX_ITEMS", 59)
-    data = dataclasses.replace(data)
     assert list(item_parts(data)) == [(None, None)]
+    assert evaluation.item_ridges(Evaluator(data, Model(data.processed, OPTIONS).graph(data))) == (300.0, 300.0)
     flat = LinkScorer(torch.zeros(60, 2), torch.ones(60), torch.zeros(60, 2), torch.zeros(60))
     assert with_items([(flat, flat)], item_parts(data), [1.0, 1.0]) == [(flat, flat)]
 
@@ -82,17 +94,29 @@ def test_the_weights_are_those_of_the_best_validation_rank(data: TrainingData) -
     model = Model(data.processed, OPTIONS)
     evaluator = Evaluator(data, model.graph(data))
     fit_item_weights(evaluator, model)
-    chosen = model.item_weights.tolist()
+    chosen, parts = model.item_weights.tolist(), parts_of(data, model.item_ridges.tolist())
     model.item_weights.zero_()
     scorers = evaluation.link_scorers(model, evaluator.embed(model), data)
     with torch.no_grad():
-        best = evaluator.rank(with_items(scorers, item_parts(data), chosen), "valid")
+        best = evaluator.rank(with_items(scorers, parts, chosen), "valid")
         for weight in evaluation.ITEM_WEIGHTS:
-            other = evaluator.rank(with_items(scorers, item_parts(data), [weight, weight]), "valid")
+            other = evaluator.rank(with_items(scorers, parts, [weight, weight]), "valid")
             assert best["mrr_targets"] >= other["mrr_targets"]
             assert best["mrr_sources"] >= other["mrr_sources"]
     # An untrained model ranks by chance, so the links within blocks help.
     assert max(chosen) > 0
+
+
+def test_the_ridges_are_those_that_rank_validation_best(data: TrainingData) -> None:
+    evaluator = Evaluator(data, Model(data.processed, OPTIONS).graph(data))
+    found = {}
+    for ridge in items.RIDGES:
+        tail, head = item_parts(data, regularization=ridge)[0]
+        assert tail is not None
+        assert head is not None
+        found[ridge] = evaluator.rank([(tail, head)], "valid")
+    for metric, chosen in zip(("mrr_targets", "mrr_sources"), evaluation.item_ridges(evaluator), strict=True):
+        assert found[chosen][metric] == max(each[metric] for each in found.values())
 
 
 def test_without_validation_rows_nothing_is_added(data: TrainingData) -> None:
@@ -105,5 +129,6 @@ def test_without_validation_rows_nothing_is_added(data: TrainingData) -> None:
 
 
 def test_only_models_that_may_have_the_part_keep_its_weights(data: TrainingData) -> None:
-    assert "item_weights" in Model(data.processed, OPTIONS).state_dict()
-    assert "item_weights" not in Model(data.processed, Hyperparameters()).state_dict()
+    names = {"item_weights", "item_ridges"}
+    assert names <= Model(data.processed, OPTIONS).state_dict().keys()
+    assert not names & Model(data.processed, Hyperparameters()).state_dict().keys()

@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 import torch
 
-from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task, TrainingRecord, read_record
+from neptuneml_plugin.artifacts import HPO_CONFIGURATION, SELECTION, Task, TrainingRecord, read_record
+from neptuneml_plugin.config import TrainConfig
 from neptuneml_plugin.errors import InvalidParameter, InvalidSettings
-from neptuneml_plugin.stage import silent
+from neptuneml_plugin.stage import Progress, silent
 from neptuneml_plugin.training import hyperparameters, presets, selection
 from neptuneml_plugin.training.data import TrainingData, load_data
-from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.presets import BY_NAME, PRESETS, STILL_SEARCHED, fitting
 from neptuneml_plugin.training.search.configuration import read_configuration
-from neptuneml_plugin.training.search.space import FIXED, SearchSpace
-from neptuneml_plugin.training.selection import select
+from neptuneml_plugin.training.search.space import FIXED, Parameter, SearchSpace
+from neptuneml_plugin.training.selection import LEAST_STEPS, ROUNDS, Race, Selection, Standing, ranked, select
+from neptuneml_plugin.training.stopping import Goal
+from neptuneml_plugin.training.train import run as train
 from tests.training.graphs import processed, processed_export, trained
+from tests.training.test_resume import log, results, same_weights
 from tests.triples import write_triples
 
 FITTING = {
@@ -94,78 +97,162 @@ def test_a_search_varies_the_preset(folders: Mapping[Task, Path]) -> None:
     assert {p.name for p in changed.tiers[FIXED]} > {"edge-masking", "num-layer"}
 
 
-def test_without_the_member_nothing_is_chosen(folders: Mapping[Task, Path]) -> None:
-    space, data = space_of(folders[Task.EDGE_CLASS])
-    chosen = select(space, data, 0, silent)
-    assert (chosen.space, chosen.reason) == (space, None)
+def race_of(folder: Path, target: Path, preset: Any) -> tuple[SearchSpace, Race]:
+    space, data = space_of(folder, preset)
+    return space, Race(folder, target, data, TrainConfig(checkpoint_seconds=1e6))
 
 
-def test_a_named_preset_is_taken_or_refused(folders: Mapping[Task, Path]) -> None:
-    chosen = select(*space_of(folders[Task.NODE_CLASS], "places"), 0, silent)
+def test_without_the_member_nothing_is_chosen(folders: Mapping[Task, Path], tmp_path: Path) -> None:
+    space, race = race_of(folders[Task.EDGE_CLASS], tmp_path, None)
+    assert select(space, race, silent) == Selection(space, None, None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_named_preset_is_taken_or_refused(folders: Mapping[Task, Path], tmp_path: Path) -> None:
+    chosen = select(*race_of(folders[Task.NODE_CLASS], tmp_path, "places"), silent)
     assert chosen.space.defaults()["structural-features"] == 32
-    assert chosen.reason == "preset 'places', as the file says"
+    assert (chosen.reason, chosen.begun) == ("preset 'places', as the file says", None)
     with pytest.raises(InvalidParameter, match="preset 'linear' does not fit here; it is for properties of edges"):
-        select(*space_of(folders[Task.NODE_CLASS], "linear"), 0, silent)
+        select(*race_of(folders[Task.NODE_CLASS], tmp_path, "linear"), silent)
 
 
-def test_without_validation_rows_the_first_is_taken(folders: Mapping[Task, Path]) -> None:
-    space, data = space_of(folders[Task.EDGE_CLASS], "auto")
-    samples = data.samples[0]
+def test_without_validation_rows_the_first_is_taken(folders: Mapping[Task, Path], tmp_path: Path) -> None:
+    space, race = race_of(folders[Task.EDGE_CLASS], tmp_path, "auto")
+    samples = race.data.samples[0]
     splits = dict(samples.splits) | {"valid": samples.splits["valid"][:0]}
-    blind = dataclasses.replace(data, samples=(dataclasses.replace(samples, splits=splits),))
-    assert select(space, blind, 0, silent).reason == "preset 'rgcn': there are no validation rows to choose by"
+    blind = dataclasses.replace(race.data, samples=(dataclasses.replace(samples, splits=splits),))
+    chosen = select(space, dataclasses.replace(race, data=blind), silent)
+    assert chosen.reason == "preset 'rgcn': there are no validation rows to choose by"
 
 
-def test_the_best_on_validation_is_taken_within_two_trainings(
-    folders: Mapping[Task, Path], monkeypatch: pytest.MonkeyPatch
+#: Figures of the first preset and of the second (newest last), whether each is over, and which can still win.
+STANDINGS: Mapping[str, tuple[list[float | None], bool, list[float | None], bool, list[str]]] = {
+    "all after one round": ([0.9], False, [0.1], False, ["rgcn", "linear"]),
+    "far behind": ([0.8, 0.9], False, [0.1, 0.2], False, ["rgcn"]),
+    "behind, and gaining": ([0.8, 0.9], False, [0.4, 0.6], False, ["rgcn", "linear"]),
+    "behind, and losing": ([0.8, 0.9], False, [0.89, 0.85], False, ["rgcn"]),
+    "behind, and over": ([0.8, 0.9], False, [0.4, 0.89], True, ["rgcn"]),
+    "ahead": ([0.8, 0.9], False, [0.4, 0.91], False, ["linear", "rgcn"]),
+    "ahead of one that is over": ([0.9], True, [0.4, 0.91], False, ["linear"]),
+    "behind one that is over": ([0.9], True, [0.4, 0.8], False, ["rgcn", "linear"]),
+    "as good": ([0.5, 0.5], False, [0.5, 0.5], False, ["rgcn"]),
+    "as good, and gaining": ([0.4, 0.5], False, [0.4, 0.5], False, ["rgcn", "linear"]),
+    "not to be measured": ([None], True, [0.1], False, ["linear"]),
+    "neither to be measured": ([None], True, [None], True, ["rgcn"]),
+    "a third round gains a third for each doubling": (
+        [0.8] * 3,
+        True,
+        [0.1, 0.2, 0.45],
+        False,
+        ["rgcn", "linear"],
+    ),
+    "a third round that gains too little": ([0.8] * 3, True, [0.1, 0.35, 0.5], False, ["rgcn"]),
+}
+
+
+@pytest.mark.parametrize("case", STANDINGS)
+@pytest.mark.parametrize("metric", ["acc", "mse"])
+def test_a_preset_that_can_no_longer_win_falls_out(case: str, metric: str) -> None:
+    first, first_over, second, second_over, expected = STANDINGS[case]
+    sign = 1 if metric == "acc" else -1
+
+    def standing(values: list[float | None], *, over: bool) -> Standing:
+        return Standing([None if value is None else sign * value for value in values], 100, over)
+
+    standings = {"rgcn": standing(first, over=first_over), "linear": standing(second, over=second_over)}
+    found = ranked([BY_NAME["rgcn"], BY_NAME["linear"]], standings, Goal(metric))
+    assert [preset.name for preset in found] == expected
+
+
+def test_nothing_is_told_from_the_first_steps() -> None:
+    goal, presets = Goal("acc"), [BY_NAME["rgcn"], BY_NAME["linear"]]
+    standings = {"rgcn": Standing([0.8, 0.9], 170), "linear": Standing([0.3, 0.3], LEAST_STEPS - 1)}
+    assert ranked(presets, standings, goal) == presets
+    standings["linear"].steps += 1
+    assert ranked(presets, standings, goal) == presets[:1]
+
+
+def test_all_rounds_take_two_trainings_at_most() -> None:
+    shares = [share for share, _ in ROUNDS]
+    steps = [share - before for share, before in zip(shares, [0.0, *shares], strict=False)]
+    assert sum(step * most for step, (_, most) in zip(steps, ROUNDS, strict=True)) <= 2
+
+
+def test_presets_go_on_while_they_can_win(
+    folders: Mapping[Task, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    space, data = space_of(folders[Task.NODE_CLASS], "auto")
-    tried: list[tuple[str, float]] = []
-    scores = {"rgcn": [0.5, 0.9], "features": [0.7, 0.8], "places": [0.4], "edges": [0.3]}
+    gains: Mapping[str, list[float | None]] = {
+        "rgcn": [0.2, 0.4, 0.6, 0.8],
+        "features": [0.3, 0.5, 0.7, 0.79],
+        "places": [0.2, 0.2],
+        "edges": [0.1, 0.1],
+    }
+    shares: dict[str, list[float]] = {name: [] for name in gains}
 
-    def run(changed: SearchSpace, _: TrainingData, share: float, __: int) -> float:
-        values = changed.defaults()
-        name = "places" if values.get("structural-features") else "features" if values["l2norm"] else "rgcn"
-        name = "edges" if values.get("use-edge-features") else name
-        tried.append((name, share))
-        return scores[name].pop(0)
+    def go_on(_: SearchSpace, __: Race, standing: Standing, name: str, share: float) -> None:
+        shares[name].append(share)
+        standing.values, standing.steps = gains[name][: len(shares[name])], 100
 
-    monkeypatch.setattr(selection, "_tried", run)
-    chosen = select(space, data, 0, silent)
-    assert [name for name, _ in tried] == ["rgcn", "features", "places", "edges", "features", "rgcn"]
-    assert sum(share for _, share in tried) <= 2
+    monkeypatch.setattr(selection, "_go_on", go_on)
+    chosen = select(*race_of(folders[Task.NODE_CLASS], tmp_path, "auto"), silent)
+    assert shares["rgcn"] == shares["features"] == [share for share, _ in ROUNDS]
+    assert shares["places"] == shares["edges"] == [share for share, _ in ROUNDS[:2]]
     assert chosen.reason == (
-        "preset 'rgcn': acc 0.9 on validation against 'features' 0.8, 'places' 0.4, 'edges' 0.3 after a part of "
+        "preset 'rgcn': acc 0.8 on validation against 'features' 0.79, 'places' 0.2, 'edges' 0.1 after a part of "
         "their epochs"
     )
+    assert chosen.begun is None  # rows of training have judged
+    stored = json.loads((tmp_path / SELECTION).read_text())
+    assert stored["features"] == {"values": gains["features"], "steps": 100, "over": False}
 
 
-def test_of_presets_that_are_as_good_the_first_is_taken(
-    folders: Mapping[Task, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(selection, "_tried", lambda *_: 1.0)
-    for task in (Task.EDGE_CLASS, Task.EDGE_REGRESSION):
-        chosen = select(*space_of(folders[task], "auto"), 0, silent)
-        assert chosen.reason is not None
-        assert chosen.reason.startswith("preset 'rgcn'")
+def test_a_preset_that_diverges_is_not_chosen(folders: Mapping[Task, Path], tmp_path: Path) -> None:
+    space, race = race_of(folders[Task.EDGE_REGRESSION], tmp_path, None)
+    fixed = (*space.tiers[FIXED], Parameter("sparse-lr", "float", 1e30))
+    standing = Standing()
+    selection._go_on(
+        dataclasses.replace(space, tiers={**space.tiers, FIXED: fixed}), race, standing, "linear", 1 / 2
+    )
+    assert standing == Standing([None], 0, over=True)
 
 
-def test_a_trial_takes_a_share_of_the_epochs(
-    folders: Mapping[Task, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    space, data = space_of(folders[Task.EDGE_REGRESSION])
-    epochs = []
+def stop_at(count: int, messages: list[str]) -> Progress:
+    """Return a progress that raises when the so-manieth training of a preset begins."""
 
-    class Recorded(Trainer):
-        def __init__(
-            self, data: TrainingData, options: hyperparameters.Hyperparameters, *rest: Any, **kw: Any
-        ) -> None:
-            epochs.append(options.num_epochs)
-            super().__init__(data, dataclasses.replace(options, num_epochs=1), *rest, **kw)
+    def progress(message: str, fraction: float | None = None) -> None:
+        del fraction
+        if message.startswith("choosing"):
+            messages.append(message)
+            if len(messages) == count:
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr(selection, "Trainer", Recorded)
-    assert selection._tried(space, data, 0.05, 0) > 0
-    assert epochs == [3]
+    return progress
+
+
+@pytest.mark.parametrize("task", [Task.EDGE_REGRESSION, Task.NODE_CLASS, Task.LINK_PREDICTION])
+def test_trial_0_is_the_chosen_preset_as_if_it_had_been_named(tmp_path: Path, task: Task) -> None:
+    values = {"num-epochs": 24, "dropout": 0.3, "num-hidden": 8}
+    source = with_preset(processed(tmp_path, task, nodes=60, values=values), "auto")
+    config = TrainConfig(threads=1, checkpoint_seconds=1e6)
+    summary = train(config, source, tmp_path / "whole")
+    chosen = summary.notes[0].split("'")[1]
+    for count in (2, 3):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            train(config, source, tmp_path / "stopped", stop_at(count, []))
+        assert "the same command goes on" in caught.value.__notes__[0]
+    messages: list[str] = []
+    assert train(config, source, tmp_path / "stopped", stop_at(-1, messages)).notes == summary.notes
+    trained_presets = json.loads((tmp_path / "whole" / SELECTION).read_text())
+    assert len(messages) == sum(len(each["values"]) for each in trained_presets.values()) - 3  # 1 and 2 are stored
+    train(config, with_preset(source, chosen), tmp_path / "named")
+    assert not list((tmp_path / "whole").rglob("checkpoint*"))
+    assert sorted(path.name for path in (tmp_path / "whole").iterdir()) == sorted(
+        [*(path.name for path in (tmp_path / "named").iterdir()), SELECTION]
+    )
+    for other in ("stopped", "named"):
+        assert results(tmp_path / "whole") == results(tmp_path / other)
+        assert log(tmp_path / "whole") == log(tmp_path / other)
+        assert same_weights(tmp_path / "whole", tmp_path / other)
 
 
 def test_a_training_says_what_it_chose_and_trains_that(tmp_path: Path) -> None:
@@ -175,11 +262,11 @@ def test_a_training_says_what_it_chose_and_trains_that(tmp_path: Path) -> None:
     assert note.startswith("preset 'linear': mse")
     assert summary.hyperparameters is not None
     assert BY_NAME["linear"].values.items() <= summary.hyperparameters.items()
-    torch.set_num_threads(1)
     named = trained(source, tmp_path / "named", model="rgcn")
     assert named.notes == ()
     assert named.hyperparameters is not None
     assert named.hyperparameters["num-epochs"] == 8
+    assert not (tmp_path / "named" / SELECTION).exists()
 
 
 def test_where_validation_rows_are_few_training_rows_judge_too(
@@ -220,6 +307,6 @@ def test_a_knowledge_graph_chooses_among_its_own_models(tmp_path: Path) -> None:
     assert trained(source, tmp_path / "named", model="complex").notes == ()
 
 
-def test_a_preset_of_another_kind_of_model_is_refused(folders: Mapping[Task, Path]) -> None:
+def test_a_preset_of_another_kind_of_model_is_refused(folders: Mapping[Task, Path], tmp_path: Path) -> None:
     with pytest.raises(InvalidParameter, match="preset 'distmult' does not fit here; it is for knowledge graphs"):
-        select(*space_of(folders[Task.LINK_PREDICTION], "distmult"), 0, silent)
+        select(*race_of(folders[Task.LINK_PREDICTION], tmp_path, "distmult"), silent)

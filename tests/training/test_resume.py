@@ -17,10 +17,11 @@ from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task, TrainingRecord, 
 from neptuneml_plugin.config import TrainConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.stage import Progress, silent
+from neptuneml_plugin.training import loop
 from neptuneml_plugin.training.checkpoints import Checkpoints
 from neptuneml_plugin.training.data import load_data
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
-from neptuneml_plugin.training.loop import Course, Trainer
+from neptuneml_plugin.training.loop import Course, Fit, Trainer
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.train import run as train
 from tests.training.graphs import processed, set_hyperparameters, trained
@@ -111,6 +112,45 @@ def test_drawn_neighbourhoods_go_on_as_well(tmp_path: Path) -> None:
         fit("stopped", stop_at(3, []))
     resumed = fit("stopped", silent)
     assert all(torch.equal(resumed[name], value) for name, value in whole.items())
+
+
+@pytest.mark.parametrize("every", [1, 3, 40], ids="evaluated after {} batches".format)
+def test_a_training_that_pauses_ends_as_one_that_does_not(tmp_path: Path, every: int) -> None:
+    data = load_data(processed(tmp_path, Task.LINK_PREDICTION, nodes=60))
+    hp = Hyperparameters(num_hidden=8, num_epochs=6, batch_size=200, item_item=True)
+
+    def fit(name: str, until: int | None = None) -> Fit:
+        course = Course(checkpoints=Checkpoints(tmp_path / name, 1e6), until=until)
+        return Trainer(data, hp, Goal("mrr", every_batches=every), seed=0, course=course).fit(silent)
+
+    whole = fit("whole")
+    for until in (1, 3, 3):
+        paused = fit("paused", until)
+        assert (paused.epochs, paused.over) == (until, False)
+        assert paused.value is not None
+    ended = fit("paused")
+    assert (ended.epochs, ended.over, ended.value) == (6, True, whole.value)
+    assert all(
+        torch.equal(each, whole.model.state_dict()[name]) for name, each in ended.model.state_dict().items()
+    )
+
+
+def test_a_training_that_stopped_early_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "LEAST_STEPS", 0)
+    data = load_data(processed(tmp_path, Task.EDGE_REGRESSION, nodes=60))
+    hp = Hyperparameters(num_hidden=8, lr=0.3, num_epochs=50, window_for_early_stop=1)
+    messages: list[str] = []
+
+    def fit(until: int | None) -> Fit:
+        course = Course(checkpoints=Checkpoints(tmp_path / "checkpoint", 1e6), until=until)
+        return Trainer(data, hp, Goal("mse"), seed=0, course=course).fit(stop_at(-1, messages))
+
+    first = fit(40)
+    assert first.over
+    assert first.epochs == len(messages) < 40
+    again = fit(None)
+    assert len(messages) == first.epochs
+    assert (again.epochs, again.best_epoch, again.value) == (first.epochs, first.best_epoch, first.value)
 
 
 def test_two_trainings_with_one_seed_are_equal(tmp_path: Path) -> None:

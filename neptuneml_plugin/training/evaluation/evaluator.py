@@ -15,7 +15,14 @@ from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Vectors
-from neptuneml_plugin.training.models.items import PairScorer, item_parts, with_items
+from neptuneml_plugin.training.models.items import (
+    REGULARIZATION,
+    RIDGES,
+    PairScorer,
+    item_parts,
+    parts_of,
+    with_items,
+)
 from neptuneml_plugin.training.models.kge import KgeDecoder
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
@@ -176,7 +183,9 @@ def link_scorers(model: Model, vectors: Vectors, data: TrainingData) -> list[tup
         decoder.scorers(vectors[s], vectors[t], position) for position, (s, t) in enumerate(ends)
     ]
     weights = model.item_weights.tolist()
-    return with_items(scorers, item_parts(data), weights) if any(weights) else scorers
+    if not any(weights):
+        return scorers
+    return with_items(scorers, parts_of(data, model.item_ridges.tolist()), weights)
 
 
 def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
@@ -227,21 +236,40 @@ def calibrate_scorers(
 
 
 #: Weights of the item-item part that are tried.
-ITEM_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0)
+ITEM_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+_WAYS = ("mrr_targets", "mrr_sources")
 
 
+@torch.no_grad()
 def fit_item_weights(evaluator: Evaluator, model: Model) -> None:
-    """Set the weights of the item-item part, one per direction, to those of the best validation MRR; else to 0."""
+    """Set the item-item part's ridge and weight per direction to the best on validation, else weights to 0."""
     if not any(len(samples.splits["valid"]) for samples in evaluator.data.samples):
         return
+    model.item_weights.zero_()
     scorers = link_scorers(model, evaluator.embed(model), evaluator.data)
-    parts, weights = item_parts(evaluator.data), [0.0, 0.0]
-    with torch.no_grad():
-        for way in (0, 1):
-            tried = [[*weights[:way], weight, *weights[way + 1 :]] for weight in ITEM_WEIGHTS]
-            found = [evaluator.rank(with_items(scorers, parts, each), "valid")["mrr"] for each in tried]
-            weights = tried[int(np.argmax(found))]
-        model.item_weights.copy_(torch.tensor(weights))
+    ridges = evaluator.data.once("item ridges", lambda: item_ridges(evaluator))
+    parts = parts_of(evaluator.data, ridges)
+    found = [evaluator.rank(with_items(scorers, parts, [each] * 2), "valid") for each in ITEM_WEIGHTS]
+    model.item_ridges.copy_(torch.tensor(ridges))
+    model.item_weights.copy_(torch.tensor([_best(ITEM_WEIGHTS, found, way) for way in _WAYS]))
+
+
+@torch.no_grad()
+def item_ridges(evaluator: Evaluator) -> tuple[float, float]:
+    """Return the ridges with which the item-item part alone ranks validation best, for targets and for sources."""
+    found = []
+    for ridge in RIDGES:
+        parts = item_parts(evaluator.data, regularization=ridge)
+        whole = [(tails, heads) for tails, heads in parts if tails is not None and heads is not None]
+        if len(whole) < len(parts):
+            return REGULARIZATION, REGULARIZATION
+        found.append(evaluator.rank(whole, "valid"))
+    targets, sources = (_best(RIDGES, found, way) for way in _WAYS)
+    return targets, sources
+
+
+def _best(tried: Sequence[float], found: Sequence[dict[str, float]], metric: str) -> float:
+    return tried[int(np.argmax([each[metric] for each in found]))]
 
 
 def training_edges(data: TrainingData, samples: Samples) -> tuple[EdgeIndex, EdgeIndex]:

@@ -44,14 +44,14 @@ class Hop:
 
     #: One per relation, from rows of the layer before to rows of this one.
     messages: Sequence[Aggregation]
-    #: Per node type, the row in the layer before of each row of this one; None: all rows as they are.
-    kept: Sequence[Tensor] | None = None
+    #: Per node type, the rows in the layer before of those of this one; None: all rows as they are.
+    kept: Sequence[Tensor | slice] | None = None
 
     def own(self, vectors: Vectors) -> Vectors:
         """Return what the rows of this layer were in the layer before."""
         if self.kept is None:
             return vectors
-        return [h.index_select(0, rows) for h, rows in zip(vectors, self.kept, strict=True)]
+        return [h[rows] for h, rows in zip(vectors, self.kept, strict=True)]
 
 
 class EdgeModule(nn.Module):
@@ -240,7 +240,7 @@ class Encoder(nn.Module):
         return normed if position == len(self.layers) - 1 else [self._drop(functional.relu(h)) for h in normed]
 
     def learned(self, rows: Sequence[Tensor]) -> list[Tensor | None]:
-        """Return the encoder's own vectors of some rows, per node type; the gradient has these rows alone."""
+        """Return the encoder's own vectors of distinct rows, per node type; the gradient has these rows alone."""
         tables = [layer.embedding for layer in self.inputs]
         return [
             functional.embedding(chosen, table, sparse=True) if isinstance(table, Tensor) else None
@@ -259,7 +259,7 @@ class Encoder(nn.Module):
         ]
 
     def roles_of(self, rows: Sequence[Tensor]) -> list[Tensor] | None:
-        """Return `roles` of some rows, per node type, as `learned` does; None: there are none."""
+        """Return `roles` of distinct rows, per node type, as `learned` does; None: there are none."""
         tables = [
             functional.embedding(chosen, table, sparse=True)
             for chosen, table in zip(rows, self.roles, strict=False)

@@ -4,7 +4,7 @@ score(u, v) gains weight * sum over u's training neighbours j of B[j, v], where 
 candidate's column from all the others that closed form gives. It needs a matrix of candidates by candidates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 #: Candidates beyond which there is no such part: the matrix takes 100 MB, and its inversion seconds.
 MAX_ITEMS = 5000
-#: Of `B`: its ridge, and the share of a row's edges that is dropped while it is rebuilt; chosen on MovieLens
-#: (tests/quality/LOG.md).
+#: Of `B`: its ridge, and the share of a row's edges that is dropped while it is rebuilt; chosen on MovieLens.
 REGULARIZATION, DROPPED = 300.0, 0.5
+#: Ridges of which a model takes the best on validation; vertices of few edges need less (tests/quality/LOG.md).
+RIDGES = (30.0, 100.0, REGULARIZATION)
 #: Rows whose scores are held at once.
 _ROWS_AT_ONCE = 2048
 
@@ -81,24 +82,35 @@ ItemParts = Sequence[tuple[ItemPart | None, ItemPart | None]]
 def item_parts(
     data: "TrainingData", *, regularization: float = REGULARIZATION, dropped: float = DROPPED
 ) -> ItemParts:
-    """Return the parts of all directions, from the training edges.
+    """Return the parts of all directions, from the training edges."""
+    return [
+        (_part(tails, train, regularization, dropped), _part(heads, train, regularization, dropped))
+        for (tails, heads), train in _directions(data)
+    ]
 
-    Those of the model are kept with the data: its training, its evaluation and a competitor ask for them.
+
+def parts_of(data: "TrainingData", ridges: Sequence[float]) -> ItemParts:
+    """Return the parts of a model, with a ridge for targets and one for sources.
+
+    They stay with the data: a training, its evaluation and its outputs ask for them.
     """
-    if (regularization, dropped) == (REGULARIZATION, DROPPED):
-        return data.once("item parts", lambda: _parts(data, regularization, dropped))
-    return _parts(data, regularization, dropped)
+
+    def part(at: int, way: int, direction: Direction, train: Tensor) -> ItemPart | None:
+        ridge = ridges[way]
+        return data.once(("item part", at, way, ridge), lambda: _part(direction, train, ridge, DROPPED))
+
+    return [
+        (part(at, 0, tails, train), part(at, 1, heads, train))
+        for at, ((tails, heads), train) in enumerate(_directions(data))
+    ]
 
 
-def _parts(data: "TrainingData", regularization: float, dropped: float) -> ItemParts:
-    parts = []
+def _directions(data: "TrainingData") -> Iterator[tuple[tuple[Direction, Direction], Tensor]]:
+    """Yield both directions and the training edges of each target type."""
     for samples in data.samples:
         source, target = data.ends_of(samples.position)
-        tails, heads = directions(samples.ends, (data.counts[source], data.counts[target]))
-        train = samples.splits["train"]
-        tail, head = (_part(direction, train, regularization, dropped) for direction in (tails, heads))
-        parts.append((tail, head))
-    return parts
+        counts = data.counts[source], data.counts[target]
+        yield directions(samples.ends, counts), samples.splits["train"]
 
 
 def with_items(

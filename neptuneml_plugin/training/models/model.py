@@ -14,6 +14,7 @@ from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder, NodeDecoder, RolesLinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Described, Encoder, has_roles
+from neptuneml_plugin.training.models.items import REGULARIZATION
 from neptuneml_plugin.training.models.kge import KgeDecoder, NodeVectors
 from neptuneml_plugin.training.tasks import label_columns, output_count
 
@@ -31,6 +32,7 @@ class Model(nn.Module):
 
     scale: Tensor
     item_weights: Tensor
+    item_ridges: Tensor
 
     def __init__(self, described: Described, hyperparameters: Hyperparameters, name: str = RGCN) -> None:
         super().__init__()
@@ -56,6 +58,9 @@ class Model(nn.Module):
         self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
         #: Weights of the item-item part when targets, and when sources are asked for (`items`).
         self.register_buffer("item_weights", torch.zeros(2), persistent=has_items(hp, described))
+        #: Its ridges, in the same order.
+        ridges = torch.full((2,), REGULARIZATION)
+        self.register_buffer("item_ridges", ridges, persistent=has_items(hp, described))
         #: Name of each parameter with a row per node -> position of the node type.
         self.node_tables = self._node_tables(described)
 

@@ -18,7 +18,8 @@ def set_structure(model: Model, data: TrainingData) -> None:
     """Give a model the structural features of a graph's nodes."""
     width = model.hyperparameters.structural_features
     if width:
-        for layer, values in zip(model.encoder.inputs, structure(data, width), strict=True):
+        found = data.once(("structure", width), lambda: structure(data, width))
+        for layer, values in zip(model.encoder.inputs, found, strict=True):
             if isinstance(layer, InputLayer):
                 layer.structure.copy_(values)
 

@@ -7,6 +7,7 @@ than it needs, ends with its parent, and writes how it failed to stdout.
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from neptuneml_plugin.artifacts import METRICS_LOG, TRIAL, WEIGHTS, TrialRecord,
 from neptuneml_plugin.stage import Progress, silent, write_json
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.checkpoints import Checkpoint, Checkpoints
-from neptuneml_plugin.training.data import SPLITS, TrainingData, load_data
+from neptuneml_plugin.training.data import SPLITS, TrainingData, best_device, load_data
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator, calibrate, tune_threshold
 from neptuneml_plugin.training.loop import Course, Fit, Trainer
 from neptuneml_plugin.training.models.model import save_weights
@@ -54,6 +55,8 @@ class TrialRequest:
     bar: tuple[float | None, ...] = ()
     #: See `Trainer`.
     sampled: bool = False
+    #: Folder of a paused training of the same, to go on from.
+    begun: str | None = None
 
     def write(self, folder: Path) -> None:
         """Write the file, and drop what is left of a trial that was asked for something else."""
@@ -83,11 +86,13 @@ def run_trial(folder: Path, data: TrainingData | None = None, progress: Progress
     started = time.monotonic()
     torch.set_num_threads(request.threads)
     data = data or load_data(Path(request.source), verify=False)  # verified by the stage
-    data = data.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    data = data.to(best_device())
+    if request.begun is not None:
+        _take_over(Path(request.begun), folder)
     checkpoints = Checkpoints(folder / CHECKPOINT, request.checkpoint_seconds)
     chosen, goal = hyperparameters.build(request.hyperparameters, request.model), Goal(**request.goal)
     initial = initial_weights(Path(request.previous), Path(request.source), data) if request.previous else None
-    with _open_log(folder / METRICS_LOG, checkpoints.load()) as log:
+    with open_log(folder / METRICS_LOG, checkpoints.load()) as log:
         course = Course(log, checkpoints, initial, request.bar)
         trainer = Trainer(
             data,
@@ -141,7 +146,17 @@ def _message(fit: Fit) -> str | None:
     return None
 
 
-def _open_log(path: Path, checkpoint: Checkpoint | None) -> TextIO:
+def _take_over(begun: Path, folder: Path) -> None:
+    """Copy how far a paused training has come, unless the trial has come farther."""
+    if (folder / CHECKPOINT).is_file() or not (begun / CHECKPOINT).is_file():
+        return
+    for name in (METRICS_LOG, CHECKPOINT):
+        temporary = folder / f".{name}.partial"
+        shutil.copyfile(begun / name, temporary)
+        temporary.replace(folder / name)
+
+
+def open_log(path: Path, checkpoint: Checkpoint | None) -> TextIO:
     """Open a log of metrics after the evaluations that the checkpoint knows of."""
     kept = checkpoint.position.evaluations if checkpoint else 0
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:kept] if path.is_file() else []

@@ -37,6 +37,8 @@ class Plan:
     checkpoint_seconds: float
     #: Folder of an earlier training.
     previous: Path | None = None
+    #: Folder of a paused training that trial 0 goes on from.
+    begun: Path | None = None
 
     def folder(self, number: int) -> Path:
         """Return the folder of a trial."""
@@ -140,6 +142,7 @@ class Trials:
             checkpoint_seconds=plan.checkpoint_seconds,
             previous=str(plan.previous.absolute()) if plan.previous else None,
             bar=bar if number else (),
+            begun=str(plan.begun.absolute()) if plan.begun and not number else None,
         )
 
     def _give_up(self, request: TrialRequest, folder: Path, failure: Failure) -> None:
