@@ -67,7 +67,7 @@ class ServiceClient:
             name: its id.
             artifact: where the artifact lies, as the service sees it, or the job that made it, such as
                 `{"mlModelTrainingJobId": "lib"}`.
-            options: `newNodeVectors`, `fanouts`.
+            options: such as `instanceCount` (docs/serving.md).
             timeout_seconds: how long that may take.
 
         Raises:

@@ -253,6 +253,8 @@ class WorkerConfig:
     max_batch: int = 1024
     #: How long a batch waits for others to join, microseconds; 0: it takes what queued while the last one ran.
     max_delay_us: int = 0
+    #: Memory of its own that a worker may take, MiB, the mapped artifact not counted; 0: any.
+    memory_mib: int = 0
     #: What a vertex that the model does not know takes in place of a learned vector.
     new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
 

@@ -17,6 +17,7 @@ NeptuneMLError                 500  InternalFailureException
 ├── ClientTimeout              408  ClientTimeoutException
 ├── TooManyRequests            429  TooManyRequestsException
 ├── TimeLimitExceeded          500  TimeLimitExceededException
+├── MemoryLimitExceeded        500  MemoryLimitExceededException
 └── FailureByQuery             500  FailureByQueryException
 ```
 
@@ -157,6 +158,12 @@ class TimeLimitExceeded(NeptuneMLError):
     """The caller's deadline has passed."""
 
     code = "TimeLimitExceededException"
+
+
+class MemoryLimitExceeded(NeptuneMLError):
+    """The memory that was allowed does not suffice."""
+
+    code = "MemoryLimitExceededException"
 
 
 class FailureByQuery(NeptuneMLError):

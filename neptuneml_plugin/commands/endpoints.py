@@ -57,8 +57,28 @@ def _name(_context: click.Context, _option: click.Parameter, given: str) -> str:
     return given
 
 
-def _inductive_options(command: Command) -> Command:
+def _endpoint_options(command: Command) -> Command:
     for option in (
+        click.option("--instances", "instanceCount", metavar="N", help="Worker processes.  [default: 1]"),
+        click.option("--max-batch", "maxBatch", metavar="N", help="Items answered together.  [default: 1024]"),
+        click.option(
+            "--max-delay-micros",
+            "maxDelayMicros",
+            metavar="N",
+            help="How long a batch waits for others to join.  [default: 0]",
+        ),
+        click.option(
+            "--max-queue",
+            "maxQueue",
+            metavar="N",
+            help="Requests that may wait in a worker; others are refused (429).  [default: 256]",
+        ),
+        click.option(
+            "--memory-mib",
+            "memoryMib",
+            metavar="N",
+            help="Memory of its own that a worker may take; 0: any.  [default: 0]",
+        ),
         click.option(
             "--new-node-vectors",
             "newNodeVectors",
@@ -80,7 +100,7 @@ def _inductive_options(command: Command) -> Command:
 @endpoint_commands.command("create")
 @click.argument("name", callback=_name)
 @_source_options
-@_inductive_options
+@_endpoint_options
 @service_options
 def create_endpoint(name: str, url: str, token: str | None, **options: str | None) -> None:
     """Create the endpoint NAME; return when it is in service, or failed."""
@@ -95,7 +115,7 @@ def create_endpoint(name: str, url: str, token: str | None, **options: str | Non
 @endpoint_commands.command("update")
 @click.argument("name", callback=_name)
 @_source_options
-@_inductive_options
+@_endpoint_options
 @service_options
 def update_endpoint(name: str, url: str, token: str | None, **options: str | None) -> None:
     """Give the endpoint NAME a new artifact; the old one answers until the new one is ready.

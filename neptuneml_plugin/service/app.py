@@ -18,6 +18,7 @@ from neptuneml_plugin.redaction import set_up_logging
 from neptuneml_plugin.service.chains.chains import Chains
 from neptuneml_plugin.service.chains.store import ChainStore
 from neptuneml_plugin.service.database import Database
+from neptuneml_plugin.service.endpoints.passing import INVOCATION_TIMEOUT_SECONDS
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.endpoints.store import EndpointStore
 from neptuneml_plugin.service.gateway.server import end_callers
@@ -42,7 +43,6 @@ from neptuneml_plugin.service.routes import (
     unsupported,
 )
 from neptuneml_plugin.service.routes.requests import CHAINS, CLIENT, JOBS, PLANNER, REGISTRY
-from neptuneml_plugin.service.routes.serving import INVOCATION_TIMEOUT_SECONDS
 from neptuneml_plugin.service.security.callers import CALLERS, load_callers
 from neptuneml_plugin.service.security.ratelimit import RateLimit
 from neptuneml_plugin.service.security.tls import server_context

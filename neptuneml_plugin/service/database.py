@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 _ENDPOINTS = """
 CREATE TABLE IF NOT EXISTS endpoints (
     id TEXT PRIMARY KEY,
@@ -19,9 +19,8 @@ CREATE TABLE IF NOT EXISTS endpoints (
     created_at_millis INTEGER NOT NULL,
     version TEXT,
     failure_reason TEXT,
-    new_node_vectors TEXT,
-    fanouts TEXT,
-    versions TEXT
+    versions TEXT,
+    options TEXT NOT NULL DEFAULT '{}'
 ) STRICT
 """
 _JOBS = """
@@ -50,6 +49,15 @@ _MIGRATIONS: Mapping[int, tuple[str, ...]] = {
     2: (),
     3: (),
     4: ("ALTER TABLE endpoints ADD COLUMN versions TEXT",),
+    5: (
+        "ALTER TABLE endpoints ADD COLUMN options TEXT NOT NULL DEFAULT '{}'",
+        """
+        UPDATE endpoints SET options =
+            json_patch('{}', json_object('new_node_vectors', new_node_vectors, 'fanouts', json(fanouts)))
+        """,
+        "ALTER TABLE endpoints DROP COLUMN new_node_vectors",
+        "ALTER TABLE endpoints DROP COLUMN fanouts",
+    ),
 }
 
 Result = TypeVar("Result")

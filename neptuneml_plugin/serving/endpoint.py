@@ -10,12 +10,14 @@ import asyncio
 import gc
 import hmac
 import json
+import logging
 import signal
 import sys
 import time
 from dataclasses import replace
 from typing import Any
 
+import psutil
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -26,6 +28,7 @@ from neptuneml_plugin.errors import (
     AccessDenied,
     ClientTimeout,
     ConstraintViolation,
+    MemoryLimitExceeded,
     NeptuneMLError,
     PreconditionsFailed,
     TimeLimitExceeded,
@@ -43,6 +46,10 @@ SHUTDOWN_SECONDS = 5.0
 #: Bodies up to this size are parsed in the event loop, in about a millisecond, which is less than another thread's
 #: waking up costs them: never behind a long computation. It holds 10,000 edges by hashes of their ends' ids.
 PARSED_IN_LOOP_BYTES = 1 << 18
+#: How often a worker looks how much memory it has taken.
+MEMORY_LOOK_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class Endpoint:
@@ -180,6 +187,7 @@ async def serve(config: WorkerConfig) -> None:
 
     Raises:
         InvalidData: the artifact cannot be served.
+        MemoryLimitExceeded: it needs more memory than the worker may take.
         PreconditionsFailed: the port is taken.
     """
     stop = asyncio.Event()
@@ -188,6 +196,7 @@ async def serve(config: WorkerConfig) -> None:
         loop.add_signal_handler(number, stop.set)
     transport, _ = await loop.connect_read_pipe(lambda: _ParentWatch(stop), sys.stdin)
     manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact, config.new_node_vectors)
+    _check_memory(config)
     endpoint = Endpoint(config, manifest, predictor)
     runner = web.AppRunner(
         create_app(endpoint),
@@ -199,11 +208,45 @@ async def serve(config: WorkerConfig) -> None:
     try:
         await _listen(runner, config)
         _report({"address": _address(runner, config.host), "version": manifest.version})
+        watch = asyncio.create_task(watch_memory(config, stop))
         await stop.wait()
+        watch.cancel()
     finally:
         await runner.cleanup()
         endpoint.close()
         transport.close()
+
+
+def own_bytes() -> int:
+    """Return the memory that this process has for itself alone; mapped files are shared."""
+    memory = psutil.Process().memory_info()
+    return int(memory.rss - memory.shared)
+
+
+def _check_memory(config: WorkerConfig) -> None:
+    """Refuse to serve what takes more than it may from the beginning.
+
+    Raises:
+        MemoryLimitExceeded: it does.
+    """
+    if config.memory_mib and own_bytes() > config.memory_mib << 20:
+        raise MemoryLimitExceeded(
+            f"a worker of endpoint '{config.endpoint}' takes {own_bytes() >> 20} MiB to begin with, "
+            f"and memoryMib is {config.memory_mib}; give it more"
+        )
+
+
+async def watch_memory(
+    config: WorkerConfig, stop: asyncio.Event, look_seconds: float = MEMORY_LOOK_SECONDS
+) -> None:
+    """End this worker when it has taken more memory than it may: the service starts another."""
+    while config.memory_mib and not stop.is_set():
+        await asyncio.sleep(look_seconds)
+        if own_bytes() > config.memory_mib << 20:
+            gc.collect()
+        if own_bytes() > config.memory_mib << 20:
+            _log.warning("%d MiB are more than memoryMib allows (%d)", own_bytes() >> 20, config.memory_mib)
+            stop.set()
 
 
 class _ParentWatch(asyncio.Protocol):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from neptuneml_plugin.config import NewNodeVectors
+from neptuneml_plugin.config import NewNodeVectors, WorkerConfig, structure
 from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
 from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
@@ -56,7 +56,19 @@ def test_options_that_are_said_win_over_those_before() -> None:
     assert NO_OPTIONS.over(before) == before
     assert before.over(NO_OPTIONS) == before
     assert EndpointOptions(NewNodeVectors.TYPE).over(before) == EndpointOptions(NewNodeVectors.TYPE, (10, 5))
+    assert EndpointOptions(max_queue=5, max_delay_us=0).over(EndpointOptions(max_delay_us=9, max_batch=1)) == (
+        EndpointOptions(max_batch=1, max_queue=5, max_delay_us=0)
+    )
     assert EndpointOptions(fanouts=(3,)).over(before) == EndpointOptions(NewNodeVectors.NEIGHBOURS, (3,))
+
+
+def test_what_a_worker_is_told_are_settings_of_a_worker() -> None:
+    said = {"fanouts": (3,), "instances": 2, "max_batch": 1, "max_delay_us": 0, "max_queue": 9, "memory_mib": 512}
+    told = EndpointOptions(NewNodeVectors.TYPE, **said).for_worker()  # type: ignore[arg-type]
+    assert told == {name: said[name] for name in list(said)[2:]} | {"new_node_vectors": "type"}
+    config = structure(WorkerConfig, {"endpoint": "e", "artifact": "/a", **told}, "test")
+    assert (config.max_batch, config.max_queue, config.memory_mib) == (1, 9, 512)
+    assert NO_OPTIONS.for_worker() == {}
 
 
 def test_a_record_keeps_its_options_until_others_come() -> None:

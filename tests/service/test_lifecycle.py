@@ -22,6 +22,7 @@ from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, NeptuneMLError
 from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.endpoints.registry import Registry
+from neptuneml_plugin.service.endpoints.workers import Worker
 from neptuneml_plugin.service.routes.requests import REGISTRY
 from tests.made_artifacts import Made, make_artifact
 from tests.running_service import eventually, eventually_async, running_service
@@ -53,11 +54,15 @@ class Service:
         await eventually_async(lambda: self.registry.get(name).status in ("InService", "Failed"))
         return (await self.get(f"/ml/endpoints/{name}"))[1]
 
-    def process(self, name: str) -> psutil.Process:
+    def workers(self, name: str) -> list[Worker]:
         served = self.registry.served(name)
         assert served is not None
-        assert served.worker.running is not None
-        return psutil.Process(served.worker.running.process.pid)
+        return served.instances.workers
+
+    def process(self, name: str, number: int = 0) -> psutil.Process:
+        running = self.workers(name)[number].running
+        assert running is not None
+        return psutil.Process(running.process.pid)
 
 
 @contextlib.asynccontextmanager
@@ -190,16 +195,16 @@ async def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
         await running.put("e", "one")
         before = (await running.get("/endpoints/e"))[1]
         running.process("e").kill()
-        served = running.registry.served("e")
-        assert served is not None
-        await eventually_async(lambda: served.worker.running is None)
+        (worker,) = running.workers("e")
+        await eventually_async(lambda: worker.running is None)
         code, told = await running.post("/endpoints/e/invocations", ASK)
         assert (code, told["code"]) == (500, "FailureByQueryException")
         assert (await running.get("/endpoints/e"))[1]["addresses"] == []
-        await eventually_async(lambda: served.worker.running is not None)
+        await eventually_async(lambda: worker.running is not None)
         assert (await running.post("/endpoints/e/invocations", ASK))[0] == 200
         after = (await running.get("/endpoints/e"))[1]
-        assert after["token"] != before["token"]
+        assert after["token"] == before["token"]
+        assert after["addresses"] != before["addresses"]
 
 
 async def test_a_worker_whose_artifact_has_changed_meanwhile_fails_its_endpoint(tmp_path: Path) -> None:
@@ -307,7 +312,7 @@ async def test_options_reach_the_description_and_stay_until_others_are_said(tmp_
             served = running.registry.served("e")
             assert served is not None
             described = (await running.get("/endpoints/e"))[1]["inductive"]["fanouts"]
-            return described, served.worker.options.new_node_vectors
+            return described, served.instances.options.new_node_vectors
 
         assert await fanouts("one", update=False, newNodeVectors="neighbours") == ([20, 15], "neighbours")
         assert await fanouts("one", fanouts=[4, 3]) == ([4, 3], "neighbours")

@@ -18,10 +18,7 @@ from neptuneml_plugin.service.endpoints.inductive import Inductive
 from neptuneml_plugin.service.endpoints.record import EndpointOptions, EndpointRecord, Status
 from neptuneml_plugin.service.jobs.record import JobKind
 from neptuneml_plugin.service.wire.description import Version, pinned_version, render_description
-from neptuneml_plugin.service.wire.endpoints import (
-    CreateEndpoint,
-    parse_create_endpoint,
-)
+from neptuneml_plugin.service.wire.endpoints import NUMBERS, CreateEndpoint, parse_create_endpoint
 from neptuneml_plugin.service.wire.members import MOST_LEVELS, Page, load_object, parse_page, render_page
 from neptuneml_plugin.service.wire.queries import CANCEL
 from neptuneml_plugin.service.wire.requests import MEMBERS, parse_members
@@ -63,6 +60,14 @@ def create(**body: Any) -> CreateEndpoint:
             CreateEndpoint(A, options=EndpointOptions(fanouts=(7,))),
         ),
         ({"artifactLocation": "/a", "newNodeVectors": "", "fanouts": ""}, CreateEndpoint(A)),
+        (
+            {"artifactLocation": "/a", "instanceCount": "2", "maxDelayMicros": 0, "maxBatch": 64, "fanouts": [7]},
+            CreateEndpoint(A, options=EndpointOptions(fanouts=(7,), instances=2, max_delay_us=0, max_batch=64)),
+        ),
+        (
+            {"artifactLocation": "/a", "instanceCount": "", "maxQueue": 9, "memoryMib": 512},
+            CreateEndpoint(A, options=EndpointOptions(max_queue=9, memory_mib=512)),
+        ),
         ({"artifactLocation": "/a", "newNodeVectors": None, "fanouts": []}, CreateEndpoint(A)),
         ({"mlModelTrainingJobId": "t"}, CreateEndpoint(("mlModelTrainingJobId", "t"))),
         (
@@ -91,6 +96,12 @@ def test_what_neptunes_clients_send_is_read(body: dict[str, Any], expected: Crea
         ),
         ({"artifactLocation": "/a", "instanceType": "huge"}, InvalidParameter, "no ML instance type"),
         ({"artifactLocation": "/a", "instanceCount": "-1"}, InvalidParameter, "instanceCount is '-1'"),
+        *(
+            ({"artifactLocation": "/a", name: value}, InvalidParameter, f"{name} is {value}; it must be .* to ")
+            for name, number in NUMBERS.items()
+            for value in (number.least - 1, number.most + 1)
+            if value >= 0
+        ),
         ({"artifactLocation": 3}, InvalidParameter, "artifactLocation must be a text"),
         ({"artifactLocation": "/\udcff"}, InvalidParameter, "surrogate"),
         ({"artifactLocation": "/a", "id": "a" * 49}, InvalidParameter, "1 to 48 letters, digits and hyphens"),
@@ -287,7 +298,7 @@ def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any], lab
         }
         for label, position in labels.items()
     ]
-    version = Version(manifest, Path("/srv/a"), access=("http://h:1", "t"))
+    version = Version(manifest, Path("/srv/a"), addresses=("http://h:1", "http://h:2"), token="t")
     assert render_description("e", Status.IN_SERVICE, None, version) == {
         "name": "e",
         "status": "InService",
@@ -306,7 +317,7 @@ def test_the_description(tmp_path: Path, task: Task, target: dict[str, Any], lab
         "tables": tables,
         "idHashes": task is not Task.LINK_PREDICTION,
         "inductive": None,
-        "addresses": ["http://h:1"],
+        "addresses": ["http://h:1", "http://h:2"],
         "token": "t",
     }
     failed = render_description("e", Status.FAILED, "why", None)

@@ -24,7 +24,7 @@ SECOND = EndpointRecord(
     2,
     version="v",
     failure_reason="why; 'not'",
-    options=EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5)),
+    options=EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5), instances=2, max_delay_us=0),
 )
 
 
@@ -98,6 +98,32 @@ async def test_an_earlier_releases_database_is_taken_over(tmp_path: Path) -> Non
             await store.put(SECOND)
             assert await store.all() == [SECOND, FIRST]
             assert await JobStore(database).all() == []
+
+
+#: What the third schema held.
+THIRD_SCHEMA = """
+CREATE TABLE endpoints (id TEXT PRIMARY KEY, location TEXT NOT NULL, artifact TEXT NOT NULL, status TEXT NOT NULL,
+                        created_at_millis INTEGER NOT NULL, version TEXT, failure_reason TEXT,
+                        new_node_vectors TEXT, fanouts TEXT) STRICT;
+INSERT INTO endpoints VALUES ('a', '/x', '/x', 'Creating', 1, NULL, NULL, NULL, NULL);
+INSERT INTO endpoints VALUES ('b', '/y', '/y', 'InService', 2, 'v', 'why', 'neighbours', '[10, 5]');
+INSERT INTO endpoints VALUES ('c', '/z', '/z', 'Failed', 3, NULL, NULL, 'type', NULL);
+PRAGMA user_version = 3;
+"""
+
+
+async def test_options_that_had_columns_are_taken_over(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "db")
+    connection.executescript(THIRD_SCHEMA)
+    connection.close()
+    for _ in range(2):
+        async with opened(tmp_path / "db") as database:
+            options = {record.id: record.options for record in await EndpointStore(database).all()}
+        assert options == {
+            "a": EndpointOptions(),
+            "b": EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5)),
+            "c": EndpointOptions(NewNodeVectors.TYPE),
+        }
 
 
 async def test_it_writes_ahead_and_waits_for_the_disk(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from neptuneml_plugin.artifacts import Manifest
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.answers import Answers
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.endpoint import Endpoint, create_app, watch_memory
 from neptuneml_plugin.serving.predict import Check, open_predictor
 from neptuneml_plugin.serving.wire import Invocation
 from tests.made_artifacts import make_artifact
@@ -311,3 +311,14 @@ def test_it_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("memory_mib", "ends"), [(1, True), (100_000, False)])
+async def test_a_worker_that_has_taken_too_much_ends_by_itself(
+    tmp_path: Path, memory_mib: int, *, ends: bool
+) -> None:
+    stop = asyncio.Event()
+    watch = asyncio.create_task(watch_memory(config(tmp_path, memory_mib=memory_mib), stop, 0.01))
+    done, _ = await asyncio.wait({watch}, timeout=30 if ends else 0.2)
+    watch.cancel()
+    assert (bool(done), stop.is_set()) == (ends, ends)

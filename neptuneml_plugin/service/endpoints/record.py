@@ -3,9 +3,10 @@
 import re
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
@@ -40,17 +41,33 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True)
 class EndpointOptions:
-    """How an endpoint answers inductively; None where nobody has said."""
+    """How an endpoint answers; None where nobody has said. What they mean, `WorkerConfig` says of those it has."""
 
     new_node_vectors: NewNodeVectors | None = None
     #: Edges drawn per hop, in place of the model's own fan-outs.
     fanouts: tuple[int, ...] | None = None
+    #: Worker processes.
+    instances: int | None = None
+    max_batch: int | None = None
+    max_delay_us: int | None = None
+    max_queue: int | None = None
+    memory_mib: int | None = None
+
+    def said(self) -> dict[str, Any]:
+        """Return those that somebody has said."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in given.items() if value is not None}
 
     def over(self, earlier: "EndpointOptions") -> "EndpointOptions":
         """Return the earlier options, overridden by those that are said here."""
-        return EndpointOptions(self.new_node_vectors or earlier.new_node_vectors, self.fanouts or earlier.fanouts)
+        return replace(earlier, **self.said())
+
+    def for_worker(self) -> dict[str, Any]:
+        """Return the settings of a worker that somebody has said."""
+        return {name: value for name, value in self.said().items() if name not in _NOT_OF_WORKERS}
 
 
+_NOT_OF_WORKERS = frozenset({"fanouts", "instances"})
 NO_OPTIONS = EndpointOptions()
 #: Versions that an endpoint remembers.
 MOST_VERSIONS = 20

@@ -17,6 +17,7 @@ from neptuneml_plugin.errors import (
     ResourceNotFound,
 )
 from neptuneml_plugin.service.endpoints.fetching import fetch_artifact, remove_fetched, remove_unused
+from neptuneml_plugin.service.endpoints.instances import Instances
 from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
     EndpointOptions,
@@ -25,7 +26,7 @@ from neptuneml_plugin.service.endpoints.record import (
     new_record,
 )
 from neptuneml_plugin.service.endpoints.store import EndpointStore
-from neptuneml_plugin.service.endpoints.workers import Ports, Worker
+from neptuneml_plugin.service.endpoints.workers import Ports
 from neptuneml_plugin.service.locations import resolve_folder
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 class Served:
     """A version that answers."""
 
-    worker: Worker
+    instances: Instances
     manifest: Manifest
 
 
@@ -85,7 +86,7 @@ class Registry:
         served = [*self._current.values(), *self._pinned.values()]
         self._current, self._pinned = {}, {}
         await asyncio.gather(*self._endings, return_exceptions=True)
-        await asyncio.gather(*(one.worker.stop() for one in served))
+        await asyncio.gather(*(one.instances.stop() for one in served))
 
     def get(self, endpoint_id: str) -> EndpointRecord:
         """Return a record.
@@ -218,20 +219,22 @@ class Registry:
         self._starting[record.id] = task
 
     async def _bring_up(self, endpoint_id: str, source: Source, expected: str | None) -> None:
-        """Start a worker, then put its version into service, or record why not."""
-        worker = Worker(endpoint_id, source.artifact, source.options, self._config, self._ports, self._on_failure)
+        """Start workers, then put their version into service, or record why not."""
+        instances = Instances(
+            endpoint_id, source.artifact, source.options, self._config, self._ports, self._on_failure
+        )
         try:
             await fetch_artifact(source.location, source.artifact, self._config)
-            manifest = await _start_worker(worker, expected)
+            manifest = await _start_all(instances, expected)
         except NeptuneMLError as error:
-            self._end(self._retire(worker))
+            self._end(self._retire(instances))
             await self._failed(endpoint_id, source.location, str(error))
             return
         except BaseException:
-            self._end(worker.stop())
+            self._end(instances.stop())
             raise
         self._pin(endpoint_id)
-        self._current[endpoint_id] = Served(worker, manifest)
+        self._current[endpoint_id] = Served(instances, manifest)
         record = self._records[endpoint_id]
         await self._set(record.become(Status.IN_SERVICE, version=manifest.version, **vars(source)))
         _log.info("endpoint %s answers with version %s", endpoint_id, manifest.version)
@@ -255,30 +258,30 @@ class Registry:
         self._pinned[key] = served
         self._keep(asyncio.create_task(self._unpin(key, served)), self._pins)
         if earlier is not None:
-            self._end(earlier.worker.stop())
+            self._end(earlier.instances.stop())
 
     async def _unpin(self, key: tuple[str, str], served: Served) -> None:
         await asyncio.sleep(self._config.pin_seconds)
         if self._pinned.get(key) is served:
             del self._pinned[key]
-            self._end(self._retire(served.worker))
+            self._end(self._retire(served.instances))
 
-    async def _retire(self, worker: Worker) -> None:
-        """End a worker whose version nobody can ask any more."""
-        await worker.stop()
-        if worker.artifact not in {record.artifact for record in self._records.values()}:
-            await asyncio.to_thread(remove_fetched, worker.artifact, self._config)
+    async def _retire(self, instances: Instances) -> None:
+        """End the workers of a version that nobody can ask any more."""
+        await instances.stop()
+        if instances.artifact not in {record.artifact for record in self._records.values()}:
+            await asyncio.to_thread(remove_fetched, instances.artifact, self._config)
 
-    def _on_failure(self, worker: Worker, reason: str) -> None:
-        """Note that a worker cannot be started again."""
+    def _on_failure(self, instances: Instances, reason: str) -> None:
+        """Note that none of a version's workers can be started again."""
         for key, served in list(self._pinned.items()):
-            if served.worker is worker:
+            if served.instances is instances:
                 del self._pinned[key]
-        current = self._current.get(worker.endpoint)
-        if current is not None and current.worker is worker:
-            del self._current[worker.endpoint]
-            if self._records[worker.endpoint].status is Status.IN_SERVICE:
-                self._end(self._failed(worker.endpoint, str(worker.artifact), reason))
+        current = self._current.get(instances.endpoint)
+        if current is not None and current.instances is instances:
+            del self._current[instances.endpoint]
+            if self._records[instances.endpoint].status is Status.IN_SERVICE:
+                self._end(self._failed(instances.endpoint, str(instances.artifact), reason))
 
     async def _set(self, record: EndpointRecord) -> None:
         self._records[record.id] = record
@@ -293,19 +296,19 @@ class Registry:
         task.add_done_callback(tasks.discard)
 
 
-async def _start_worker(worker: Worker, expected: str | None) -> Manifest:
-    """Start a worker and return the manifest of what it serves.
+async def _start_all(instances: Instances, expected: str | None) -> Manifest:
+    """Start workers and return the manifest of what they serve.
 
     Raises:
         ConstraintViolation: it is not the version that the endpoint was created with.
     """
-    if not await asyncio.to_thread(worker.artifact.is_dir):
-        raise InvalidData(f"the artifact {worker.artifact} has vanished; update the endpoint with another")
-    await worker.start()
-    manifest = await asyncio.to_thread(read_record, worker.artifact / MANIFEST, Manifest)
-    if manifest.version != worker.version or expected not in (None, manifest.version):
+    if not await asyncio.to_thread(instances.artifact.is_dir):
+        raise InvalidData(f"the artifact {instances.artifact} has vanished; update the endpoint with another")
+    await instances.start()
+    manifest = await asyncio.to_thread(read_record, instances.artifact / MANIFEST, Manifest)
+    if manifest.version != instances.version or expected not in (None, manifest.version):
         raise ConstraintViolation(
-            f"the artifact {worker.artifact} has changed: it is {manifest.version}, the endpoint was created with "
-            f"{expected or worker.version}; update the endpoint"
+            f"the artifact {instances.artifact} has changed: it is {manifest.version}, the endpoint was created "
+            f"with {expected or instances.version}; update the endpoint"
         )
     return manifest

@@ -8,7 +8,7 @@ from typing import Any
 
 import cattrs
 
-from neptuneml_plugin.config import NewNodeVectors
+from neptuneml_plugin.config import structure
 from neptuneml_plugin.service.database import Database
 from neptuneml_plugin.service.endpoints.record import (
     EndpointOptions,
@@ -18,10 +18,9 @@ from neptuneml_plugin.service.endpoints.record import (
 )
 
 _PUT = """
-INSERT OR REPLACE INTO endpoints VALUES (
-    :id, :location, :artifact, :status, :created_at_millis, :version, :failure_reason, :new_node_vectors, :fanouts,
-    :versions
-)
+INSERT OR REPLACE INTO endpoints (
+    id, location, artifact, status, created_at_millis, version, failure_reason, options, versions
+) VALUES (:id, :location, :artifact, :status, :created_at_millis, :version, :failure_reason, :options, :versions)
 """
 _REMOVE = "DELETE FROM endpoints WHERE id = :id"
 _LIST = "SELECT * FROM endpoints ORDER BY created_at_millis DESC, rowid DESC"
@@ -54,24 +53,19 @@ class EndpointStore:
 
 def _row(record: EndpointRecord) -> dict[str, Any]:
     values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
-    options: EndpointOptions = values.pop("options")
     return values | {
         "artifact": str(record.artifact),
         "status": record.status.value,
-        "new_node_vectors": options.new_node_vectors,
-        "fanouts": None if options.fanouts is None else json.dumps(options.fanouts),
+        "options": json.dumps(record.options.said()),
         "versions": json.dumps(_converter.unstructure(record.versions)),
     }
 
 
 def _record(row: sqlite3.Row) -> EndpointRecord:
-    values = dict(row)
-    vectors, fanouts = values.pop("new_node_vectors"), values.pop("fanouts")
-    options = EndpointOptions(
-        None if vectors is None else NewNodeVectors(vectors),
-        None if fanouts is None else tuple(json.loads(fanouts)),
-    )
-    versions = json.loads(values.pop("versions") or "[]")
-    values["versions"] = _converter.structure(versions, tuple[EndpointVersion, ...])
-    values |= {"artifact": Path(row["artifact"]), "status": Status(row["status"])}
-    return EndpointRecord(**values, options=options)
+    values = {
+        "artifact": Path(row["artifact"]),
+        "status": Status(row["status"]),
+        "options": structure(EndpointOptions, json.loads(row["options"]), f"options of endpoint '{row['id']}'"),
+        "versions": _converter.structure(json.loads(row["versions"] or "[]"), tuple[EndpointVersion, ...]),
+    }
+    return EndpointRecord(**dict(row) | values)

@@ -7,16 +7,15 @@ import asyncio
 import contextlib
 import json
 import logging
-import secrets
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from neptuneml_plugin.config import NewNodeVectors, ServiceConfig
+from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFailed
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.security.secretfiles import child_environment
@@ -42,17 +41,35 @@ class Running:
     process: asyncio.subprocess.Process
     address: str
     version: str
-    token: str = field(repr=False)
     port: int = 0
+
+
+class Group(Protocol):
+    """What the workers of a version have in common."""
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint's id."""
+
+    @property
+    def artifact(self) -> Path:
+        """The folder to serve."""
+
+    @property
+    def options(self) -> EndpointOptions:
+        """How they answer."""
+
+    @property
+    def token(self) -> str:
+        """What callers must present."""
 
 
 class Worker:
     """Keeps one process running for one artifact.
 
     Args:
-        endpoint: the endpoint's id.
-        artifact: the folder to serve.
-        options: how it answers inductively.
+        group: what it serves, and how.
+        number: its place in the group, from 0.
         config: settings of the service.
         ports: where processes may listen.
         on_failure: called once with the reason when the artifact can no longer be served.
@@ -60,23 +77,41 @@ class Worker:
 
     def __init__(
         self,
-        endpoint: str,
-        artifact: Path,
-        options: EndpointOptions,
+        group: Group,
+        number: int,
         config: ServiceConfig,
         ports: "Ports",
         on_failure: Callable[["Worker", str], None],
     ) -> None:
-        self.endpoint = endpoint
-        self.artifact = artifact
-        self.options = options
+        self.number = number
         self.version = ""
+        #: Requests of the service that it has to answer.
+        self.in_hand = 0
+        #: Requests of the service that it ever had.
+        self.asked = 0
+        #: How often its process has ended by itself.
+        self.deaths = 0
         #: None while the process is being started again.
         self.running: Running | None = None
+        self._group = group
         self._config = config
         self._ports = ports
         self._on_failure = on_failure
         self._watch: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Count a request as in hand."""
+        self.in_hand += 1
+        self.asked += 1
+        try:
+            yield
+        finally:
+            self.in_hand -= 1
+
+    @property
+    def _name(self) -> str:
+        return f"{self._group.endpoint} ({self.number})"
 
     async def start(self) -> None:
         """Start the first process and wait until it answers; one that is killed meanwhile is started again.
@@ -88,14 +123,14 @@ class Worker:
         """
         self.running = await self._spawn_first()
         self.version = self.running.version
-        self._watch = asyncio.create_task(self._keep(self.running), name=f"worker {self.endpoint}")
+        self._watch = asyncio.create_task(self._keep(self.running), name=f"worker {self._name}")
 
     async def _spawn_first(self) -> Running:
         for _ in range(MOST_STARTS - 1):
             try:
                 return await self._spawn()
             except FailureByQuery as error:
-                _log.warning("worker of %s did not start: %s; again", self.endpoint, error)
+                _log.warning("worker of %s did not start: %s; again", self._name, error)
         return await self._spawn()
 
     async def stop(self) -> None:
@@ -116,9 +151,10 @@ class Worker:
             began = time.monotonic()
             code = await running.process.wait()
             self.running = None
+            self.deaths += 1
             self._ports.release(running.port)
             pause = FIRST_PAUSE_SECONDS if time.monotonic() - began > STEADY_SECONDS else pause
-            _log.warning("worker of %s ended with code %s; next in %.1f s", self.endpoint, code, pause)
+            _log.warning("worker of %s ended with code %s; next in %.1f s", self._name, code, pause)
             replacement = await self._replace(pause)
             if replacement is None:
                 return
@@ -136,13 +172,13 @@ class Worker:
                 return None
             except (FailureByQuery, PreconditionsFailed) as error:
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-                _log.warning("worker of %s cannot be started: %s; again in %.1f s", self.endpoint, error, pause)
+                _log.warning("worker of %s cannot be started: %s; again in %.1f s", self._name, error, pause)
                 continue
             if running.version == self.version:
                 return running
             await _end(running.process)
             self._ports.release(running.port)
-            self._on_failure(self, f"artifact {self.artifact} has changed: it was {self.version}")
+            self._on_failure(self, f"artifact {self._group.artifact} has changed: it was {self.version}")
             return None
 
     async def _spawn(self) -> Running:
@@ -154,7 +190,6 @@ class Worker:
             raise
 
     async def _spawn_at(self, port: int) -> Running:
-        token = secrets.token_urlsafe(32)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -165,24 +200,26 @@ class Worker:
             start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
         )
         try:
-            settings = {
-                "endpoint": self.endpoint,
-                "artifact": str(self.artifact),
-                "host": self._config.worker_host,
-                "port": port,
-                "token": token,
-                "max_body_mib": self._config.max_body_mib,
-                "new_node_vectors": self.options.new_node_vectors or NewNodeVectors.TYPE,
-            }
             async with asyncio.timeout(READY_SECONDS):
-                ready = await _first_line(process, settings)
+                ready = await _first_line(process, self._settings(port))
         except TimeoutError:
             await _end(process)
             raise FailureByQuery(f"the worker did not answer within {READY_SECONDS:.0f} s") from None
         except BaseException:
             await _end(process)
             raise
-        return Running(process, ready["address"], ready["version"], token, port)
+        return Running(process, ready["address"], ready["version"], port)
+
+    def _settings(self, port: int) -> dict[str, Any]:
+        """Return what the process is told (`WorkerConfig`)."""
+        return {
+            "endpoint": self._group.endpoint,
+            "artifact": str(self._group.artifact),
+            "host": self._config.worker_host,
+            "port": port,
+            "token": self._group.token,
+            "max_body_mib": self._config.max_body_mib,
+        } | self._group.options.for_worker()
 
 
 class Ports:

@@ -21,7 +21,7 @@ from neptuneml_plugin.service.gateway.replies import reply
 from neptuneml_plugin.service.gateway.scripts import WRITING, names
 from neptuneml_plugin.service.gateway.server import SERVER, server_of
 from neptuneml_plugin.service.guards import CONFIG
-from neptuneml_plugin.service.routes.requests import read_body
+from neptuneml_plugin.service.routes.requests import is_gone, read_body
 
 SUMMARIES = web.AppKey("summaries", summary.Summaries)
 STARTED_AT = web.AppKey("started_at", float)
@@ -47,7 +47,7 @@ async def pass_through(request: web.Request) -> web.StreamResponse:
         return await relay(request, server, config.max_body_mib << 20, check=not may_run_code(request, config))
     script = _reading(parse_query(request.query))
     form = parse_accept(request.headers.get(hdrs.ACCEPT))
-    return await reply(request, ask(server, script, form.asked, lambda: _is_gone(request)), form)
+    return await reply(request, ask(server, script, form.asked, lambda: is_gone(request)), form)
 
 
 @routes.post("/gremlin")
@@ -56,7 +56,7 @@ async def execute(request: web.Request) -> web.StreamResponse:
     server = server_of(request)
     script = _allowed(request, parse_script(parse_body(await read_body(request))))
     form = parse_accept(request.headers.get(hdrs.ACCEPT))
-    return await reply(request, ask(server, script, form.asked, lambda: _is_gone(request)), form)
+    return await reply(request, ask(server, script, form.asked, lambda: is_gone(request)), form)
 
 
 @routes.post("/gremlin/explain")
@@ -140,7 +140,3 @@ def _reading(script: Script) -> Script:
     if found:
         raise AccessDenied(f"GET only reads, and the script names '{found[0]}'; send it by POST")
     return replace(script, language=GREMLIN_LANG)
-
-
-def _is_gone(request: web.Request) -> bool:
-    return request.transport is None or request.transport.is_closing()

@@ -1,6 +1,8 @@
 """What the routes need of a request and of the application."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -12,12 +14,16 @@ from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.plans import Planner
 
 BODY_TIMEOUT_SECONDS = 30.0
+#: How soon it is noticed that a caller has gone.
+LOOK_SECONDS = 0.05
 
 REGISTRY = web.AppKey("registry", Registry)
 JOBS = web.AppKey("jobs", Jobs)
 PLANNER = web.AppKey("planner", Planner)
 CHAINS = web.AppKey("chains", Chains)
 CLIENT = web.AppKey("client", aiohttp.ClientSession)
+
+Result = TypeVar("Result")
 
 
 async def read_body(request: web.Request) -> bytes:
@@ -31,3 +37,24 @@ async def read_body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None
+
+
+def is_gone(request: web.Request) -> bool:
+    """Tell whether the caller has left."""
+    return request.transport is None or request.transport.is_closing()
+
+
+async def while_wanted(request: web.Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of some work, which ends early when nobody waits for it any more.
+
+    Raises:
+        ConnectionResetError: the caller has gone.
+    """
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=LOOK_SECONDS))[0]:
+            if is_gone(request):
+                raise ConnectionResetError("the caller has gone")
+        return task.result()
+    finally:
+        task.cancel()

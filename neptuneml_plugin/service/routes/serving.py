@@ -1,30 +1,21 @@
 """`/endpoints`: what the plugin and other callers of a model ask (`docs/wire.md`, sections 1 and 2)."""
 
 import asyncio
-import io
 from pathlib import Path
 
-import aiohttp
 from aiohttp import web
 
 from neptuneml_plugin.artifacts import table_name
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.error_body import REQUEST_ID, REQUEST_ID_HEADER
-from neptuneml_plugin.errors import (
-    ConstraintViolation,
-    FailureByQuery,
-    PreconditionsFailed,
-    ResourceNotFound,
-    TimeLimitExceeded,
-)
+from neptuneml_plugin.errors import ConstraintViolation, PreconditionsFailed, ResourceNotFound
 from neptuneml_plugin.service.endpoints.inductive import inductive
+from neptuneml_plugin.service.endpoints.passing import pass_on
 from neptuneml_plugin.service.endpoints.record import Status
 from neptuneml_plugin.service.endpoints.registry import Registry, Served
 from neptuneml_plugin.service.guards import CONFIG
-from neptuneml_plugin.service.routes.requests import CLIENT, REGISTRY, read_body
+from neptuneml_plugin.service.routes.requests import CLIENT, REGISTRY, read_body, while_wanted
 from neptuneml_plugin.service.wire.description import Version, etag, pinned_version, render_description
-
-INVOCATION_TIMEOUT_SECONDS = 120.0
 
 routes = web.RouteTableDef()
 
@@ -49,9 +40,10 @@ async def describe_endpoint(request: web.Request) -> web.Response:
 def _version(served: Served | None, config: ServiceConfig) -> Version | None:
     if served is None:
         return None
-    worker, manifest = served.worker, served.manifest
-    access = (worker.running.address, worker.running.token) if worker.running else None
-    return Version(manifest, worker.artifact, inductive(manifest, worker.options, config), access)
+    instances, manifest = served.instances, served.manifest
+    addresses = tuple(running.address for running in instances.running)
+    asked = inductive(manifest, instances.options, config)
+    return Version(manifest, instances.artifact, asked, addresses, instances.token)
 
 
 @routes.get("/endpoints/{name}/tables/{label:(?s:.+)}")  # a label may hold anything
@@ -75,7 +67,7 @@ def _table_path(served: Served, label: str) -> Path | None:
     name = table_name(labels.index(label)) if label in labels else ""
     if name not in served.manifest.files:
         return None
-    path = served.worker.artifact / name
+    path = served.instances.artifact / name
     if not path.is_file() or path.stat().st_size != served.manifest.files[name].size:
         raise ConstraintViolation(f"{path} has changed or vanished; update the endpoint with another artifact")
     return path
@@ -83,7 +75,7 @@ def _table_path(served: Served, label: str) -> Path | None:
 
 @routes.post("/endpoints/{name}/invocations")
 async def invoke_endpoint(request: web.Request) -> web.Response:
-    """Pass an invocation on to the worker of the version that it is pinned to."""
+    """Pass an invocation on to a worker of the version that it is pinned to."""
     body = await read_body(request)
     registry, name = request.app[REGISTRY], request.match_info["name"]
     version = pinned_version(body) if len(body) < 1 << 16 else await asyncio.to_thread(pinned_version, body)
@@ -92,7 +84,9 @@ async def invoke_endpoint(request: web.Request) -> web.Response:
         record = registry.get(name)
         reason = f": {record.failure_reason}" if record.failure_reason else ""
         raise PreconditionsFailed(f"endpoint '{name}' is {record.status} and does not answer{reason}")
-    return await _pass_on(request, served, body)
+    headers = {REQUEST_ID_HEADER: request[REQUEST_ID]}
+    answer = await while_wanted(request, pass_on(body, served.instances, request.app[CLIENT], headers))
+    return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 
 def _served(registry: Registry, name: str, version: str | None) -> Served | None:
@@ -101,24 +95,3 @@ def _served(registry: Registry, name: str, version: str | None) -> Served | None
     except ResourceNotFound as error:
         registry.get(name)
         raise ConstraintViolation(f"{error}; run the query again") from None
-
-
-async def _pass_on(request: web.Request, served: Served, body: bytes) -> web.Response:
-    running, name = served.worker.running, served.worker.endpoint
-    if running is None:
-        raise FailureByQuery(f"the worker of endpoint '{name}' has died and is being started again; ask again")
-    headers = {"Authorization": f"Bearer {running.token}", REQUEST_ID_HEADER: request[REQUEST_ID]}
-    try:
-        async with request.app[CLIENT].post(
-            f"{running.address}/invocations", data=io.BytesIO(body), headers=headers
-        ) as answer:
-            kept = {key: answer.headers[key] for key in ("Content-Type", "Retry-After") if key in answer.headers}
-            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
-    except TimeoutError:
-        raise TimeLimitExceeded(
-            f"endpoint '{name}' did not answer within {INVOCATION_TIMEOUT_SECONDS:.0f} s"
-        ) from None
-    except aiohttp.ClientError as error:
-        raise FailureByQuery(
-            f"the worker of endpoint '{name}' cannot be reached ({type(error).__name__})"
-        ) from None

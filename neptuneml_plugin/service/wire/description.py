@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ class Version:
     artifact: Path
     #: How a caller gathers around an element; None where the model cannot be asked so.
     inductive: Inductive | None = None
-    #: The worker's address and token; None while it is being started.
-    access: tuple[str, str] | None = None
+    #: Where the workers listen that run just now, and the token that all of them ask for.
+    addresses: tuple[str, ...] = ()
+    token: str = field(default="", repr=False)
 
 
 def render_description(
@@ -36,7 +37,7 @@ def render_description(
         failure_reason: why it does not answer, or why its last update failed.
         version: what is served; None while nothing is.
     """
-    address, token = (version and version.access) or (None, "")
+    addresses = version.addresses if version else ()
     described: dict[str, Any] = {"name": name, "status": status.value}
     if failure_reason is not None:
         described["failureReason"] = failure_reason
@@ -53,7 +54,7 @@ def render_description(
             "idHashes": manifest.target.property_name is not None,
             "inductive": None if version.inductive is None else _inductive(version.inductive),
         }
-    return described | {"addresses": [] if address is None else [address], "token": token}
+    return described | {"addresses": list(addresses), "token": version.token if version and addresses else ""}
 
 
 def etag(document: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """`/ml/endpoints` on the wire (`docs/wire.md`, section 4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from neptuneml_plugin.config import NewNodeVectors, one_of
@@ -16,11 +16,39 @@ from neptuneml_plugin.service.endpoints.record import (
 from neptuneml_plugin.service.wire.members import arn, load_object, text_of
 from neptuneml_plugin.service.wire.requests import ACCEPTED, MODEL_NAMES, Member, Shape, parse_members
 
+
+@dataclass(frozen=True)
+class Number:
+    """An option that is a whole number."""
+
+    #: Field of `EndpointOptions`.
+    option: str
+    meaning: str
+    least: int
+    most: int
+
+
 #: Members of which exactly one names the artifact, and what each names.
 SOURCES = {
     "mlModelTrainingJobId": "a completed training job",
     "mlModelTransformJobId": "a completed transform job",
     "artifactLocation": "the folder that `neptuneml transform` wrote",
+}
+#: Options that are whole numbers, by the names of their members.
+NUMBERS = {
+    "instanceCount": Number("instances", "Worker processes that answer", 1, 64),
+    "maxBatch": Number("max_batch", "Items answered together", 1, 1_000_000),
+    "maxDelayMicros": Number(
+        "max_delay_us", "How long a batch waits for others to join, microseconds", 0, 1_000_000
+    ),
+    "maxQueue": Number("max_queue", "Requests that may wait in one worker", 1, 100_000),
+    "memoryMib": Number("memory_mib", "Memory of its own that a worker may take, MiB, 0 for any", 0, 1 << 20),
+}
+#: Every member that says how an endpoint answers -> field of `EndpointOptions`.
+OPTIONS = {
+    "newNodeVectors": "new_node_vectors",
+    "fanouts": "fanouts",
+    **{name: number.option for name, number in NUMBERS.items()},
 }
 MEMBERS = (
     Member("id", Shape.TEXT, "The endpoint's id; generated where absent."),
@@ -29,8 +57,11 @@ MEMBERS = (
     Member("neptuneIamRoleArn", Shape.ARN, ACCEPTED),
     Member("modelName", Shape.TEXT, ACCEPTED, choices=MODEL_NAMES),
     Member("instanceType", Shape.INSTANCE, ACCEPTED),
-    Member("instanceCount", Shape.COUNT, ACCEPTED),
     Member("volumeEncryptionKMSKey", Shape.TEXT, ACCEPTED),
+    *(
+        Member(name, Shape.COUNT, f"{number.meaning}: {number.least} to {number.most}.")
+        for name, number in NUMBERS.items()
+    ),
 )
 
 
@@ -64,14 +95,13 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
         InvalidParameter: a member is not what it should be, or several name the artifact.
     """
     members = parse_members(given, MEMBERS)
+    options = replace(parse_options(given), **_numbers(members))
     endpoint_id = members.get("id")
     update = bool(members.get("update"))
     source = _source(members)
     if update and endpoint_id is None:
         raise MissingParameter("id is missing: an update must name its endpoint")
-    return CreateEndpoint(
-        source, None if endpoint_id is None else check_id(endpoint_id), update, parse_options(given)
-    )
+    return CreateEndpoint(source, None if endpoint_id is None else check_id(endpoint_id), update, options)
 
 
 def _source(members: Mapping[str, Any]) -> tuple[str, str]:
@@ -83,6 +113,15 @@ def _source(members: Mapping[str, Any]) -> tuple[str, str]:
     if len(named) > 1:
         raise InvalidParameter(f"{' and '.join(name for name, _ in named)} both name the artifact; give one")
     return named[0]
+
+
+def _numbers(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are whole numbers, each within its bounds."""
+    given = {name: number for name, number in NUMBERS.items() if name in members}
+    for name, number in given.items():
+        if not number.least <= members[name] <= number.most:
+            raise InvalidParameter(f"{name} is {members[name]}; it must be {number.least} to {number.most}")
+    return {number.option: members[name] for name, number in given.items()}
 
 
 def parse_options(given: Mapping[str, Any]) -> EndpointOptions:
@@ -139,15 +178,24 @@ def render_status(record: EndpointRecord) -> dict[str, Any]:
         "endpointConfig": {"name": f"{record.id}-config", "arn": f"{arn('endpoint', record.id)}-config"},
         "version": record.version,
         "versions": [_version(entry) for entry in reversed(record.versions)],
+        "options": _said(record.options),
     }
 
 
 def _version(entry: EndpointVersion) -> dict[str, Any]:
-    vectors, fanouts = entry.options.new_node_vectors, entry.options.fanouts
     return {
         "version": entry.version,
         "outputLocation": entry.location,
         "sinceInMillis": entry.since_millis,
-        **({} if vectors is None else {"newNodeVectors": vectors.value}),
-        **({} if fanouts is None else {"fanouts": list(fanouts)}),
+        **_said(entry.options),
+    }
+
+
+def _said(options: EndpointOptions) -> dict[str, Any]:
+    """Return the options that somebody has said, by the names of their members."""
+    said = options.said()
+    return {
+        name: list(said[option]) if isinstance(said[option], tuple) else said[option]
+        for name, option in OPTIONS.items()
+        if option in said
     }
