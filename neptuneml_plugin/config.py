@@ -237,6 +237,17 @@ class NewNodeVectors(StrEnum):
     NEIGHBOURS = "neighbours"
 
 
+class WarmUp(StrEnum):
+    """What a worker answers for itself before it is in service."""
+
+    #: Nothing.
+    NONE = "none"
+    #: Requests made from the artifact's own vertices.
+    STORED = "stored"
+    #: These, and the model is loaded, with torch, which the first inductive answer would wait for.
+    INDUCTIVE = "inductive"
+
+
 @dataclass(frozen=True)
 class WorkerConfig:
     """Settings of one worker process; the service writes them, no user does."""
@@ -253,6 +264,11 @@ class WorkerConfig:
     max_batch: int = 1024
     #: How long a batch waits for others to join, microseconds; 0: it takes what queued while the last one ran.
     max_delay_us: int = 0
+    #: Answers that are kept for those who ask the same again, MiB; 0: none.
+    cache_mib: int = 0
+    warm_up: WarmUp = WarmUp.STORED
+    #: The worker's number among those of its version.
+    instance: int = 0
     #: Memory of its own that a worker may take, MiB, the mapped artifact not counted; 0: any.
     memory_mib: int = 0
     #: What a vertex that the model does not know takes in place of a learned vector.
@@ -365,6 +381,7 @@ _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 for _kind in _KIND_NAMES:
     _CONVERTER.register_structure_hook(_kind, lambda value, kind: _strict(kind, value))
 _CONVERTER.register_structure_hook(NewNodeVectors, lambda value, kind: one_of(kind, value))
+_CONVERTER.register_structure_hook(WarmUp, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(TrialExecutor, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Reader, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))

@@ -74,6 +74,19 @@ def _endpoint_options(command: Command) -> Command:
             help="Requests that may wait in a worker; others are refused (429).  [default: 256]",
         ),
         click.option(
+            "--cache-mib",
+            "cacheMib",
+            metavar="N",
+            help="Answers that a worker keeps for those who ask the same again.  [default: 0]",
+        ),
+        click.option(
+            "--warm-up",
+            "warmUp",
+            type=click.Choice([choice.value for choice in config.WarmUp]),
+            help="What a worker answers for itself before it is in service: nothing, requests made from the "
+            "artifact, or also what needs the model and torch.  [default: stored]",
+        ),
+        click.option(
             "--memory-mib",
             "memoryMib",
             metavar="N",

@@ -9,8 +9,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,16 @@ from neptuneml_plugin.serving.wire import Hashes, Invocation, Items
 Render = Callable[[Invocation, Answers | Embeddings], bytes]
 
 
+class Observer(Protocol):
+    """Who is told what batches take."""
+
+    def observe(self, phase: str, seconds: float) -> None:
+        """Take note of how long a request waited (`queue`) or was computed (`model`)."""
+
+    def batch(self, items: int) -> None:
+        """Take note of how many items were answered together."""
+
+
 @dataclass(frozen=True)
 class _Pending:
     """A request that waits for its answer."""
@@ -32,6 +42,7 @@ class _Pending:
     #: By the monotonic clock.
     deadline: float | None
     reply: asyncio.Future[bytes]
+    arrival: float = field(default_factory=time.monotonic)
 
     @property
     def is_late(self) -> bool:
@@ -46,12 +57,18 @@ class Batcher:
         render: writes replies, in the same thread.
         max_batch: items of one batch; a larger request is a batch of its own.
         max_delay_seconds: how long a batch waits for others to join; 0: not at all.
+        observer: is told what batches take.
     """
 
     def __init__(
-        self, predictor: Predictor, render: Render, max_batch: int, max_delay_seconds: float = 0.0
+        self,
+        predictor: Predictor,
+        render: Render,
+        max_batch: int,
+        max_delay_seconds: float = 0.0,
+        observer: Observer | None = None,
     ) -> None:
-        self._predictor, self._render = predictor, render
+        self._predictor, self._render, self._observer = predictor, render, observer
         self._max_batch, self._max_delay_seconds = max_batch, max_delay_seconds
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
         self._pending: deque[_Pending] = deque()
@@ -98,6 +115,11 @@ class Batcher:
         return batch
 
     def _compute(self, batch: Sequence[_Pending]) -> list[bytes | Exception]:
+        begun = time.monotonic()
+        if self._observer is not None:
+            self._observer.batch(sum(len(pending.invocation.items) for pending in batch))
+            for pending in batch:
+                self._observer.observe("queue", begun - pending.arrival)
         results: dict[int, bytes | Exception] = {}
         for group in _groups(batch):
             results.update(zip(group, self._answer_together([batch[at] for at in group]), strict=True))
@@ -108,7 +130,7 @@ class Batcher:
         if len(group) > 1:
             invocations = [pending.invocation for pending in group]
             try:
-                answers = self._predictor.answer(merged(invocations), _check(group))
+                answers = self._predicted(merged(invocations), _check(group), len(group))
             except Exception:  # noqa: BLE001, S110 - whose it is, the requests tell one by one
                 pass
             else:
@@ -123,9 +145,17 @@ class Batcher:
         try:
             check = _check([pending])
             check()
-            return self._rendered(pending.invocation, self._predictor.answer(pending.invocation, check))
+            return self._rendered(pending.invocation, self._predicted(pending.invocation, check))
         except Exception as error:  # noqa: BLE001 - told to the caller, whose handler knows what to do with it
             return error
+
+    def _predicted(self, invocation: Invocation, check: Check, requests: int = 1) -> Answers | Embeddings:
+        begun = time.monotonic()
+        answers = self._predictor.answer(invocation, check)
+        if self._observer is not None:
+            for _ in range(requests):
+                self._observer.observe("model", time.monotonic() - begun)
+        return answers
 
     def _rendered(self, invocation: Invocation, answers: Answers | Embeddings) -> bytes | Exception:
         try:
@@ -163,7 +193,7 @@ def split(answers: Answers, sizes: Sequence[int]) -> Iterator[Answers]:
 
 
 #: What does not matter to the answers.
-_OF_ONE_CALLER: Mapping[str, Any] = {
+OF_ONE_CALLER: Mapping[str, Any] = {
     "columns": False,
     "packed": False,
     "deadline_seconds": None,
@@ -192,7 +222,7 @@ def _alike(invocation: Invocation, at: int) -> Hashable:
         return at
     columns = (getattr(invocation.items, field.name) for field in fields(Items))
     used = tuple(column is not None and len(column) > 0 for column in columns)
-    return used, replace(invocation, items=Items(), **_OF_ONE_CALLER)
+    return used, replace(invocation, items=Items(), **OF_ONE_CALLER)
 
 
 def _check(group: Sequence[_Pending]) -> Check:

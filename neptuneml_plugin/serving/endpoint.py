@@ -10,34 +10,36 @@ import asyncio
 import gc
 import hmac
 import json
-import logging
 import signal
 import sys
 import time
 from dataclasses import replace
 from typing import Any
 
-import psutil
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics
 
 from neptuneml_plugin.artifacts import Manifest
-from neptuneml_plugin.config import WorkerConfig, structure
+from neptuneml_plugin.config import WarmUp, WorkerConfig, structure
 from neptuneml_plugin.error_body import REQUEST_ID, answer_errors
 from neptuneml_plugin.errors import (
     AccessDenied,
     ClientTimeout,
     ConstraintViolation,
-    MemoryLimitExceeded,
     NeptuneMLError,
     PreconditionsFailed,
     TimeLimitExceeded,
     TooManyRequests,
 )
 from neptuneml_plugin.redaction import set_up_logging
+from neptuneml_plugin.serving import warmup
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.batching import Batcher
+from neptuneml_plugin.serving.cache import AnswerCache
 from neptuneml_plugin.serving.embeddings import Embeddings
+from neptuneml_plugin.serving.memory import check_memory, own_bytes, watch_memory
+from neptuneml_plugin.serving.metrics import Metrics
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Reply, parse_invocation, render_answers, render_reply
 
@@ -46,10 +48,8 @@ SHUTDOWN_SECONDS = 5.0
 #: Bodies up to this size are parsed in the event loop, in about a millisecond, which is less than another thread's
 #: waking up costs them: never behind a long computation. It holds 10,000 edges by hashes of their ends' ids.
 PARSED_IN_LOOP_BYTES = 1 << 18
-#: How often a worker looks how much memory it has taken.
-MEMORY_LOOK_SECONDS = 1.0
-
-_log = logging.getLogger(__name__)
+#: Counted in place of an error's code where the caller has gone.
+GONE = "CallerHasGone"
 
 
 class Endpoint:
@@ -60,8 +60,10 @@ class Endpoint:
         self.manifest = manifest
         self.authorization = f"Bearer {config.token}".encode()
         self._predictor = predictor
-        self._batcher = Batcher(predictor, self._render, config.max_batch, config.max_delay_us / 1e6)
+        self._cache = AnswerCache(config.cache_mib << 20)
         self._waiting = 0
+        self.metrics = self._new_metrics()
+        self._batcher = Batcher(predictor, self._render_new, config.max_batch, config.max_delay_us / 1e6, self)
 
     async def answer(self, body: bytes, request_id: str) -> bytes:
         """Return the reply to an invocation.
@@ -70,21 +72,39 @@ class Endpoint:
             TooManyRequests: the queue is full.
             TimeLimitExceeded: the caller's deadline passed before the answer was ready.
         """
+        begun = time.monotonic()
+        try:
+            reply, items = await self._answer(body, request_id, begun)
+        except NeptuneMLError as error:
+            self.metrics.failed(error.code)
+            raise
+        except asyncio.CancelledError:
+            self.metrics.failed(GONE)
+            raise
+        except Exception:
+            self.metrics.failed(NeptuneMLError.code)
+            raise
+        self.metrics.observe("total", time.monotonic() - begun)
+        self.metrics.answered(items)
+        return reply
+
+    async def _answer(self, body: bytes, request_id: str, arrival: float) -> tuple[bytes, int]:
+        """Return the reply, and how many items it answers."""
         if self._waiting >= self.config.max_queue:
             raise TooManyRequests(f"{self._waiting} requests are waiting for endpoint '{self.config.endpoint}'")
         self._waiting += 1
-        arrival = time.monotonic()
         try:
             large = len(body) > PARSED_IN_LOOP_BYTES
             invocation = await asyncio.to_thread(self._parse, body) if large else self._parse(body)
+            self.metrics.observe("encode", time.monotonic() - arrival)
             looked_up = self._predictor.look_up(invocation)
             if looked_up is not None:
-                return self._with_head(invocation.request_id or request_id, looked_up)
+                return self._with_head(invocation.request_id or request_id, looked_up), len(invocation.items)
             if invocation.request_id is None:
                 invocation = replace(invocation, request_id=request_id)
             deadline = None if invocation.deadline_seconds is None else arrival + invocation.deadline_seconds
             async with asyncio.timeout_at(deadline):  # the event loop's clock is the monotonic one
-                return await self._queue(invocation, deadline)
+                return await self._queue(invocation, deadline), len(invocation.items)
         except TimeoutError:
             raise TimeLimitExceeded("the deadline of the request has passed") from None
         finally:
@@ -95,20 +115,57 @@ class Endpoint:
         self._batcher.close()
 
     async def _queue(self, invocation: Invocation, deadline: float | None) -> bytes:
-        """Have the reply computed in turn.
+        """Return the reply to what was asked before; else have it computed in turn.
 
         The first inductive request imports torch, which takes seconds: in another thread, so that those that need
         no torch are answered meanwhile.
         """
         if invocation.is_inductive and not self._predictor.live.is_loaded:
-            await asyncio.to_thread(self._load)
+            await asyncio.to_thread(self.load)
+        if self._cache.takes(invocation):
+            kept = self._cache.get(invocation)
+            self.metrics.cached(hit=kept is not None)
+            if kept is not None:
+                return self._render(invocation, kept)
         return await self._batcher.answer(invocation, deadline)
 
-    def _load(self) -> None:
+    def load(self) -> None:
         """Load the model; what stays with it for good, the collector need not look at again and again."""
         self._predictor.live.load()
         gc.collect()
         gc.freeze()
+
+    async def warm_up(self, address: str) -> None:
+        """Answer requests of this worker's own; what they took is not counted.
+
+        Raises:
+            UnsupportedOperation: the model cannot be loaded, as is wished.
+        """
+        wanted, artifact = self.config.warm_up, self.config.artifact
+        if wanted is WarmUp.NONE:
+            return
+        bodies = await asyncio.to_thread(warmup.stored, artifact, self.manifest)
+        if wanted is WarmUp.INDUCTIVE:
+            await asyncio.to_thread(self.load)
+            bodies += await asyncio.to_thread(warmup.inductive, artifact, self.manifest)
+        await warmup.warm_up(address, self.config.token, bodies)
+        self._cache.clear()
+        self.metrics = self._new_metrics()
+
+    def observe(self, phase: str, seconds: float) -> None:
+        """See `batching.Observer`."""
+        self.metrics.observe(phase, seconds)
+
+    def batch(self, items: int) -> None:
+        """See `batching.Observer`."""
+        self.metrics.batch(items)
+
+    def _new_metrics(self) -> Metrics:
+        metrics = Metrics(self.config.endpoint, self.manifest.version, self.config.instance)
+        metrics.gauge("neptuneml_waiting_requests", "Requests that wait for their answers.", lambda: self._waiting)
+        metrics.gauge("neptuneml_cache_bytes", "Size of the cache.", lambda: self._cache.size_bytes)
+        metrics.gauge("neptuneml_memory_bytes", "Memory of the worker for itself alone.", own_bytes)
+        return metrics
 
     def _parse(self, body: bytes) -> Invocation:
         invocation = parse_invocation(body)
@@ -123,8 +180,14 @@ class Endpoint:
     def _with_head(self, request_id: str, answers: str) -> bytes:
         return render_answers(self.config.endpoint, self.manifest.version, request_id, answers)
 
+    def _render_new(self, invocation: Invocation, answers: Answers | Embeddings) -> bytes:
+        if isinstance(answers, Answers) and self._cache.takes(invocation):
+            self._cache.put(invocation, answers)
+        return self._render(invocation, answers)
+
     def _render(self, invocation: Invocation, answers: Answers | Embeddings) -> bytes:
-        return render_reply(
+        begun = time.monotonic()
+        reply = render_reply(
             Reply(
                 self.config.endpoint,
                 self.manifest.version,
@@ -134,6 +197,8 @@ class Endpoint:
                 packed=invocation.packed,
             )
         )
+        self.metrics.observe("decode", time.monotonic() - begun)
+        return reply
 
 
 ENDPOINT = web.AppKey("endpoint", Endpoint)
@@ -147,6 +212,7 @@ def create_app(endpoint: Endpoint) -> web.Application:
     app[ENDPOINT] = endpoint
     app.router.add_post("/invocations", _invoke)
     app.router.add_get("/health", _health)
+    app.router.add_get("/metrics", _metrics)
     return app
 
 
@@ -170,6 +236,11 @@ async def _health(request: web.Request) -> web.Response:
     return web.json_response(
         {"status": "healthy", "endpoint": endpoint.config.endpoint, "artifactVersion": endpoint.manifest.version}
     )
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    text = request.app[ENDPOINT].metrics.text()
+    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 @web.middleware
@@ -196,7 +267,6 @@ async def serve(config: WorkerConfig) -> None:
         loop.add_signal_handler(number, stop.set)
     transport, _ = await loop.connect_read_pipe(lambda: _ParentWatch(stop), sys.stdin)
     manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact, config.new_node_vectors)
-    _check_memory(config)
     endpoint = Endpoint(config, manifest, predictor)
     runner = web.AppRunner(
         create_app(endpoint),
@@ -207,6 +277,8 @@ async def serve(config: WorkerConfig) -> None:
     await runner.setup()
     try:
         await _listen(runner, config)
+        check_memory(config)
+        await endpoint.warm_up(_address(runner, config.host))
         _report({"address": _address(runner, config.host), "version": manifest.version})
         watch = asyncio.create_task(watch_memory(config, stop))
         await stop.wait()
@@ -215,38 +287,6 @@ async def serve(config: WorkerConfig) -> None:
         await runner.cleanup()
         endpoint.close()
         transport.close()
-
-
-def own_bytes() -> int:
-    """Return the memory that this process has for itself alone; mapped files are shared."""
-    memory = psutil.Process().memory_info()
-    return int(memory.rss - memory.shared)
-
-
-def _check_memory(config: WorkerConfig) -> None:
-    """Refuse to serve what takes more than it may from the beginning.
-
-    Raises:
-        MemoryLimitExceeded: it does.
-    """
-    if config.memory_mib and own_bytes() > config.memory_mib << 20:
-        raise MemoryLimitExceeded(
-            f"a worker of endpoint '{config.endpoint}' takes {own_bytes() >> 20} MiB to begin with, "
-            f"and memoryMib is {config.memory_mib}; give it more"
-        )
-
-
-async def watch_memory(
-    config: WorkerConfig, stop: asyncio.Event, look_seconds: float = MEMORY_LOOK_SECONDS
-) -> None:
-    """End this worker when it has taken more memory than it may: the service starts another."""
-    while config.memory_mib and not stop.is_set():
-        await asyncio.sleep(look_seconds)
-        if own_bytes() > config.memory_mib << 20:
-            gc.collect()
-        if own_bytes() > config.memory_mib << 20:
-            _log.warning("%d MiB are more than memoryMib allows (%d)", own_bytes() >> 20, config.memory_mib)
-            stop.set()
 
 
 class _ParentWatch(asyncio.Protocol):
@@ -280,6 +320,7 @@ def _report(line: dict[str, Any]) -> None:
 def main() -> int:
     """Run the worker that stdin describes; return its exit code."""
     set_up_logging("worker")
+    disable_created_metrics()
     try:
         # Unbuffered, so that what follows the line stays in the pipe for `_ParentWatch`.
         with open(0, "rb", buffering=0, closefd=False) as stdin:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import Task
-from neptuneml_plugin.config import NewNodeVectors
+from neptuneml_plugin.config import NewNodeVectors, WarmUp
 from neptuneml_plugin.errors import (
     BadRequest,
     InvalidParameter,
@@ -65,8 +65,8 @@ def create(**body: Any) -> CreateEndpoint:
             CreateEndpoint(A, options=EndpointOptions(fanouts=(7,), instances=2, max_delay_us=0, max_batch=64)),
         ),
         (
-            {"artifactLocation": "/a", "instanceCount": "", "maxQueue": 9, "memoryMib": 512},
-            CreateEndpoint(A, options=EndpointOptions(max_queue=9, memory_mib=512)),
+            {"artifactLocation": "/a", "instanceCount": "", "maxQueue": 9, "memoryMib": 512, "warmUp": "none"},
+            CreateEndpoint(A, options=EndpointOptions(max_queue=9, memory_mib=512, warm_up=WarmUp.NONE)),
         ),
         ({"artifactLocation": "/a", "newNodeVectors": None, "fanouts": []}, CreateEndpoint(A)),
         ({"mlModelTrainingJobId": "t"}, CreateEndpoint(("mlModelTrainingJobId", "t"))),

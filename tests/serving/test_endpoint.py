@@ -20,7 +20,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from neptuneml_plugin.artifacts import Manifest
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.answers import Answers
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app, watch_memory
+from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.memory import watch_memory
 from neptuneml_plugin.serving.predict import Check, open_predictor
 from neptuneml_plugin.serving.wire import Invocation
 from tests.made_artifacts import make_artifact

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.config import NewNodeVectors
+from neptuneml_plugin.config import NewNodeVectors, WarmUp
 from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,48}", re.ASCII)
@@ -51,6 +51,8 @@ class EndpointOptions:
     max_batch: int | None = None
     max_delay_us: int | None = None
     max_queue: int | None = None
+    cache_mib: int | None = None
+    warm_up: WarmUp | None = None
     memory_mib: int | None = None
 
     def said(self) -> dict[str, Any]:

@@ -218,6 +218,7 @@ class Worker:
             "host": self._config.worker_host,
             "port": port,
             "token": self._group.token,
+            "instance": self.number,
             "max_body_mib": self._config.max_body_mib,
         } | self._group.options.for_worker()
 

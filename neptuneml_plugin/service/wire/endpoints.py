@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from neptuneml_plugin.config import NewNodeVectors, one_of
+from neptuneml_plugin.config import Choice, NewNodeVectors, WarmUp, one_of
 from neptuneml_plugin.errors import InvalidParameter, MissingParameter
 from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
@@ -42,12 +42,14 @@ NUMBERS = {
         "max_delay_us", "How long a batch waits for others to join, microseconds", 0, 1_000_000
     ),
     "maxQueue": Number("max_queue", "Requests that may wait in one worker", 1, 100_000),
+    "cacheMib": Number("cache_mib", "Answers that a worker keeps for those who ask the same again, MiB", 0, 65536),
     "memoryMib": Number("memory_mib", "Memory of its own that a worker may take, MiB, 0 for any", 0, 1 << 20),
 }
 #: Every member that says how an endpoint answers -> field of `EndpointOptions`.
 OPTIONS = {
     "newNodeVectors": "new_node_vectors",
     "fanouts": "fanouts",
+    "warmUp": "warm_up",
     **{name: number.option for name, number in NUMBERS.items()},
 }
 MEMBERS = (
@@ -95,7 +97,7 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
         InvalidParameter: a member is not what it should be, or several name the artifact.
     """
     members = parse_members(given, MEMBERS)
-    options = replace(parse_options(given), **_numbers(members))
+    options = replace(parse_options(given), warm_up=_choice(WarmUp, given, "warmUp"), **_numbers(members))
     endpoint_id = members.get("id")
     update = bool(members.get("update"))
     source = _source(members)
@@ -115,6 +117,15 @@ def _source(members: Mapping[str, Any]) -> tuple[str, str]:
     return named[0]
 
 
+def _choice(kind: type[Choice], given: Mapping[str, Any], name: str) -> Choice | None:
+    """Return which of several words a member is; None where it is absent."""
+    word = text_of(given, name)
+    try:
+        return None if word is None else one_of(kind, word)
+    except ValueError as error:
+        raise InvalidParameter(f"{name} {error}") from None
+
+
 def _numbers(members: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are whole numbers, each within its bounds."""
     given = {name: number for name, number in NUMBERS.items() if name in members}
@@ -130,11 +141,7 @@ def parse_options(given: Mapping[str, Any]) -> EndpointOptions:
     Raises:
         InvalidParameter: not what it should be.
     """
-    vectors, fanouts = text_of(given, "newNodeVectors"), given.get("fanouts")
-    try:
-        chosen = None if vectors is None else one_of(NewNodeVectors, vectors)
-    except ValueError as error:
-        raise InvalidParameter(f"newNodeVectors {error}") from None
+    chosen, fanouts = _choice(NewNodeVectors, given, "newNodeVectors"), given.get("fanouts")
     if fanouts in (None, "", []):
         return EndpointOptions(chosen)
     hops = fanouts.split(",") if isinstance(fanouts, str) else fanouts

@@ -1,0 +1,93 @@
+"""What a worker asks itself before others do."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.config import WarmUp, WorkerConfig
+from neptuneml_plugin.errors import UnsupportedOperation
+from neptuneml_plugin.serving import warmup
+from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.wire import parse_invocation
+from tests.made_artifacts import Made, make_artifact
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpoint, TestServer]]:
+    config = WorkerConfig("e", folder, token="t", **settings)  # type: ignore[arg-type]
+    endpoint = Endpoint(config, *open_predictor(folder))
+    async with TestServer(create_app(endpoint)) as server:
+        yield endpoint, server
+    endpoint.close()
+
+
+def address(server: TestServer) -> str:
+    return str(server.make_url("")).rstrip("/")
+
+
+def counted(endpoint: Endpoint) -> list[str]:
+    lines = endpoint.metrics.text().decode().splitlines()
+    return [line for line in lines if "_created" not in line and "memory_bytes" not in line]
+
+
+@pytest.mark.parametrize("task", list(Task))
+async def test_every_task_is_warmed_up_with_requests_that_it_answers(tmp_path: Path, task: Task) -> None:
+    manifest = make_artifact(tmp_path, Made(task=task))
+    bodies = warmup.stored(tmp_path, manifest)
+    assert len(bodies) == len(warmup.SIZES) * (2 if task is Task.LINK_PREDICTION else 1)
+    async with serving(tmp_path) as (_, server):
+        assert await warmup.warm_up(address(server), "t", bodies) == len(bodies) * warmup.ROUNDS
+        async with TestClient(server, headers={"Authorization": "Bearer t"}) as client:
+            for body in bodies:
+                answers = (await (await client.post("/invocations", data=body)).json())["answers"]
+                assert any(answers), body
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_inductive_requests_bring_each_vertex_that_they_ask_about(tmp_path: Path, task: Task) -> None:
+    manifest = make_artifact(tmp_path, Made(task=task))
+    for body in warmup.inductive(tmp_path, manifest):
+        invocation = parse_invocation(body)
+        assert invocation.is_inductive
+        brought = {name for node in json.loads(body)["data"]["subgraph"]["nodes"] for name in node["ids"]}
+        wanted = {name for names in json.loads(body)["data"]["items"].values() for name in names}
+        assert brought == wanted != set()
+
+
+async def test_what_the_warm_up_took_is_not_counted(tmp_path: Path) -> None:
+    make_artifact(tmp_path, Made(task=Task.LINK_PREDICTION))
+    async with serving(tmp_path, cache_mib=1) as (endpoint, server):
+        before = counted(endpoint)
+        await endpoint.warm_up(address(server))
+        assert counted(endpoint) == before
+        await warmup.warm_up(address(server), "t", warmup.stored(tmp_path, endpoint.manifest))
+        assert counted(endpoint) != before
+
+
+async def test_none_asks_nothing(tmp_path: Path) -> None:
+    make_artifact(tmp_path)
+    async with serving(tmp_path, warm_up=WarmUp.NONE) as (endpoint, _):
+        await endpoint.warm_up("http://nobody.invalid")
+
+
+async def test_a_model_that_cannot_be_loaded_says_so(tmp_path: Path) -> None:
+    make_artifact(tmp_path, Made(model="custom"))
+    async with serving(tmp_path, warm_up=WarmUp.INDUCTIVE) as (endpoint, server):
+        with pytest.raises(UnsupportedOperation, match="custom model"):
+            await endpoint.warm_up(address(server))
+
+
+async def test_a_refused_request_is_logged_and_the_rest_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = make_artifact(tmp_path)
+    async with serving(tmp_path) as (_, server):
+        bodies = [b"{", *warmup.stored(tmp_path, manifest)]
+        assert await warmup.warm_up(address(server), "t", bodies) == (len(bodies) - 1) * warmup.ROUNDS
+    assert "a request of the warm-up was refused" in caplog.text
