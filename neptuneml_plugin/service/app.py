@@ -39,6 +39,7 @@ from neptuneml_plugin.service.routes import (
     gremlin,
     health,
     jobs,
+    metrics,
     serving,
     unsupported,
 )
@@ -69,7 +70,7 @@ def create_app(config: ServiceConfig) -> web.Application:
     app.cleanup_ctx.append(_lifetime)
     app.cleanup_ctx.append(gremlin.lifetime)
     app.on_shutdown.append(end_callers)
-    for module in (health, chains, endpoints, exports, jobs, serving, gremlin, unsupported):
+    for module in (health, chains, endpoints, exports, jobs, metrics, serving, gremlin, unsupported):
         app.add_routes(module.routes)
     return app
 

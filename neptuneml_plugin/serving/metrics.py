@@ -27,7 +27,7 @@ SECONDS = (
 ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 #: What becomes of a request, in this order: read, waiting for its batch, predicted, written; and all of it.
 PHASES = ("encode", "queue", "model", "decode", "total")
-_LABELS = ("endpoint", "version", "instance")
+_LABELS = ("endpoint", "version", "worker")
 
 
 class Metrics:

@@ -139,5 +139,5 @@ async def test_a_worker_computes_once_what_is_asked_again(tmp_path: Any, mib: in
     assert first["answers"] == second["answers"]
     assert in_columns["columns"]["ids"] == [found["id"] for found in first["answers"][0]]
     assert counted.calls == computed
-    hits = f'neptuneml_cache_requests_total{{endpoint="e",instance="0",result="hit",version="{manifest.version}"}}'
+    hits = f'neptuneml_cache_requests_total{{endpoint="e",result="hit",version="{manifest.version}",worker="0"}}'
     assert f"{hits} {3.0 - computed}" in text

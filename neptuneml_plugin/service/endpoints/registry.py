@@ -104,6 +104,10 @@ class Registry:
         """Return all records, newest first."""
         return list(self._records.values())
 
+    def all_served(self) -> list[Served]:
+        """Return every version that answers, those that queries may still hold included."""
+        return [*self._current.values(), *self._pinned.values()]
+
     def served(self, endpoint_id: str, version: str | None = None) -> Served | None:
         """Return who answers for an endpoint; None while nobody does.
 
