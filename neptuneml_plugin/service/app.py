@@ -40,6 +40,7 @@ from neptuneml_plugin.service.routes import (
     health,
     jobs,
     metrics,
+    openapi,
     serving,
     unsupported,
 )
@@ -70,7 +71,7 @@ def create_app(config: ServiceConfig) -> web.Application:
     app.cleanup_ctx.append(_lifetime)
     app.cleanup_ctx.append(gremlin.lifetime)
     app.on_shutdown.append(end_callers)
-    for module in (health, chains, endpoints, exports, jobs, metrics, serving, gremlin, unsupported):
+    for module in (health, openapi, chains, endpoints, exports, jobs, metrics, serving, gremlin, unsupported):
         app.add_routes(module.routes)
     return app
 

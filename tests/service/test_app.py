@@ -64,6 +64,7 @@ ERRORS = [
     ("POST", "/status", b"", 400, "UnsupportedOperationException"),
     ("PUT", "/ml/endpoints", b"{}", 400, "UnsupportedOperationException"),
     ("POST", "/health", b"", 400, "UnsupportedOperationException"),
+    ("POST", "/openapi.json", b"", 400, "UnsupportedOperationException"),
     ("POST", "/ml/endpoints", b"{", 400, "BadRequestException"),
     ("POST", "/ml/endpoints", b"{}", 400, "MissingParameterException"),
     ("POST", "/ml/endpoints", b'{"mlModelTrainingJobId": "t"}', 400, "BadRequestException"),
@@ -327,3 +328,11 @@ async def test_nothing_blocks_the_event_loop(config: ServiceConfig, caplog: pyte
         await client.delete("/ml/endpoints/e")
     slow = [record.message for record in caplog.records if "Executing" in record.message]
     assert [message for message in slow if "test_nothing_blocks" not in message] == []
+
+
+async def test_a_body_that_is_not_compressed_as_it_says(config: ServiceConfig) -> None:
+    async with service(config) as client:
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        answer = await client.post("/ml/endpoints", data=b"{}", headers=headers, compress=False)
+        text = await answer.text()
+    assert answer.status == 400, text

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
-from neptuneml_plugin.errors import ClientTimeout
+from neptuneml_plugin.errors import BadRequest, ClientTimeout
 from neptuneml_plugin.service.chains.chains import Chains
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.jobs import Jobs
@@ -31,12 +32,15 @@ async def read_body(request: web.Request) -> bytes:
 
     Raises:
         ClientTimeout: it did not arrive in time.
+        BadRequest: it is compressed, and broken.
     """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             return await request.read()
     except TimeoutError:
         raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None
+    except (HttpProcessingError, web.RequestPayloadError):
+        raise BadRequest("the body is not encoded as its Content-Encoding says") from None
 
 
 def is_gone(request: web.Request) -> bool:
