@@ -192,6 +192,12 @@ def test_bodies_that_are_no_object_of_json(body: bytes) -> None:
         load_object(body)
 
 
+def test_a_body_holds_texts_that_can_be_written() -> None:
+    with pytest.raises(InvalidParameter, match="half a surrogate pair"):
+        load_object(b'{"params": [{"a": "\\ud800"}]}')
+    assert load_object(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+
+
 def test_a_body_may_be_nested() -> None:
     body = b'{"a": ' + b"[" * (MOST_LEVELS - 1) + b"1.5" + b"]" * (MOST_LEVELS - 1) + b"}"
     assert json.dumps(load_object(body)).encode() == body

@@ -39,6 +39,7 @@ def load_object(body: bytes) -> dict[str, Any]:
 
     Raises:
         BadRequest: not a JSON object, or none that can be written down again.
+        InvalidParameter: it holds a text that UTF-8 cannot.
     """
     try:
         value = json.loads(body, parse_float=_finite, parse_constant=_finite)
@@ -48,6 +49,10 @@ def load_object(body: bytes) -> dict[str, Any]:
         raise BadRequest("the body must be a JSON object")
     if _is_deeper(value, MOST_LEVELS):
         raise BadRequest(f"the body holds more than {MOST_LEVELS} objects and lists inside each other")
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InvalidParameter("the body holds half a surrogate pair, which no UTF-8 text can") from None
     return value
 
 
