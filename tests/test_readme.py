@@ -21,11 +21,13 @@ from tests.servers import Connect
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OWN_SERVER = README.partition("## On your own Gremlin Server")[2].partition("\n## ")[0]
+#: Followed by tests/notebook/test_jobs.py and tests/contract/test_boto3.py.
+FROM_NEPTUNE = README.partition("## From Neptune ML")[2].partition("\n## ")[0]
 TREE = next(block for block in blocks(README, "") if "neptuneml_plugin/" in block)
 
 
 def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
-    assert languages(README) == {"", "bash", "groovy", "json", "python", "text", "yaml"}
+    assert languages(README) == {"", "bash", "groovy", "ipython", "json", "python", "text", "yaml"}
     assert [block for block in blocks(README, "") if block != TREE] == []
     commands = [block.strip() for block in blocks(README, "bash")]
     assert commands[:2] == ["make quickstart", "make test"]
@@ -33,6 +35,12 @@ def test_every_block_is_of_a_kind_that_is_tested_here() -> None:
     assert blocks(README, "yaml") + blocks(README, "json") == blocks(OWN_SERVER, "yaml") + blocks(
         OWN_SERVER, "json"
     )
+
+
+def test_what_changes_from_neptune_is_shown_and_tested() -> None:
+    assert languages(FROM_NEPTUNE) == {"ipython", "python"}
+    for blocks_of in ("ipython", "python"):
+        assert all(SERVICE_PORT in block for block in blocks(FROM_NEPTUNE, blocks_of))
 
 
 def test_make_has_every_target_that_is_named() -> None:
@@ -109,7 +117,7 @@ def test_the_first_query_is_answered(quickstart_stack: QuickstartStack) -> None:
 
 
 def test_the_dsl_is_answered(gremlin_server: GremlinServer, fake_service: FakeService, connect: Connect) -> None:
-    (block,) = blocks(README, "python")
+    (block,) = blocks(README.replace(FROM_NEPTUNE, ""), "python")
     lines, query = block.rstrip("\n").rsplit("\n", 1)
     names = {"g": connect(gremlin_server)}
     london = names["g"].V().has("airport", "code", "LHR").id_().next()

@@ -22,6 +22,7 @@ from neptuneml_plugin.service.jobs.record import JobKind
 from neptuneml_plugin.service.wire import endpoints, queries, requests
 from neptuneml_plugin.service.wire.requests import Member
 from tests.planted import planted_export
+from tests.readme import ROOT, SERVICE_PORT, blocks
 from tests.running_service import RunningService, eventually, running_service
 from tests.training.graphs import set_hyperparameters
 
@@ -471,3 +472,14 @@ def test_signed_and_unsigned_requests_are_taken(stack: Stack, client: Callable[[
     assert "p" in boto("ListMLDataProcessingJobs", maxItems=1024)["ids"]
     started = boto("StartMLDataProcessingJob", **DP)
     assert boto("CancelMLDataProcessingJob", id=started["id"])["status"] in ("Stopping", "Stopped")
+
+
+def test_readme_names_what_changes(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """README's own lines, with this service's address."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    section = (ROOT / "README.md").read_text().partition("## From Neptune ML")[2].partition("\n## ")[0]
+    (lines,) = blocks(section, "python")
+    names: dict[str, Any] = {}
+    exec(lines.replace(f"http://localhost:{SERVICE_PORT}", stack.service.url), names)
+    assert stack.boto("CancelMLDataProcessingJob", id=names["job"]["id"])["status"] in ("Stopping", "Stopped")
