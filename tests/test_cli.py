@@ -65,14 +65,17 @@ PROGRAM = [sys.executable, "-m", "neptuneml_plugin.cli"]
 
 
 def neptuneml(
-    *arguments: str | Path, prepare: Callable[[], None] | None = None, env: Mapping[str, str] | None = None
+    *arguments: str | Path,
+    prepare: Callable[[], None] | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_seconds: float = 240,
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*PROGRAM, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=timeout_seconds,
         preexec_fn=prepare,
         env=os.environ | (env or {}),
     )

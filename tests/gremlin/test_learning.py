@@ -101,7 +101,8 @@ def test_a_query_is_learned_and_answered(stack: Stack) -> None:
     client = stack.service.client
     before = make_artifact(stack.service.log.parent / "before").version
     client.create_endpoint("item-kind", str(stack.service.log.parent / "before"))
-    done = neptuneml("learn", QUERY, "--trials", "1", env={"NEPTUNEML_SERVICE_URL": stack.service.url})
+    env = {"NEPTUNEML_SERVICE_URL": stack.service.url}
+    done = neptuneml("learn", QUERY, "--trials", "1", env=env, timeout_seconds=800)
     assert done.returncode == 0, done.stderr
     for part in ("export", "dataprocessing", "training", "endpoint"):
         assert f"] {part}: Completed" in done.stderr

@@ -51,7 +51,7 @@ class Service:
         return answer.status, await answer.json()
 
     async def finished(self, chain_id: str) -> ChainRecord:
-        async with asyncio.timeout(600):
+        async with asyncio.timeout(1500):
             return await self.app[CHAINS].finished(chain_id)
 
     async def until_begun(self, chain_id: str, part: Part) -> None:

@@ -69,7 +69,7 @@ def test_the_version_before_and_any_other() -> None:
 
 
 async def settled(running: Service) -> dict[str, Any]:
-    await eventually_async(lambda: running.registry.get("e").status in ("InService", "Failed"), 60)
+    await eventually_async(lambda: running.registry.get("e").status in ("InService", "Failed"), 300)
     return (await running.get("/ml/endpoints/e"))[1]
 
 
@@ -135,7 +135,7 @@ class Stream:
                 await self._ask(version, begin)
 
     async def until_asked(self, version: str, count: int) -> None:
-        await eventually_async(lambda: self.asked[version] > count, 60)
+        await eventually_async(lambda: self.asked[version] > count, 300)
 
     async def _ask(self, version: str, begin: int) -> None:
         nodes = [{"nodeId": movie} for movie in MOVIES[begin : begin + 20]]
