@@ -73,7 +73,9 @@ def _question(invocation: Invocation) -> Hashable:
 
 def _copy(answers: Answers) -> Answers:
     """Return answers that hold no more in memory than themselves; those of a batch are views of it."""
-    arrays = {name: value.copy() for name, value in _columns(answers).items() if isinstance(value, np.ndarray)}
+    arrays: dict[str, Any] = {
+        name: value.copy() for name, value in _columns(answers).items() if isinstance(value, np.ndarray)
+    }
     return replace(answers, **arrays)
 
 

@@ -320,7 +320,7 @@ def _report(line: dict[str, Any]) -> None:
 def main() -> int:
     """Run the worker that stdin describes; return its exit code."""
     set_up_logging("worker")
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     try:
         # Unbuffered, so that what follows the line stays in the pipe for `_ParentWatch`.
         with open(0, "rb", buffering=0, closefd=False) as stdin:

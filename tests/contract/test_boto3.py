@@ -56,6 +56,7 @@ OURS = {
     "nextToken",  # ours: lists go on
     "state",  # ours: lists of one state
     "purge",  # ours: forgets a job
+    *endpoints.OPTIONS,  # how an endpoint answers
 }
 #: Members of botocore's model that we do not know: none.
 UNKNOWN_HERE: set[str] = set()
@@ -71,6 +72,7 @@ NEVER = {
 BEYOND = {
     *("creationTimeInMillis", "startTimeInMillis", "endTimeInMillis", "queued", "progress", "logTail"),
     *("metrics", "baselines", "counts", "warnings", "reportLocation", "trials", "failureReason", "version"),
+    "options",  # of an endpoint
     "versions",  # those that an endpoint can be rolled back to
     "processingJob",  # of a transform, where graph-notebook reads it
     "nextToken",

@@ -22,7 +22,8 @@ from tests.made_artifacts import Made, make_artifact
 async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpoint, TestServer]]:
     config = WorkerConfig("e", folder, token="t", **settings)  # type: ignore[arg-type]
     endpoint = Endpoint(config, *open_predictor(folder))
-    async with TestServer(create_app(endpoint)) as server:
+    server = TestServer(create_app(endpoint))
+    async with server:
         yield endpoint, server
     endpoint.close()
 
