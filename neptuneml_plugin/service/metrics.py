@@ -75,13 +75,15 @@ def endpoint_families(records: Iterable[EndpointRecord], groups: Iterable[Instan
     passed = CounterMetricFamily(
         "neptuneml_passed_requests", "Requests by the service's own route.", labels=labels
     )
+    hand = GaugeMetricFamily("neptuneml_requests_in_hand", "Requests that were passed on just now.", labels=labels)
     for group in groups:
         for worker in group.workers:
             values = [group.endpoint, group.version, str(worker.number)]
             up.add_metric(values, float(worker.running is not None))
             deaths.add_metric(values, worker.deaths)
             passed.add_metric(values, worker.asked)
-    return [endpoints, up, deaths, passed]
+            hand.add_metric(values, worker.in_hand)
+    return [endpoints, up, deaths, passed, hand]
 
 
 def job_family(records: Iterable[JobRecord]) -> Metric:
