@@ -1,5 +1,6 @@
 package io.github.neptuneml.gremlin.step;
 
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
@@ -17,6 +18,9 @@ final class Changes {
             "AddVertexStartStepPlaceholder", "AddVertexStepPlaceholder", "AddEdgeStartStepPlaceholder",
             "AddEdgeStepPlaceholder", "AddPropertyStepPlaceholder", "MergeVertexStepPlaceholder", "MergeEdgeStepPlaceholder");
 
+    private static final StepKind KIND = new StepKind(
+            StepKind.anyOf(List.of(Mutating.class, LambdaHolder.class)).or(type -> NAMES.contains(type.getSimpleName())));
+
     private Changes() {
     }
 
@@ -29,6 +33,6 @@ final class Changes {
     }
 
     static boolean by(final Step<?, ?> step) {
-        return step instanceof Mutating || step instanceof LambdaHolder || NAMES.contains(step.getClass().getSimpleName());
+        return KIND.has(step);
     }
 }

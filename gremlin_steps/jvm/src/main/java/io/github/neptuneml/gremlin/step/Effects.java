@@ -2,10 +2,11 @@ package io.github.neptuneml.gremlin.step;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.stream.Stream;
+import java.util.function.Predicate;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.step.Barrier;
@@ -33,6 +34,10 @@ public final class Effects {
     /** Steps that read or write what a traverser carries along; by name, because some are of one release only. */
     private static final Set<String> ON_TRAVERSERS = Set.of("LoopsStep", "SackStep", "SackValueStep");
 
+    /** Steps that change something and keep it under no key. */
+    private static final StepKind UNKEYED = new StepKind(type -> ON_TRAVERSERS.contains(type.getSimpleName())
+            || SideEffectStep.class.isAssignableFrom(type) && !SideEffectCapable.class.isAssignableFrom(type));
+
     private Effects() {
     }
 
@@ -40,12 +45,12 @@ public final class Effects {
     public static boolean around(final Step<?, ?> step) {
         final List<Step<?, ?>> before = new ArrayList<>();
         for (Step<?, ?> s = step.getPreviousStep(); !isEnd(s) && !isFullBarrier(s); s = s.getPreviousStep()) before.add(s);
-        if (before.stream().anyMatch(Effects::in)) return true;
+        for (final Step<?, ?> earlier : before) if (in(earlier)) return true;
         final Set<String> kept = new HashSet<>();
         Step<?, ?> s = step;
         while (!isEnd(s)) {
             if (isStrict(s)) return true;
-            kept.addAll(keptBy(s));
+            addKept(s, kept);
             if (isFullBarrier(s)) break;
             s = s.getNextStep();
         }
@@ -56,43 +61,49 @@ public final class Effects {
 
     /** Whether a step, or anything nested in it, changes or keeps something. */
     static boolean in(final Step<?, ?> step) {
-        return steps(step).anyMatch(each -> changes(each) || each instanceof SideEffectCapable && !(each instanceof ProfileSideEffectStep));
+        return any(step, each -> changes(each) || keeps(each));
     }
 
     /** Whether something is changed that cannot be told by a side effect's key. */
     private static boolean isStrict(final Step<?, ?> step) {
-        return steps(step).anyMatch(Effects::changes);
+        return any(step, Effects::changes);
     }
 
     private static boolean changes(final Step<?, ?> step) {
-        if (step instanceof ProfileSideEffectStep) return false;
-        final boolean keyed = step instanceof SideEffectCapable;
-        return Changes.by(step) || step instanceof SideEffectStep && !keyed || ON_TRAVERSERS.contains(step.getClass().getSimpleName());
+        return Changes.by(step) || UNKEYED.has(step);
     }
 
-    private static Collection<String> keptBy(final Step<?, ?> step) {
-        final Set<String> keys = new HashSet<>();
-        steps(step).filter(each -> each instanceof SideEffectCapable && !(each instanceof ProfileSideEffectStep))
-                .forEach(each -> keys.add(((SideEffectCapable<?, ?>) each).getSideEffectKey()));
-        return keys;
+    private static boolean keeps(final Step<?, ?> step) {
+        return step instanceof SideEffectCapable && !(step instanceof ProfileSideEffectStep);
+    }
+
+    private static void addKept(final Step<?, ?> step, final Set<String> keys) {
+        if (keeps(step)) keys.add(((SideEffectCapable<?, ?>) step).getSideEffectKey());
+        for (final Step<?, ?> nested : nested(step)) addKept(nested, keys);
     }
 
     private static boolean reads(final Step<?, ?> step, final Set<String> keys) {
-        return steps(step).flatMap(Effects::readBy).anyMatch(keys::contains);
+        return any(step, each -> !Collections.disjoint(readBy(each), keys));
     }
 
-    private static Stream<String> readBy(final Step<?, ?> step) {
-        if (step instanceof SideEffectCapStep) return ((SideEffectCapStep<?, ?>) step).getSideEffectKeys().stream();
-        return step instanceof Scoping ? ((Scoping) step).getScopeKeys().stream() : Stream.empty();
+    private static Collection<String> readBy(final Step<?, ?> step) {
+        if (step instanceof SideEffectCapStep) return ((SideEffectCapStep<?, ?>) step).getSideEffectKeys();
+        return step instanceof Scoping ? ((Scoping) step).getScopeKeys() : Set.of();
     }
 
-    private static Stream<Step<?, ?>> steps(final Step<?, ?> step) {
-        if (!(step instanceof TraversalParent)) return Stream.of(step);
-        final TraversalParent parent = (TraversalParent) step;
-        final List<Traversal.Admin<?, ?>> children = new ArrayList<>(parent.getLocalChildren());
-        children.addAll(parent.getGlobalChildren());
-        return Stream.concat(Stream.of(step), children.stream()
-                .flatMap(child -> ((List<Step<?, ?>>) (List<?>) child.getSteps()).stream()).flatMap(Effects::steps));
+    /** Whether a test holds for a step or for anything nested in it. */
+    private static boolean any(final Step<?, ?> step, final Predicate<Step<?, ?>> test) {
+        if (test.test(step)) return true;
+        for (final Step<?, ?> nested : nested(step)) if (any(nested, test)) return true;
+        return false;
+    }
+
+    /** The steps of a step's children. */
+    private static List<Step<?, ?>> nested(final Step<?, ?> step) {
+        if (!(step instanceof TraversalParent)) return List.of();
+        final List<Step<?, ?>> nested = new ArrayList<>();
+        for (final Traversal.Admin<?, ?> child : Feed.all((TraversalParent) step)) nested.addAll((List<Step<?, ?>>) (List<?>) child.getSteps());
+        return nested;
     }
 
     /** Whether everything has come in before anything goes out. */

@@ -44,7 +44,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.step.sideEffect.GroupSideE
 final class Feed {
 
     /** Steps that hand over the traversers themselves; sub-classes, too. */
-    private static final List<Class<?>> OWN = List.of(
+    private static final List<Class<?>> OWN_CLASSES = List.of(
             TraversalFilterStep.class, NotStep.class, ConnectiveStep.class, TraversalMapStep.class, TraversalFlatMapStep.class,
             LocalStep.class, CoalesceStep.class, OptionalStep.class, BranchStep.class, ProjectStep.class, OrderGlobalStep.class,
             GroupStep.class, GroupCountStep.class, GroupSideEffectStep.class, GroupCountSideEffectStep.class);
@@ -52,7 +52,11 @@ final class Feed {
     /** By name: the class has another name or package in another release. */
     private static final Set<String> OWN_NAMES = Set.of("AggregateGlobalStep", "AggregateStep", "AggregateLocalStep");
 
-    private static final List<Class<?>> OUT_OF_THE_PATH = List.of(SelectStep.class, SelectOneStep.class, PathStep.class, MathStep.class);
+    private static final StepKind OWN = new StepKind(
+            StepKind.anyOf(OWN_CLASSES).or(type -> OWN_NAMES.contains(type.getSimpleName())));
+
+    private static final StepKind OUT_OF_THE_PATH = new StepKind(
+            StepKind.anyOf(List.of(SelectStep.class, SelectOneStep.class, PathStep.class, MathStep.class)));
 
     private Feed() {
     }
@@ -61,12 +65,12 @@ final class Feed {
     static List<Traversal.Admin<?, ?>> children(final Step<?, ?> step) {
         if (step instanceof RepeatStep) return childrenOf((RepeatStep<?>) step);
         if (step instanceof MatchStep) return childrenOf((MatchStep<?, ?>) step);
-        return isOwn(step) || OUT_OF_THE_PATH.stream().anyMatch(type -> type.isInstance(step)) ? all((TraversalParent) step) : List.of();
+        return isOwn(step) || OUT_OF_THE_PATH.has(step) ? all((TraversalParent) step) : List.of();
     }
 
     private static boolean isOwn(final Step<?, ?> step) {
         if (step instanceof DedupGlobalStep) return ((DedupGlobalStep<?>) step).getScopeKeys().isEmpty();
-        return OWN.stream().anyMatch(type -> type.isInstance(step)) || OWN_NAMES.contains(step.getClass().getSimpleName());
+        return OWN.has(step);
     }
 
     static List<Traversal.Admin<?, ?>> all(final TraversalParent parent) {

@@ -3,6 +3,7 @@ package io.github.neptuneml.gremlin.step;
 import io.github.neptuneml.gremlin.wire.Counters;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 import org.apache.tinkerpop.gremlin.process.traversal.Step;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.Traverser;
@@ -32,15 +33,14 @@ final class LookAhead {
         final List<Nested> nested = new ArrayList<>();
         for (Step<?, ?> s = step.getNextStep(); !(s instanceof EmptyStep); s = s.getNextStep()) {
             if (s instanceof LookAheadStep && !nested.isEmpty()) break;
-            final boolean reached = reaches(s);
-            if (reached) nested.addAll(Nested.allOf(s));
+            nested.addAll(Nested.allOf(s));
             if (!passesThrough(s)) break;
         }
         return new LookAhead(nested);
     }
 
     static boolean reaches(final Step<?, ?> step) {
-        return Feed.children(step).stream().anyMatch(child -> !targets(child).isEmpty());
+        return anyNested(step, prediction -> true);
     }
 
     boolean isEmpty() {
@@ -79,16 +79,29 @@ final class LookAhead {
         for (int i = 0; i < traversal.getSteps().size(); i++) {
             final Step<?, ?> step = (Step<?, ?>) traversal.getSteps().get(i);
             if (step instanceof PredictionStep || reaches(step)) targets.add(i);
-            if (Effects.in(step) || step instanceof Seedable || isLoop(traversal) && !passesThrough(step)) break;
+            if (isLast(step, traversal)) break;
         }
         return targets;
     }
 
-    /** Whether a prediction that can be reached costs requests: what a table answers is not worth a clone. */
-    private static boolean isAsking(final Traversal.Admin<?, ?> traversal) {
-        return targets(traversal).stream().map(target -> (Step<?, ?>) traversal.getSteps().get(target))
-                .anyMatch(step -> step instanceof PredictionStep ? ((PredictionStep<?, ?, ?>) step).isAsking()
-                        : Feed.children(step).stream().anyMatch(LookAhead::isAsking));
+    /** Whether a test holds for a prediction that can be reached. */
+    private static boolean any(final Traversal.Admin<?, ?> traversal, final Predicate<PredictionStep<?, ?, ?>> test) {
+        for (int i = 0; i < traversal.getSteps().size(); i++) {
+            final Step<?, ?> step = (Step<?, ?>) traversal.getSteps().get(i);
+            if (step instanceof PredictionStep ? test.test((PredictionStep<?, ?, ?>) step) : anyNested(step, test)) return true;
+            if (isLast(step, traversal)) break;
+        }
+        return false;
+    }
+
+    private static boolean anyNested(final Step<?, ?> step, final Predicate<PredictionStep<?, ?, ?>> test) {
+        for (final Traversal.Admin<?, ?> child : Feed.children(step)) if (any(child, test)) return true;
+        return false;
+    }
+
+    /** Whether what comes after a step cannot be reached ahead of it. */
+    private static boolean isLast(final Step<?, ?> step, final Traversal.Admin<?, ?> traversal) {
+        return step instanceof Seedable || isLoop(traversal) && !passesThrough(step) || Effects.in(step);
     }
 
     /** Of what a repeat() loops through, only the start is known: a look-ahead that stands in it does the rest. */
@@ -116,11 +129,11 @@ final class LookAhead {
             for (final int target : targets) deeper.add(deeper((Step<?, ?>) original.getSteps().get(target), steps.get(target)));
         }
 
-        /** Of each child of a step as it is, where there is something to ask; their look-aheads have nothing left to do. */
+        /** Of each child of a step as it is that costs requests: what a table answers is not worth a clone; their look-aheads have nothing left to do. */
         static List<Nested> allOf(final Step<?, ?> parent) {
             final List<Nested> all = new ArrayList<>();
             for (final Traversal.Admin<?, ?> child : Feed.children(parent))
-                if (LookAhead.isAsking(child)) all.add(new Nested(child, child.clone()));
+                if (any(child, PredictionStep::isAsking)) all.add(new Nested(child, child.clone()));
             return all;
         }
 

@@ -43,7 +43,7 @@ public final class LookAheadStep<S> extends AbstractStep<S, S> implements Profil
     @Override
     protected Traverser.Admin<S> processNextStart() {
         if (ahead.isEmpty()) {
-            if (!isAsking()) return starts.next();
+            if (covered || !isAsking()) return starts.next();
             if (passedOn >= demand.most) throw FastNoSuchElementException.instance();
             fill();
         }
@@ -51,12 +51,10 @@ public final class LookAheadStep<S> extends AbstractStep<S, S> implements Profil
     }
 
     private boolean isAsking() {
-        if (covered) return false;
-        if (lookAhead == null) {
-            lookAhead = LookAhead.of(this);
-            demand = Demand.of(this);
-        }
-        return !lookAhead.isEmpty();
+        if (lookAhead == null) lookAhead = LookAhead.of(this);
+        if (lookAhead.isEmpty()) return false;
+        if (demand == null) demand = Demand.of(this);
+        return true;
     }
 
     private void fill() {

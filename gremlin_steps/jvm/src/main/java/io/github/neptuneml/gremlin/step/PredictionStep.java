@@ -168,7 +168,8 @@ abstract class PredictionStep<S, E, A> extends AbstractStep<S, E> implements Pro
     /** Whether looking ahead pays: not where the endpoint cannot be used, which only a query that needs it may say. */
     final boolean isAsking() {
         try {
-            return (!isInductive() || resolved().keepsAnswers()) && needsAsking(resolved());
+            final Resolved here = resolved();
+            return (!here.isInductive || here.keepsAnswers()) && needsAsking(here);
         } catch (final NeptuneMLException e) {
             return false;
         }

@@ -68,7 +68,7 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
         tree.forEach(NeptuneMLStrategy::refuseModulator);
         final Runs runs = new Runs(client);
         final PropertiesRewrite properties = new PropertiesRewrite(
-                runs, PropertyCriterion.of(tree.get(0).getStrategies()), Traversals.showsPaths(tree));
+                runs, PropertyCriterion.of(tree.get(0).getStrategies()), tree);
         final LinkRewrite links = new LinkRewrite(runs);
         for (final Traversal.Admin<?, ?> part : tree)
             for (final Step<?, ?> step : List.copyOf(part.getSteps()))
@@ -134,8 +134,8 @@ public final class NeptuneMLStrategy extends AbstractTraversalStrategy<Traversal
     }
 
     private static void checkOptions(final Map<String, Object> options, final TraversalStrategies strategies) {
-        options.keySet().stream().filter(NeptuneML::isPredicate)
-                .forEach(predicate -> Predicates.require(predicate, Place.SOURCE, "g"));
+        for (final String option : options.keySet())
+            if (NeptuneML.isPredicate(option)) Predicates.require(option, Place.SOURCE, "g");
         SourceOptions.of(strategies);
     }
 

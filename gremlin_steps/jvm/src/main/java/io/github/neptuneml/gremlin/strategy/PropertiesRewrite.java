@@ -23,17 +23,17 @@ final class PropertiesRewrite {
 
     private final Runs runs;
     private final PropertyCriterion criterion;
-    private final boolean showsPaths;
+    private final List<Traversal.Admin<?, ?>> tree;
 
     /**
      * Makes a rewrite.
      *
-     * @param showsPaths whether the query can tell which steps it went through
+     * @param tree the query
      */
-    PropertiesRewrite(final Runs runs, final PropertyCriterion criterion, final boolean showsPaths) {
+    PropertiesRewrite(final Runs runs, final PropertyCriterion criterion, final List<Traversal.Admin<?, ?>> tree) {
         this.runs = runs;
         this.criterion = criterion;
-        this.showsPaths = showsPaths;
+        this.tree = tree;
     }
 
     void apply(final PropertiesStep<?> step, final Map<String, Object> predicates, final Traversal.Admin<?, ?> traversal) {
@@ -56,7 +56,7 @@ final class PropertiesRewrite {
 
     /** Whether only the next step sees the properties, so that what it needs of them may do: values for value() and count(). */
     private boolean isUnseen(final Step<?, ?> properties) {
-        return criterion.isAbsent() && !showsPaths && properties.getLabels().isEmpty();
+        return criterion.isAbsent() && properties.getLabels().isEmpty() && !Traversals.showsPaths(tree);
     }
 
     private static void takeOut(final Step<?, ?> value, final Step<?, ?> predicted, final Traversal.Admin<?, ?> traversal) {
