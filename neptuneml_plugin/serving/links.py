@@ -1,12 +1,7 @@
-"""Exact top-k candidates of new edges (decision 31).
-
-Candidates are scored in float32 blocks by matrix products, whose rounding depends on the batch. Every candidate
-that could be among the best within the bound of that rounding is then scored again in float64, summed from left to
-right, which depends on nothing but the pair.
-"""
+"""Exact top-k candidates of new edges; `topk` says how."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,17 +14,18 @@ from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.scores import FUNCTIONS, ScoreFunction
+from neptuneml_plugin.serving.topk import (
+    Floats,
+    Floats32,
+    LeftOut,
+    Rows,
+    Scored,
+    contenders,
+    queries_per_pass,
+    ranked,
+    rescored,
+)
 from neptuneml_plugin.serving.wire import Invocation, Mode
-
-Floats = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
-
-#: Float32 scores held at once: 16 MiB.
-SCORES_PER_BLOCK = 1 << 22
-#: Candidates whose float64 products are held at once.
-RESCORED_PER_BLOCK = 1 << 13
-#: Beyond this, float32 products may overflow, and every candidate is re-scored.
-LARGEST_BOUND = 1e25
 
 
 @dataclass(frozen=True)
@@ -90,85 +86,96 @@ class Direction:
         named = [ids[position] for position in at.tolist()]
         return at, Ends(named, self.known_vectors[rows], self.known_bias[rows], rows)
 
-    def scores32(self, vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Return approximate scores, without the known end's bias; shape (vectors, candidates).
+    def scores32(self, moved: Floats32, rows: Rows, block: slice) -> Floats32:
+        """Return approximate scores of a block of candidates, without the known ends' biases.
 
-        Infinite where float32 does not reach, so that the candidate is scored again.
+        Args:
+            moved: vectors of the known ends, as the function moves them.
+            rows: of these; their training neighbours add to the scores.
+            block: of candidates.
         """
-        with np.errstate(all="ignore"):
-            queries = self.function.move(vectors, self.relation).astype(np.float32)
-            scores = self.function.approximate(queries, self.candidate_vectors)
-            scores += self.candidate_bias
-            scores[~np.isfinite(scores)] = np.inf
+        scores = self.function.approximate(moved, self.candidate_vectors[block])
+        scores += self.candidate_bias[block]
+        if self.items is not None:
+            for query, row in enumerate(rows.tolist()):
+                for neighbour in self.training_neighbours(row).tolist():
+                    scores[query] += self.items[neighbour][block]
         return scores
 
     def scores64(
-        self, vector: npt.NDArray[Any], bias: float, candidates: npt.NDArray[Any], biases: npt.NDArray[Any]
+        self, moved: Floats, bias: Floats, candidates: npt.NDArray[Any], biases: npt.NDArray[Any]
     ) -> Floats:
         """Return exact scores of candidates, (candidates, d); shape (candidates,).
 
-        Not finite where an embedding is not.
+        Not finite where an embedding is not. The known end, moved, and its bias are one for all or one for each.
         """
         with np.errstate(all="ignore"):
-            scores = self.function.exact(self.function.move(vector, self.relation), candidates)
-            return scores + biases.astype(np.float64) + bias
+            return self.function.exact(moved, candidates) + biases.astype(np.float64) + bias
 
-    def added32(self, row: int) -> npt.NDArray[np.float32] | float:
-        """Return approximately what the training neighbours of a row add to every candidate."""
-        if self.items is None or row < 0:
-            return 0.0
-        total = np.zeros(len(self.candidates), np.float32)
-        for neighbour in self.training_neighbours(row).tolist():
-            total += self.items[neighbour]
-        return total
-
-    def added64(self, row: int, candidates: Rows) -> Floats | float:
+    def added64(self, row: int, candidates: Rows) -> Floats:
         """Return exactly what the training neighbours of a row, in their order, add to some candidates."""
-        if self.items is None or row < 0:
-            return 0.0
         total = np.zeros(len(candidates))
-        for neighbour in self.training_neighbours(row).tolist():
-            total += self.items[neighbour][candidates]
+        if self.items is not None:
+            for neighbour in self.training_neighbours(row).tolist():
+                total += self.items[neighbour][candidates]
         return total
 
-    def rounding(self, vector: npt.NDArray[Any], bias: float, row: int = -1) -> float:
-        """Return a bound on the error of approximate scores."""
-        neighbours = 0 if self.items is None or row < 0 else len(self.training_neighbours(row))
-        moved = self.function.move(vector, self.relation)
-        added = self.largest_bias + neighbours * self.largest_item
-        return self.function.rounding(moved, self.largest_size, neighbours, added) + 1e-15 * abs(bias)
+    def roundings(self, moved: Floats, ends: Ends) -> Floats:
+        """Return bounds on the errors of approximate scores."""
+        counts = [0 if self.items is None else len(self.training_neighbours(row)) for row in ends.rows.tolist()]
+        bounds = [
+            self.function.rounding(vector, self.largest_size, count, self.largest_bias + count * self.largest_item)
+            for vector, count in zip(moved, counts, strict=True)
+        ]
+        return np.array(bounds) + 1e-15 * np.abs(ends.biases.astype(np.float64))
 
     def training_neighbours(self, row: int) -> Rows:
-        """Return the candidates that the training graph joins to `row`."""
+        """Return the candidates that the training graph joins to `row`; none to -1."""
+        if row < 0:
+            return np.empty(0, np.int64)
         return np.asarray(self.indices[self.indptr[row] : self.indptr[row + 1]])
 
+    def left_out(self, row: int, *, masked: bool) -> list[Rows]:
+        """Return the candidates that a known end never has as its partners, in several arrays."""
+        itself = np.array([row] if row >= 0 and not self.self_loops else [], np.int64)
+        return [itself, self.training_neighbours(row)] if masked else [itself]
+
+    def move(self, vectors: npt.NDArray[Any]) -> Floats:
+        """Return the vectors of known ends, moved by the relation."""
+        with np.errstate(all="ignore"):
+            return self.function.move(vectors, self.relation)
+
     def best(
-        self, vector: npt.NDArray[Any], bias: float, scores: npt.NDArray[np.float32], topk: int, row: int = -1
-    ) -> list[tuple[float, str]]:
-        """Return up to `topk` (score, id), best first, ties by id; `scores` is -inf where left out."""
-        candidates = _contenders(scores, topk, self.rounding(vector, bias, row))
-        if not len(candidates):
-            return []
-        exact = np.concatenate(
-            [
-                self.scores64(vector, bias, self.candidate_vectors[block], self.candidate_bias[block])
-                for block in np.split(candidates, range(RESCORED_PER_BLOCK, len(candidates), RESCORED_PER_BLOCK))
-            ]
-        )
-        exact += self.added64(row, candidates)
-        finite = np.isfinite(exact)
-        candidates, exact = candidates[finite], exact[finite]
-        if len(exact) > topk:
-            among_best = exact >= np.partition(exact, len(exact) - topk)[len(exact) - topk]
-            candidates, exact = candidates[among_best], exact[among_best]
-        ids = [self.candidates.text(candidate) for candidate in candidates.tolist()]
-        return _ranked(zip(exact.tolist(), ids, strict=True), topk)
+        self, ends: Ends, moved: Floats, topk: int, left_out: LeftOut, check: Callable[[], None]
+    ) -> list[list[Scored]]:
+        """Return, for each known end, up to `topk` (score, id), best first, ties by id."""
+
+        def exact(queries: Rows, rows: Rows) -> Floats:
+            biases = ends.biases[queries].astype(np.float64)
+            scores = self.scores64(moved[queries], biases, self.candidate_vectors[rows], self.candidate_bias[rows])
+            if self.items is not None:
+                for query in np.unique(queries).tolist():
+                    scores[queries == query] += self.added64(int(ends.rows[query]), rows[queries == query])
+            return scores
+
+        with np.errstate(all="ignore"):
+            moved32, roundings = moved.astype(np.float32), self.roundings(moved, ends)
+            roundings[~np.isfinite(moved32).all(axis=1)] = np.inf
+            found = contenders(
+                lambda block: self.scores32(moved32, ends.rows, block),
+                len(self.candidates),
+                topk,
+                roundings,
+                left_out,
+                check,
+            )
+        return rescored(exact, found, topk, self.candidates.text)
 
     def others(
-        self, vector: npt.NDArray[Any], bias: float, candidates: Ends, left_out: Collection[str]
-    ) -> list[tuple[float, str]]:
+        self, moved: Floats, bias: npt.NDArray[Any], candidates: Ends, left_out: Collection[str]
+    ) -> list[Scored]:
         """Return (score, id) of candidates that the artifact lacks, but of those left out."""
-        exact = self.scores64(vector, bias, candidates.vectors, candidates.biases).tolist()
+        exact = self.scores64(moved, bias.astype(np.float64), candidates.vectors, candidates.biases).tolist()
         new = (candidates.rows < 0).tolist()
         return [
             (score, name)
@@ -239,30 +246,33 @@ class LinkRanker:
 
     def _best(
         self, direction: Direction, group: "_Group", invocation: Invocation, check: Callable[[], None]
-    ) -> Iterator[tuple[int, list[tuple[float, str]]]]:
-        """Yield the best candidates of a group's items, block by block."""
-        ends, topk = group.ends, invocation.topk
-        everywhere = _known_rows(direction.candidates, invocation.exclude)
-        size = max(1, SCORES_PER_BLOCK // max(1, len(direction.candidates)))
+    ) -> Iterator[tuple[int, list[Scored]]]:
+        """Yield the best candidates of a group's items."""
+        topk, everywhere = invocation.topk, _known_rows(direction.candidates, invocation.exclude)
+        size = queries_per_pass(len(direction.candidates), topk)
         for start in range(0, len(group.positions), size):
-            check()
-            scores = direction.scores32(ends.vectors[start : start + size])
-            scores[:, everywhere] = -np.inf
-            for at, line in enumerate(scores, start):
-                position, row, vector, bias = group.positions[at], ends.rows[at], ends.vectors[at], ends.biases[at]
-                np.add(line, direction.added32(row), out=line)
-                excluded = invocation.items.excludes[position]
-                line[_known_rows(direction.candidates, excluded)] = -np.inf
-                if row >= 0 and not direction.self_loops:
-                    line[row] = -np.inf
-                if row >= 0 and invocation.mask_training_edges:
-                    line[direction.training_neighbours(row)] = -np.inf
-                best = direction.best(vector, float(bias), line, topk, row)
+            part = group.part(slice(start, start + size))
+            ends, moved = part.ends, direction.move(part.ends.vectors)
+            excludes = [invocation.items.excludes[position] for position in part.positions]
+            masked = invocation.mask_training_edges
+            left_out = LeftOut.of(
+                [
+                    [
+                        everywhere,
+                        *direction.left_out(row, masked=masked),
+                        _known_rows(direction.candidates, excluded),
+                    ]
+                    for row, excluded in zip(ends.rows.tolist(), excludes, strict=True)
+                ]
+            )
+            every = direction.best(ends, moved, topk, left_out, check)
+            for at, best in enumerate(every):
+                others = []
                 if group.others is not None:
                     itself = () if direction.self_loops else (ends.ids[at],)
-                    left_out = {*invocation.exclude, *excluded, *itself}
-                    best = _ranked([*best, *direction.others(vector, float(bias), group.others, left_out)], topk)
-                yield position, best
+                    names = {*invocation.exclude, *excludes[at], *itself}
+                    others = direction.others(moved[at], ends.biases[at], group.others, names)
+                yield part.positions[at], ranked([*best, *others], topk) if others else best
 
     def _calibrate(self, score: float) -> float:
         scale, offset = self._calibration
@@ -281,9 +291,11 @@ class _Group:
     #: Candidates beside those of the artifact.
     others: Ends | None
 
-
-def _ranked(scored: Iterable[tuple[float, str]], topk: int) -> list[tuple[float, str]]:
-    return sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:topk]
+    def part(self, at: slice) -> "_Group":
+        """Return some of them."""
+        ends = self.ends
+        some = Ends(ends.ids[at], ends.vectors[at], ends.biases[at], ends.rows[at])
+        return _Group(self.positions[at], some, self.others)
 
 
 def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> Direction:
@@ -343,17 +355,6 @@ def _choose(offered: list[tuple[EdgeType, Direction]], label: str | None, mode: 
     return None
 
 
-def _contenders(scores: npt.NDArray[np.float32], topk: int, rounding: float) -> Rows:
-    """Return the rows that may be among the `topk` best although each score is off by up to `rounding`."""
-    if rounding > LARGEST_BOUND or not math.isfinite(rounding):
-        return np.flatnonzero(~np.isneginf(scores))
-    if topk < len(scores):
-        last = float(np.partition(scores, len(scores) - topk)[len(scores) - topk])
-        if math.isfinite(last):
-            return np.flatnonzero(scores >= np.float32(last - 2 * rounding))
-    return np.flatnonzero(~np.isneginf(scores))
-
-
 def _known_rows(column: IdColumn, ids: tuple[str, ...]) -> Rows:
     rows = column.rows(ids)
     return rows[rows >= 0]
@@ -365,5 +366,6 @@ def _largest(values: npt.NDArray[Any]) -> float:
 
 
 def _map(path: Path) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    # A plain view: `np.memmap` itself takes its time over each slice.
+    array: npt.NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     return array

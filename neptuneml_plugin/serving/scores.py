@@ -34,7 +34,7 @@ class ScoreFunction:
     move: Callable[[Vectors, Floats], Floats]
     #: (moved queries in float32, candidates) -> scores (queries, candidates).
     approximate: Callable[[Floats32, Vectors], Floats32]
-    #: (moved query (d,), candidates) -> scores (candidates,), summed from left to right.
+    #: (moved query (d,), or one for each candidate, and candidates) -> scores, summed from left to right.
     exact: Callable[[Floats, Vectors], Floats]
     #: vectors -> a size of each, which the rounding grows with.
     sizes: Callable[[Vectors], Floats]
@@ -76,7 +76,8 @@ def _add(vectors: Vectors, relation: Floats) -> Floats:
 
 
 def _products(moved: Floats32, candidates: Vectors) -> Floats32:
-    return np.asarray(moved @ candidates.T, dtype=np.float32)
+    # In this order, and turned around, a product takes two thirds of the time.
+    return np.asarray(candidates @ moved.T, dtype=np.float32).T
 
 
 def _exact_products(moved: Floats, candidates: Vectors) -> Floats:

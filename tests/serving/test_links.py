@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import Scores, Task
 from neptuneml_plugin.errors import InvalidParameter
-from neptuneml_plugin.serving import links
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from tests.listed_answers import Answer, Listed, listed
@@ -326,7 +325,7 @@ def test_the_same_item_gets_the_same_bits_alone_or_in_any_batch(
         return ask(predictor, Invocation(mode, items, topk=topk, score=score))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(links, "SCORES_PER_BLOCK", block)
+        patch.setattr("neptuneml_plugin.serving.topk.SCORES_PER_BLOCK", block)
         together = some(list(range(len(users))))
     for index, answers in enumerate(together):
         assert _bits(answers) == _bits(some([index])[0])
