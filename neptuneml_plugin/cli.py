@@ -412,6 +412,11 @@ def _run_stage(run: Callable[[Progress], Summary], folders: Folders, *, as_json:
 @click.option(
     "--requests-per-second", type=float, help="Requests that one address may send.  [default: any number]"
 )
+@click.option(
+    "--log-format",
+    type=click.Choice([choice.value for choice in config.LogFormat]),
+    help="How logs are written; json: an object a line, requests included.  [default: text]",
+)
 @click.option("--worker-host", help="Address that workers listen on.  [default: 127.0.0.1]")
 @click.option("--worker-ports", metavar="A-B", help="Ports for workers.  [default: any free ones]")
 @click.option("--gremlin", help="Gremlin Server that /gremlin leads to and exports read, ws://host:port/gremlin.")

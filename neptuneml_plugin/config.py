@@ -172,6 +172,14 @@ class TransformConfig:
     overwrite: bool = False
 
 
+class LogFormat(StrEnum):
+    """How processes write their logs to stderr."""
+
+    TEXT = "text"
+    #: One object a line, requests included (docs/serving.md, Logs).
+    JSON = "json"
+
+
 @dataclass(frozen=True)
 class ServiceConfig:
     """Settings of `serve`."""
@@ -220,6 +228,7 @@ class ServiceConfig:
     #: How long a connection may take for the head of a request, or wait for the next one.
     idle_seconds: float = 75.0
     max_body_mib: int = 64
+    log_format: LogFormat = LogFormat.TEXT
     #: Edges that an inductive caller draws per edge type, direction and hop, where the model names no fan-outs.
     inductive_fanout: int = 10
     #: Vertices unknown to the model that one inductive link prediction may take as candidates (decision 29).
@@ -267,6 +276,7 @@ class WorkerConfig:
     #: Answers that are kept for those who ask the same again, MiB; 0: none.
     cache_mib: int = 0
     warm_up: WarmUp = WarmUp.STORED
+    log_format: LogFormat = LogFormat.TEXT
     #: The worker's number among those of its version.
     instance: int = 0
     #: Memory of its own that a worker may take, MiB, the mapped artifact not counted; 0: any.
@@ -381,6 +391,7 @@ _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
 for _kind in _KIND_NAMES:
     _CONVERTER.register_structure_hook(_kind, lambda value, kind: _strict(kind, value))
 _CONVERTER.register_structure_hook(NewNodeVectors, lambda value, kind: one_of(kind, value))
+_CONVERTER.register_structure_hook(LogFormat, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(WarmUp, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(TrialExecutor, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Reader, lambda value, kind: one_of(kind, value))

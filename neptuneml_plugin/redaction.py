@@ -1,9 +1,12 @@
 """Keeps secrets out of logs: headers and members that carry them, and the service's own."""
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 HIDDEN = "[hidden]"
 
@@ -55,14 +58,44 @@ class RedactingFormatter(logging.Formatter):
         return redact(super().format(record), self._secrets)
 
 
-def set_up_logging(who: str, secrets: Iterable[str] = (), level: int = logging.INFO) -> None:
+class JsonFormatter(RedactingFormatter):
+    """Formats each record as one line of JSON: what every record has, and the members of its `fields`.
+
+    Args:
+        who: the member `process`.
+        secrets: texts that are hidden wherever they stand.
+    """
+
+    def __init__(self, who: str, secrets: Iterable[str] = ()) -> None:
+        super().__init__("%(message)s", secrets)
+        self._who = who
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's line; `message` holds its traceback, if it has one."""
+        fields: Mapping[str, Any] = getattr(record, "fields", {})
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "process": self._who,
+            "logger": record.name,
+            "message": super().format(record),
+            **{name: redact(value) if isinstance(value, str) else value for name, value in fields.items()},
+        }
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logging(
+    who: str, secrets: Iterable[str] = (), level: int = logging.INFO, *, as_json: bool = False
+) -> None:
     """Send this process's log to stderr, redacted; for the main function of a process.
 
     Args:
         who: stands in each line.
         secrets: texts that are hidden wherever they stand.
         level: of what is logged.
+        as_json: whether each line is a JSON object.
     """
+    text = RedactingFormatter(f"%(asctime)s {who} %(levelname)s %(name)s: %(message)s", secrets)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RedactingFormatter(f"%(asctime)s {who} %(levelname)s %(name)s: %(message)s", secrets))
+    handler.setFormatter(JsonFormatter(who, secrets) if as_json else text)
     logging.basicConfig(level=level, handlers=[handler])

@@ -1,13 +1,14 @@
 """What no log may show, and what it still must."""
 
 import io
+import json
 import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptuneml_plugin.redaction import HIDDEN, RedactingFormatter, redact
+from neptuneml_plugin.redaction import HIDDEN, JsonFormatter, RedactingFormatter, redact
 
 SECRET = "hunter2-hunter2"
 
@@ -90,3 +91,28 @@ def test_the_log_hides_arguments_and_tracebacks() -> None:
     assert "swordfish" not in said
     assert "ERROR a request with token=[hidden] failed" in said
     assert "Traceback" in said
+
+
+def as_json(record: logging.LogRecord, **fields: object) -> dict[str, object]:
+    record.fields = fields
+    line = JsonFormatter("worker", [SECRET]).format(record)
+    assert "\n" not in line
+    document: dict[str, object] = json.loads(line)
+    return document
+
+
+@given(st.text())
+def test_any_message_is_one_line_of_json(message: str) -> None:
+    line = as_json(logging.LogRecord("a", logging.INFO, __file__, 1, "%s", (message,), None), note=message)
+    assert set(line) == {"time", "level", "process", "logger", "message", "note"}
+
+
+def test_a_json_line_says_what_a_text_line_does_and_hides_as_much() -> None:
+    error = (ValueError, ValueError(f"Bearer {SECRET}"), None)
+    record = logging.LogRecord("a.logger", logging.WARNING, __file__, 1, "token=%s and %s", (SECRET, 3), error)
+    line = as_json(record, requestId="r", seconds=0.5, note=f"Bearer {SECRET}")
+    assert (line["level"], line["process"], line["logger"]) == ("WARNING", "worker", "a.logger")
+    assert (line["requestId"], line["seconds"]) == ("r", 0.5)
+    assert "and 3" in str(line["message"])
+    assert "ValueError" in str(line["message"])
+    assert SECRET not in json.dumps(line)

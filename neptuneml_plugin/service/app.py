@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import aiohttp
 from aiohttp import web
 
-from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.config import LogFormat, ServiceConfig
 from neptuneml_plugin.error_body import answer_errors
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.redaction import set_up_logging
@@ -142,7 +142,9 @@ async def _serve(config: ServiceConfig, on_ready: Callable[[str], None] | None) 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     tls, app = server_context(config), create_app(config)
-    set_up_logging("service", app[CALLERS].secrets, logging.WARNING)
+    as_json = config.log_format is LogFormat.JSON
+    level = logging.INFO if as_json else logging.WARNING
+    set_up_logging("service", app[CALLERS].secrets, level, as_json=as_json)
     runner = web.AppRunner(
         app,
         access_log=None,

@@ -10,10 +10,11 @@ import asyncio
 import gc
 import hmac
 import json
+import logging
 import signal
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics
 
 from neptuneml_plugin.artifacts import Manifest
-from neptuneml_plugin.config import WarmUp, WorkerConfig, structure
+from neptuneml_plugin.config import LogFormat, WarmUp, WorkerConfig, structure
 from neptuneml_plugin.error_body import REQUEST_ID, answer_errors
 from neptuneml_plugin.errors import (
     AccessDenied,
@@ -51,6 +52,20 @@ PARSED_IN_LOOP_BYTES = 1 << 18
 #: Counted in place of an error's code where the caller has gone.
 GONE = "CallerHasGone"
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Asked:
+    """What is known of a request while it is answered."""
+
+    #: Of the request that was sent, which its reply's header bears.
+    request_id: str
+    arrival: float
+    #: What the caller calls it in its body.
+    caller_request_id: str | None = None
+    items: int = 0
+
 
 class Endpoint:
     """A loaded artifact, and who answers from it."""
@@ -72,39 +87,53 @@ class Endpoint:
             TooManyRequests: the queue is full.
             TimeLimitExceeded: the caller's deadline passed before the answer was ready.
         """
-        begun = time.monotonic()
+        asked = _Asked(request_id, time.monotonic())
         try:
-            reply, items = await self._answer(body, request_id, begun)
-        except NeptuneMLError as error:
-            self.metrics.failed(error.code)
+            reply = await self._answer(body, asked)
+        except BaseException as error:
+            code = (
+                GONE if isinstance(error, asyncio.CancelledError) else getattr(error, "code", NeptuneMLError.code)
+            )
+            self.metrics.failed(code)
+            self._log(asked, code)
             raise
-        except asyncio.CancelledError:
-            self.metrics.failed(GONE)
-            raise
-        except Exception:
-            self.metrics.failed(NeptuneMLError.code)
-            raise
-        self.metrics.observe("total", time.monotonic() - begun)
-        self.metrics.answered(items)
+        self.metrics.observe("total", time.monotonic() - asked.arrival)
+        self.metrics.answered(asked.items)
+        self._log(asked, "OK")
         return reply
 
-    async def _answer(self, body: bytes, request_id: str, arrival: float) -> tuple[bytes, int]:
-        """Return the reply, and how many items it answers."""
+    def _log(self, asked: "_Asked", code: str) -> None:
+        """Log a request, where logs are for programs."""
+        if self.config.log_format is LogFormat.JSON:
+            fields = {
+                "requestId": asked.request_id,
+                "callerRequestId": asked.caller_request_id,
+                "endpoint": self.config.endpoint,
+                "version": self.manifest.version,
+                "worker": self.config.instance,
+                "code": code,
+                "items": asked.items,
+                "seconds": round(time.monotonic() - asked.arrival, 6),
+            }
+            _log.info("request", extra={"fields": fields})
+
+    async def _answer(self, body: bytes, asked: "_Asked") -> bytes:
         if self._waiting >= self.config.max_queue:
             raise TooManyRequests(f"{self._waiting} requests are waiting for endpoint '{self.config.endpoint}'")
         self._waiting += 1
         try:
             large = len(body) > PARSED_IN_LOOP_BYTES
             invocation = await asyncio.to_thread(self._parse, body) if large else self._parse(body)
-            self.metrics.observe("encode", time.monotonic() - arrival)
+            asked.items, asked.caller_request_id = len(invocation.items), invocation.request_id
+            self.metrics.observe("encode", time.monotonic() - asked.arrival)
             looked_up = self._predictor.look_up(invocation)
             if looked_up is not None:
-                return self._with_head(invocation.request_id or request_id, looked_up), len(invocation.items)
+                return self._with_head(invocation.request_id or asked.request_id, looked_up)
             if invocation.request_id is None:
-                invocation = replace(invocation, request_id=request_id)
-            deadline = None if invocation.deadline_seconds is None else arrival + invocation.deadline_seconds
+                invocation = replace(invocation, request_id=asked.request_id)
+            deadline = None if invocation.deadline_seconds is None else asked.arrival + invocation.deadline_seconds
             async with asyncio.timeout_at(deadline):  # the event loop's clock is the monotonic one
-                return await self._queue(invocation, deadline), len(invocation.items)
+                return await self._queue(invocation, deadline)
         except TimeoutError:
             raise TimeLimitExceeded("the deadline of the request has passed") from None
         finally:
@@ -319,13 +348,16 @@ def _report(line: dict[str, Any]) -> None:
 
 def main() -> int:
     """Run the worker that stdin describes; return its exit code."""
-    set_up_logging("worker")
     disable_created_metrics()  # type: ignore[no-untyped-call]
     try:
         # Unbuffered, so that what follows the line stays in the pipe for `_ParentWatch`.
         with open(0, "rb", buffering=0, closefd=False) as stdin:
             settings = json.loads(stdin.readline())
-        asyncio.run(serve(structure(WorkerConfig, settings, "stdin")))
+        config = structure(WorkerConfig, settings, "stdin")
+        set_up_logging(
+            "worker", [config.token] if config.token else [], as_json=config.log_format is LogFormat.JSON
+        )
+        asyncio.run(serve(config))
     except NeptuneMLError as error:
         _report({"code": error.code, "message": str(error)})
         return error.exit_code

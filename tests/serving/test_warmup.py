@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WarmUp, WorkerConfig
@@ -19,7 +19,7 @@ from tests.made_artifacts import Made, make_artifact
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpoint, TestServer]]:
+async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpoint, BaseTestServer]]:
     config = WorkerConfig("e", folder, token="t", **settings)  # type: ignore[arg-type]
     endpoint = Endpoint(config, *open_predictor(folder))
     server = TestServer(create_app(endpoint))
@@ -28,7 +28,7 @@ async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpo
     endpoint.close()
 
 
-def address(server: TestServer) -> str:
+def address(server: BaseTestServer) -> str:
     return str(server.make_url("")).rstrip("/")
 
 

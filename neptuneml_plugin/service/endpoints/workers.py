@@ -219,6 +219,7 @@ class Worker:
             "port": port,
             "token": self._group.token,
             "instance": self.number,
+            "log_format": self._config.log_format,
             "max_body_mib": self._config.max_body_mib,
         } | self._group.options.for_worker()
 

@@ -1,6 +1,7 @@
 """`/endpoints`: what the plugin and other callers of a model ask (`docs/wire.md`, sections 1 and 2)."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 from aiohttp import web
@@ -18,6 +19,8 @@ from neptuneml_plugin.service.routes.requests import CLIENT, REGISTRY, read_body
 from neptuneml_plugin.service.wire.description import Version, etag, pinned_version, render_description
 
 routes = web.RouteTableDef()
+
+_log = logging.getLogger(__name__)
 
 
 @routes.get("/endpoints/{name}")
@@ -86,6 +89,8 @@ async def invoke_endpoint(request: web.Request) -> web.Response:
         raise PreconditionsFailed(f"endpoint '{name}' is {record.status} and does not answer{reason}")
     headers = {REQUEST_ID_HEADER: request[REQUEST_ID]}
     answer = await while_wanted(request, pass_on(body, served.instances, request.app[CLIENT], headers))
+    fields = {"requestId": request[REQUEST_ID], "endpoint": name, "status": answer.status}
+    _log.info("passed on", extra={"fields": fields})
     return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 
