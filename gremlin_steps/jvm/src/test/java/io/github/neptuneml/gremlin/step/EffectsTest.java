@@ -14,14 +14,17 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Each traversal reads `k` once: may traversers be pulled ahead into that step? */
+/**
+ * Each traversal reads `k` once: could pulling traversers ahead into that step change effects? A `groupCount(key)` is a
+ * barrier in 3.8 and none in 3.7, so what is to be kept lazily in both is in a local().
+ */
 final class EffectsTest {
 
     static Stream<Arguments> table() {
         return Stream.of(
                 row("nothing else", false, __.out().values("k")),
                 row("plain filters around it", false, __.has("x").values("k").is(1)),
-                row("kept before it", true, __.groupCount("x").values("k")),
+                row("kept before it", true, __.local(__.aggregate("x")).values("k")),
                 row("kept before it, nested", true, __.where(__.out().groupCount("x")).values("k")),
                 row("kept before a barrier before it", false, __.groupCount("x").fold().unfold().values("k")),
                 row("kept after it, read by none", false, __.values("k").groupCount("x")),
@@ -32,7 +35,7 @@ final class EffectsTest {
                 row("changed after a barrier after it", false, __.values("k").fold().property("x", 1)),
                 row("a sack after it", true, __.values("k").sack(Operator.sum)),
                 row("loops after it", true, __.values("k").loops()),
-                row("kept before what it is nested in", true, __.groupCount("x").where(__.values("k"))),
+                row("kept before what it is nested in", true, __.local(__.aggregate("x")).where(__.values("k"))),
                 row("changed after what it is nested in", true, __.where(__.values("k")).addV()),
                 row("kept after what it is nested in", false, __.where(__.values("k")).groupCount("x")),
                 row("a barrier after it, changed after what it is nested in", false, __.where(__.values("k").fold()).addV()),
