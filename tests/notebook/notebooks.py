@@ -13,7 +13,7 @@ from typing import Any
 VERSION = "5.3.0"
 _SESSION = Path(__file__).with_name("session.py")
 _HOME = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neptuneml-tests"
-LONGEST_SECONDS = 280
+LONGEST_SECONDS = 900
 
 
 @dataclass(frozen=True)
