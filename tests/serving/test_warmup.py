@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
@@ -44,7 +45,8 @@ async def test_every_task_is_warmed_up_with_requests_that_it_answers(tmp_path: P
     assert len(bodies) == len(warmup.SIZES) * (2 if task is Task.LINK_PREDICTION else 1)
     async with serving(tmp_path) as (_, server):
         assert await warmup.warm_up(address(server), "t", bodies) == len(bodies) * warmup.ROUNDS
-        async with TestClient(server, headers={"Authorization": "Bearer t"}) as client:
+        client: TestClient[Any, Any] = TestClient(server, headers={"Authorization": "Bearer t"})
+        async with client:
             for body in bodies:
                 answers = (await (await client.post("/invocations", data=body)).json())["answers"]
                 assert any(answers), body
