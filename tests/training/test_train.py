@@ -84,7 +84,7 @@ def test_the_folder_holds_what_artifacts_says(tmp_path: Path) -> None:
         assert names <= set(values)
         assert values["mean reciprocal rank (MRR)"] == trial.metrics[split]["mrr"]
         assert {name: values[name] for name in trial.metrics[split]} == trial.metrics[split]
-    assert set(record.baselines) == {"popularity", "ials", "ease", "denoising_ease"}
+    assert set(record.baselines) == {"popularity", "ials", "ease", "denoising_ease", "rules"}
     assert not list(tmp_path.glob(".*partial*"))
 
 
