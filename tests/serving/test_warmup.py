@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import BaseTestServer, TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WarmUp, WorkerConfig
@@ -20,7 +20,7 @@ from tests.made_artifacts import Made, make_artifact
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpoint, BaseTestServer]]:
+async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpoint, TestServer]]:
     config = WorkerConfig("e", folder, token="t", **settings)  # type: ignore[arg-type]
     endpoint = Endpoint(config, *open_predictor(folder))
     server = TestServer(create_app(endpoint))
@@ -29,7 +29,7 @@ async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpo
     endpoint.close()
 
 
-def address(server: BaseTestServer) -> str:
+def address(server: TestServer) -> str:
     return str(server.make_url("")).rstrip("/")
 
 
