@@ -22,6 +22,7 @@ from neptuneml_plugin import __version__, config, locations
 from neptuneml_plugin.commands.endpoints import endpoint_commands
 from neptuneml_plugin.commands.jobs import job_commands
 from neptuneml_plugin.commands.learn import learn_command
+from neptuneml_plugin.commands.loadtest import loadtest_command
 from neptuneml_plugin.commands.options import FILE, Command
 from neptuneml_plugin.display import metrics_table, quickstart_page, shown_progress, shown_stages
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError
@@ -475,6 +476,7 @@ def _port_range(text: str | None) -> tuple[int, int] | None:
 commands.add_command(endpoint_commands)
 commands.add_command(job_commands)
 commands.add_command(learn_command)
+commands.add_command(loadtest_command)
 
 
 # --- the Gremlin side ------------------------------------------------------------------------------------------

@@ -55,6 +55,11 @@ FLAGS = {
     "job wait": {"--service", "--token"},
     "job cancel": {"--clean", "--purge", "--service", "--token"},
     "job logs": {"--follow", "--service", "--token"},
+    "loadtest": {
+        "--endpoint", "--artifact", "--users", "--spawn-rate", "--duration", "--max-p99-ms", "--max-errors",
+        "--items", "--max-batch", "--instances", "--threads", "--cache-mib", "--output", "--target-rps",
+        "--target-p99-ms", "--apply", "--service", "--token",
+    },
     "learn": {"--endpoint", "--trials", "--service", "--token"},
     "endpoint list": {"--service", "--token"},
     "endpoint delete": {"--service", "--token"},
