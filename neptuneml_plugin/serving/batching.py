@@ -96,6 +96,8 @@ class Batcher:
             if self._max_delay_seconds:
                 await asyncio.sleep(self._max_delay_seconds)
             batch = self._take()
+            if not batch:  # all callers have gone
+                return
             results = await loop.run_in_executor(self._thread, self._compute, batch)
             for pending, result in zip(batch, results, strict=True):
                 _settle(pending.reply, result)
