@@ -83,6 +83,14 @@ def running_service(root: Path, token: str = "", port: int = 0, **settings: Any)
             process.wait(30)
 
 
+def gone(process: psutil.Process) -> bool:
+    """Return whether a process has ended; nobody may have asked for its exit code yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Return once `condition` holds."""
     end = time.monotonic() + seconds

@@ -17,6 +17,8 @@ from neptuneml_plugin.training.message_passing import Adjacency, MessageGraph, M
 from neptuneml_plugin.training.models.encoder import Hop
 
 LeftOut = Mapping[int, Tensor]
+#: By DGL's name of a node type.
+Rows = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,25 @@ class NeighbourSampler:
             drawn = self._dgl.sampling.sample_neighbors(
                 self._drawn_from, wanted, fanout, exclude_edges=excluded or None
             )
-            block = self._dgl.to_block(drawn, wanted)
-            wanted = {kind: block.srcnodes[kind].data[self._dgl.NID] for kind in block.srctypes}
-            hops.append(self._hop(drawn, block, left_out))
+            senders = self._senders(drawn, wanted)
+            hops.append(self._hop(drawn, senders, wanted, left_out))
+            wanted = senders
         return Neighbourhood([wanted[str(kind)] for kind in range(len(self._data.counts))], hops[::-1])
+
+    def _senders(self, drawn: Any, wanted: Rows) -> dict[str, Tensor]:
+        """Return the rows that a hop reads: those wanted, then the others that edges drawn come from, in order.
+
+        DGL's `to_block` orders them by which of its threads comes first, and dropout goes by order.
+        """
+        sends = [torch.zeros(count, dtype=torch.bool) for count in self._data.counts]
+        for at, relation in enumerate(self._data.relations):
+            sends[relation.source_type][drawn.edges(etype=_triple(at, relation))[0]] = True
+        senders = {}
+        for kind, mark in enumerate(sends):
+            rows = wanted.get(str(kind), torch.empty(0, dtype=torch.long))
+            mark[rows] = False
+            senders[str(kind)] = torch.cat([rows, torch.nonzero(mark)[:, 0]])
+        return senders
 
     def _excluded(self, left_out: LeftOut) -> dict[Any, Tensor]:
         """Return which of the edges to draw from are left out."""
@@ -95,7 +112,8 @@ class NeighbourSampler:
                 excluded[_triple(at, relation)] = found
         return excluded
 
-    def _hop(self, drawn: Any, block: Any, left_out: LeftOut) -> Hop:
+    def _hop(self, drawn: Any, senders: Rows, wanted: Rows, left_out: LeftOut) -> Hop:
+        block = self._block(drawn, senders, wanted)
         own = [
             self._channels(at, drawn, block, left_out.get(relation.edge_type))
             for at, relation in enumerate(self._data.relations)
@@ -103,10 +121,25 @@ class NeighbourSampler:
         kept = [slice(block.num_dst_nodes(str(kind))) for kind in range(len(self._data.counts))]
         return Hop(in_order(own), kept)
 
-    def _edges(self, at: int, drawn: Any, block: Any) -> Tensor:
-        """Return which of a relation's edges those of a block are."""
+    def _block(self, drawn: Any, senders: Rows, wanted: Rows) -> Any:
+        """Return the edges drawn between the rows of one layer and those of the next, in the order drawn."""
+        places = []
+        for kind, count in enumerate(self._data.counts):
+            place = torch.empty(count, dtype=torch.long)
+            place[senders[str(kind)]] = torch.arange(len(senders[str(kind)]))
+            places.append(place)
+        edges = {}
+        for at, relation in enumerate(self._data.relations):
+            triple = _triple(at, relation)
+            sources, targets = drawn.edges(etype=triple)
+            edges[triple] = places[relation.source_type][sources], places[relation.target_type][targets]
+        counts = [{kind: len(rows.get(kind, ())) for kind in senders} for rows in (senders, wanted)]
+        return self._dgl.create_block(edges, *counts)
+
+    def _edges(self, at: int, drawn: Any) -> Tensor:
+        """Return which of a relation's edges those drawn are."""
         triple, carrying = _triple(at, self._data.relations[at]), self._carrying[at]
-        edges: Tensor = drawn.edges[triple].data[self._dgl.EID][block.edges[triple].data[self._dgl.EID]]
+        edges: Tensor = drawn.edges[triple].data[self._dgl.EID]
         return edges if carrying is None else carrying[edges]
 
     def _channels(self, at: int, drawn: Any, block: Any, left_out: Tensor | None) -> list[Messages]:
@@ -121,7 +154,7 @@ class NeighbourSampler:
         features = self._graph.features(at)
         if labels is None and features is None and not self._graph.symmetric:
             return channels(adjacency, weights, None)
-        edges = self._edges(at, drawn, block)
+        edges = self._edges(at, drawn)
         if self._graph.symmetric:
             out, into = self._degrees(at, left_out)
             weights = weights * (into[relation.targets[edges]] / out[relation.sources[edges]]).sqrt()

@@ -20,8 +20,8 @@ from neptuneml_plugin.service.endpoints.passing import MOST_DEATHS, Answer, pass
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.endpoints.workers import Ports, Running
 from tests.made_artifacts import Made, make_artifact
-from tests.running_service import eventually_async, running_service
-from tests.service.test_lifecycle import ASK, gone, service
+from tests.running_service import eventually_async, gone, running_service
+from tests.service.test_lifecycle import ASK, service
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -20,7 +20,7 @@ from neptuneml_plugin.service.jobs.jobs import MOST_ATTEMPTS, Jobs
 from neptuneml_plugin.service.jobs.record import TRANSITIONS, JobKind, JobRecord, JobState
 from neptuneml_plugin.service.routes.requests import JOBS, REGISTRY
 from tests.planted import planted_export
-from tests.running_service import eventually_async
+from tests.running_service import eventually_async, gone
 from tests.training.graphs import set_hyperparameters
 
 PROCESSING, TRAINING = JobKind.DATA_PROCESSING, JobKind.MODEL_TRAINING
@@ -174,7 +174,7 @@ async def test_a_running_job_and_a_queued_one_are_stopped(service: Service) -> N
     assert await service.delete("/ml/dataprocessing/running?clean=TRUE") == (200, {"status": "Stopping"})
     record = await service.finished(PROCESSING, "running")
     assert record.state is JobState.STOPPED
-    assert not process.is_running()
+    await eventually_async(lambda: gone(process))  # its lock ends a little before itself
     assert not list(Path(record.plan.output).parent.glob("*"))
     status, refusal = await service.delete("/ml/dataprocessing/running")
     assert (status, refusal["code"]) == (400, "InvalidParameterException")
@@ -237,7 +237,7 @@ async def test_a_service_that_stops_ends_its_jobs_and_the_next_goes_on(config: S
         await service.process("p")
         await service.process("q")
         process = await service.running(PROCESSING, "p")
-    assert not process.is_running()
+    await eventually_async(lambda: gone(process))  # its lock ends a little before itself
     async with started(config) as service:
         assert (await service.finished(PROCESSING, "p")).state is JobState.COMPLETED
         assert (await service.finished(PROCESSING, "q")).state is JobState.COMPLETED

@@ -25,7 +25,7 @@ from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.endpoints.workers import Worker
 from neptuneml_plugin.service.routes.requests import REGISTRY
 from tests.made_artifacts import Made, make_artifact
-from tests.running_service import eventually, eventually_async, running_service
+from tests.running_service import eventually, eventually_async, gone, running_service
 
 ASK = {"data": {"nodes": [{"nodeId": "a"}]}}
 
@@ -70,10 +70,6 @@ async def service(root: Path, **settings: Any) -> AsyncIterator[Service]:
     app = create_app(ServiceConfig(root, **settings))
     async with TestClient(TestServer(app)) as client:
         yield Service(client, app[REGISTRY], root)
-
-
-def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("task", list(Task))

@@ -96,6 +96,23 @@ def test_a_few_neighbours_are_right_on_average(values: dict[str, Any], folders: 
     assert bool((error.abs() <= 5 * spread + 1e-4).all())
 
 
+def test_a_seed_draws_the_same_in_the_same_order(folders: Mapping[Task, Path]) -> None:
+    model, data = model_of(folders[Task.NODE_CLASS], {})
+    sampler = NeighbourSampler(model.graph(data), data, [ALL, ALL])
+    drawn = []
+    for _ in range(10):
+        torch.manual_seed(0)
+        around = sampler.around({0: torch.arange(20)})
+        messages = [each for hop in around.hops for each in hop.messages]
+        drawn.append([*around.rows, *(each.aggregate(torch.eye(_sources(each))) for each in messages)])
+    for other in drawn[1:]:
+        torch.testing.assert_close(other, drawn[0], atol=0, rtol=0)
+
+
+def _sources(messages: Any) -> int:
+    return int(messages._forward.shape[1])
+
+
 def test_no_node_is_computed_that_nobody_needs(folders: Mapping[Task, Path]) -> None:
     model, data = model_of(folders[Task.NODE_CLASS], {})
     sampler = NeighbourSampler(model.graph(data), data, [1, 1])
