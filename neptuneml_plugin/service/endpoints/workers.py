@@ -1,14 +1,9 @@
-"""Worker processes: started, watched, started again when they die, stopped.
-
-A worker ends by itself when the service dies, because its stdin closes (`serving.endpoint`).
-"""
+"""Worker processes: started, watched, started again when they die, stopped."""
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,13 +14,10 @@ from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFailed
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.security.secretfiles import child_environment
+from neptuneml_plugin.serving import process
 
-#: How long a worker may verify and load its artifact.
-READY_SECONDS = 600.0
 #: Processes that may die before the first one answers.
 MOST_STARTS = 3
-#: After SIGTERM, before SIGKILL.
-STOP_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 30.0
 #: A worker that lived this long starts the pauses anew.
@@ -141,7 +133,7 @@ class Worker:
                 await self._watch
         running, self.running = self.running, None
         if running is not None:
-            await _end(running.process)
+            await process.end(running.process)
             self._ports.release(running.port)
 
     async def _keep(self, running: Running) -> None:
@@ -176,7 +168,7 @@ class Worker:
                 continue
             if running.version == self.version:
                 return running
-            await _end(running.process)
+            await process.end(running.process)
             self._ports.release(running.port)
             self._on_failure(self, f"artifact {self._group.artifact} has changed: it was {self.version}")
             return None
@@ -190,25 +182,13 @@ class Worker:
             raise
 
     async def _spawn_at(self, port: int) -> Running:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "neptuneml_plugin.serving.endpoint",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=child_environment(self._config) | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            start_new_session=True,  # a Ctrl-C at the terminal is the service's to handle
-        )
+        started = await process.start(child_environment(self._config))
         try:
-            async with asyncio.timeout(READY_SECONDS):
-                ready = await _first_line(process, self._settings(port))
-        except TimeoutError:
-            await _end(process)
-            raise FailureByQuery(f"the worker did not answer within {READY_SECONDS:.0f} s") from None
+            report = await process.ready(started, self._settings(port))
         except BaseException:
-            await _end(process)
+            await process.end(started)
             raise
-        return Running(process, ready["address"], ready["version"], port)
+        return Running(started, report["address"], report["version"], port)
 
     def _settings(self, port: int) -> dict[str, Any]:
         """Return what the process is told (`WorkerConfig`)."""
@@ -250,45 +230,6 @@ class Ports:
     def release(self, port: int) -> None:
         """Give a port back."""
         self._taken.discard(port)
-
-
-async def _first_line(process: asyncio.subprocess.Process, settings: dict[str, Any]) -> dict[str, str]:
-    """Hand the settings over and return the worker's report.
-
-    Raises:
-        InvalidData: the worker refuses the artifact.
-        PreconditionsFailed: the worker cannot listen.
-        FailureByQuery: the worker died.
-    """
-    if process.stdin is None or process.stdout is None:
-        raise FailureByQuery("the worker has no pipes")
-    with contextlib.suppress(ConnectionError):
-        process.stdin.write(json.dumps(settings).encode() + b"\n")
-        await process.stdin.drain()
-    line = await process.stdout.readline()
-    if not line:
-        code = await process.wait()
-        raise FailureByQuery(f"the worker ended with code {code} before it answered; the service's log says more")
-    report: dict[str, str] = json.loads(line)
-    if "address" in report:
-        return report
-    kind = PreconditionsFailed if report["code"] == PreconditionsFailed.code else InvalidData
-    raise kind(report["message"])
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
 
 
 def _is_free(host: str, port: int) -> bool:
