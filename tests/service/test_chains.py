@@ -1,7 +1,6 @@
 """Chains with real stages on a tiny graph: run, failing, stopped, gone on with after a service was killed."""
 
 import asyncio
-import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -9,18 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.jobclient import CHAIN, JobClient
-from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.chains.record import ChainRecord, Part
 from neptuneml_plugin.service.jobs.record import JobKind, JobState
 from neptuneml_plugin.service.routes.requests import CHAINS, JOBS, REGISTRY
 from tests.planted import planted_export
 from tests.running_service import eventually, eventually_async, running_service
+from tests.service.stages_service import StagesService, one_at_a_time
 
 #: The quickest of the models.
 QUICK = {"modelName": "transe", "maxHPONumberOfTrainingJobs": 1, "maxHPOParallelTrainingJobs": 1}
@@ -29,26 +26,11 @@ WHOLE = {"dataprocessing": INPUT, "training": QUICK, "modeltransform": {}, "endp
 STATES = ["Completed", "Completed", "Completed", "Completed"]
 
 
-class Service:
-    """A service in this process."""
+class Service(StagesService):
+    """Chains of it."""
 
-    def __init__(self, client: "TestClient[Any, Any]", app: web.Application) -> None:
-        self.client = client
-        self.app = app
-
-    async def post(self, document: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        answer = await self.client.post("/ml/chains", json=document)
-        return answer.status, await answer.json()
-
-    async def get(self, path: str) -> dict[str, Any]:
-        answer = await self.client.get(path)
-        document: dict[str, Any] = await answer.json()
-        assert answer.status == 200, document
-        return document
-
-    async def delete(self, path: str) -> tuple[int, dict[str, Any]]:
-        answer = await self.client.delete(path)
-        return answer.status, await answer.json()
+    async def begin(self, document: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        return await self.post("/ml/chains", **document)
 
     async def finished(self, chain_id: str) -> ChainRecord:
         async with asyncio.timeout(1500):
@@ -58,13 +40,6 @@ class Service:
         await eventually_async(lambda: part in self.app[CHAINS].get(chain_id).begun, seconds=300)
 
 
-@contextlib.asynccontextmanager
-async def started(config: ServiceConfig) -> AsyncIterator[Service]:
-    app = create_app(config)
-    async with TestClient(TestServer(app)) as client:
-        yield Service(client, app)
-
-
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planted_export(tmp_path_factory.mktemp("export"), Task.LINK_PREDICTION, nodes=40)
@@ -72,15 +47,12 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path, export: Path) -> ServiceConfig:
-    location = tmp_path / "s3" / "lib" / "export"
-    location.parent.mkdir(parents=True)
-    location.symlink_to(export)
-    return ServiceConfig(tmp_path, allow_paths=(export,), parallel_jobs=1)
+    return one_at_a_time(tmp_path, export)
 
 
 @pytest.fixture
 async def service(config: ServiceConfig) -> AsyncIterator[Service]:
-    async with started(config) as running:
+    async with Service.started(config) as running:
         yield running
 
 
@@ -89,7 +61,7 @@ def states(status: Mapping[str, Any]) -> list[str]:
 
 
 async def test_one_document_from_an_export_to_an_endpoint(service: Service, config: ServiceConfig) -> None:
-    code, begun = await service.post({"id": "c", **WHOLE})
+    code, begun = await service.begin({"id": "c", **WHOLE})
     assert (code, begun["id"]) == (200, "c")
     assert [part["id"] for part in begun["parts"]] == [
         "c-dataprocessing",
@@ -122,14 +94,14 @@ async def test_one_document_from_an_export_to_an_endpoint(service: Service, conf
 
 
 async def test_a_chain_may_begin_and_end_anywhere(service: Service) -> None:
-    assert (await service.post({"id": "c", "dataprocessing": {**INPUT, "id": "p"}}))[0] == 200
+    assert (await service.begin({"id": "c", "dataprocessing": {**INPUT, "id": "p"}}))[0] == 200
     assert (await service.finished("c")).state is JobState.COMPLETED
     later = {"id": "d", "training": {**QUICK, "dataProcessingJobId": "p", "id": "t"}, "endpoint": {"id": "e"}}
-    assert (await service.post(later))[0] == 200
+    assert (await service.begin(later))[0] == 200
     assert (await service.finished("d")).state is JobState.COMPLETED
     assert (await service.get("/ml/endpoints/e"))["endpoint"]["outputLocation"].endswith("/artifact")
     again = {"id": "f", "endpoint": {"id": "e", "update": True, "mlModelTrainingJobId": "t"}}
-    assert (await service.post(again))[0] == 200
+    assert (await service.begin(again))[0] == 200
     assert (await service.finished("f")).state is JobState.COMPLETED
     assert await service.get("/ml/chains?maxItems=2") == {"ids": ["f", "d"], "nextToken": "d"}
     assert await service.get("/ml/chains?nextToken=d") == {"ids": ["c"]}
@@ -137,7 +109,7 @@ async def test_a_chain_may_begin_and_end_anywhere(service: Service) -> None:
 
 async def test_a_part_that_fails_ends_its_chain_and_says_why(service: Service) -> None:
     document = {**WHOLE, "id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}}
-    assert (await service.post(document))[0] == 200
+    assert (await service.begin(document))[0] == 200
     record = await service.finished("c")
     assert record.state is JobState.FAILED
     assert "nothing.json" in str(record.failure_reason)
@@ -152,7 +124,7 @@ def is_there(path: str) -> bool:
 
 
 async def test_a_chain_is_stopped_with_the_part_that_runs(service: Service) -> None:
-    await service.post({"id": "c", **WHOLE})
+    await service.begin({"id": "c", **WHOLE})
     await service.until_begun("c", Part.DATA_PROCESSING)
     assert await service.delete("/ml/chains/c?clean=true") == (200, {"status": "Stopping"})
     assert (await service.finished("c")).state is JobState.STOPPED
@@ -164,7 +136,7 @@ async def test_a_chain_is_stopped_with_the_part_that_runs(service: Service) -> N
 
 
 async def test_a_job_that_is_stopped_by_its_own_id_fails_its_chain(service: Service) -> None:
-    await service.post({"id": "c", **WHOLE})
+    await service.begin({"id": "c", **WHOLE})
     await service.until_begun("c", Part.DATA_PROCESSING)
     path = "/ml/dataprocessing/c-dataprocessing"
     await eventually_async(lambda: bool(service.app[JOBS].all(JobKind.DATA_PROCESSING)))
@@ -185,10 +157,10 @@ async def test_an_id_that_another_job_has_taken_meanwhile_fails_the_part(service
 
 
 async def test_a_service_that_stops_and_the_next_one_goes_on(config: ServiceConfig) -> None:
-    async with started(config) as service:
-        await service.post({"id": "c", **WHOLE})
+    async with Service.started(config) as service:
+        await service.begin({"id": "c", **WHOLE})
         await service.until_begun("c", Part.TRAINING)
-    async with started(config) as service:
+    async with Service.started(config) as service:
         record = await service.finished("c")
         assert record.state is JobState.COMPLETED, record.failure_reason
         for kind in (JobKind.DATA_PROCESSING, JobKind.MODEL_TRAINING, JobKind.MODEL_TRANSFORM):
@@ -197,12 +169,12 @@ async def test_a_service_that_stops_and_the_next_one_goes_on(config: ServiceConf
 
 
 async def test_a_stop_that_the_service_did_not_live_to_see(config: ServiceConfig) -> None:
-    async with started(config) as service:
-        await service.post({"id": "c", **WHOLE})
+    async with Service.started(config) as service:
+        await service.begin({"id": "c", **WHOLE})
         await service.until_begun("c", Part.DATA_PROCESSING)
         chains = service.app[CHAINS]
         await chains._set(chains.get("c").become(JobState.STOPPING))  # as if it had been killed right after
-    async with started(config) as service:
+    async with Service.started(config) as service:
         assert (await service.finished("c")).state is JobState.STOPPED
         assert service.app[JOBS].get(JobKind.DATA_PROCESSING, "c-dataprocessing").state is JobState.STOPPED
 

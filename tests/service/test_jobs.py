@@ -9,47 +9,27 @@ from typing import Any
 
 import psutil
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.artifacts import ARTIFACT, PROCESSED, Task
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.jobfolder import FOLDER_VARIABLE
-from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.jobs.jobs import MOST_ATTEMPTS, Jobs
 from neptuneml_plugin.service.jobs.record import TRANSITIONS, JobKind, JobRecord, JobState
 from neptuneml_plugin.service.routes.requests import JOBS, REGISTRY
 from tests.planted import planted_export
 from tests.running_service import eventually_async, gone
+from tests.service.stages_service import StagesService, one_at_a_time
 from tests.training.graphs import set_hyperparameters
 
 PROCESSING, TRAINING = JobKind.DATA_PROCESSING, JobKind.MODEL_TRAINING
 
 
-class Service:
-    """A service in this process."""
-
-    def __init__(self, client: "TestClient[Any, Any]", app: web.Application) -> None:
-        self.client = client
-        self.app = app
+class Service(StagesService):
+    """Jobs of it."""
 
     @property
     def jobs(self) -> Jobs:
         return self.app[JOBS]
-
-    async def post(self, path: str, **body: Any) -> tuple[int, dict[str, Any]]:
-        answer = await self.client.post(path, json=body)
-        return answer.status, await answer.json()
-
-    async def get(self, path: str) -> dict[str, Any]:
-        answer = await self.client.get(path)
-        document: dict[str, Any] = await answer.json()
-        assert answer.status == 200, document
-        return document
-
-    async def delete(self, path: str) -> tuple[int, dict[str, Any]]:
-        answer = await self.client.delete(path)
-        return answer.status, await answer.json()
 
     async def process(self, job_id: str, **more: Any) -> dict[str, Any]:
         """Start a data-processing job."""
@@ -77,13 +57,6 @@ class Service:
         return self.processes(self.jobs.get(kind, job_id))[0]
 
 
-@contextlib.asynccontextmanager
-async def started(config: ServiceConfig) -> AsyncIterator[Service]:
-    app = create_app(config)
-    async with TestClient(TestServer(app)) as client:
-        yield Service(client, app)
-
-
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planted_export(tmp_path_factory.mktemp("export"), Task.NODE_CLASS, nodes=60)
@@ -91,15 +64,12 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path, export: Path) -> ServiceConfig:
-    location = tmp_path / "s3" / "lib" / "export"
-    location.parent.mkdir(parents=True)
-    location.symlink_to(export)
-    return ServiceConfig(tmp_path, allow_paths=(export,), parallel_jobs=1)
+    return one_at_a_time(tmp_path, export)
 
 
 @pytest.fixture
 async def service(config: ServiceConfig) -> AsyncIterator[Service]:
-    async with started(config) as running:
+    async with Service.started(config) as running:
         yield running
 
 
@@ -183,12 +153,12 @@ async def test_a_running_job_and_a_queued_one_are_stopped(service: Service) -> N
 
 
 async def test_jobs_are_forgotten_when_their_time_is_over(config: ServiceConfig) -> None:
-    async with started(config) as service:
+    async with Service.started(config) as service:
         await service.process("p")
         record = await service.finished(PROCESSING, "p")
-    async with started(replace(config, job_retention_days=1.0)) as service:
+    async with Service.started(replace(config, job_retention_days=1.0)) as service:
         assert (await service.get("/ml/dataprocessing"))["ids"] == ["p"]
-    async with started(replace(config, job_retention_days=1e-9)) as service:
+    async with Service.started(replace(config, job_retention_days=1e-9)) as service:
         await eventually_async(lambda: not service.jobs.all(PROCESSING))
         assert not service.jobs.folder(record).path.exists()
     assert (Path(record.plan.output) / PROCESSED).is_file()
@@ -233,18 +203,18 @@ async def test_a_process_that_is_always_killed_is_given_up(service: Service) -> 
 
 
 async def test_a_service_that_stops_ends_its_jobs_and_the_next_goes_on(config: ServiceConfig) -> None:
-    async with started(config) as service:
+    async with Service.started(config) as service:
         await service.process("p")
         await service.process("q")
         process = await service.running(PROCESSING, "p")
     await eventually_async(lambda: gone(process))  # its lock ends a little before itself
-    async with started(config) as service:
+    async with Service.started(config) as service:
         assert (await service.finished(PROCESSING, "p")).state is JobState.COMPLETED
         assert (await service.finished(PROCESSING, "q")).state is JobState.COMPLETED
 
 
 async def test_a_service_that_was_killed_finds_the_process_that_went_on(config: ServiceConfig) -> None:
-    async with started(config) as service:
+    async with Service.started(config) as service:
         await service.process("p")
         process = await service.running(PROCESSING, "p")
         process.suspend()
@@ -254,7 +224,7 @@ async def test_a_service_that_was_killed_finds_the_process_that_went_on(config: 
         await asyncio.gather(*service.jobs._running.values(), return_exceptions=True)
         assert not service.jobs._running
     try:
-        async with started(config) as service:
+        async with Service.started(config) as service:
             assert service.jobs.get(PROCESSING, "p").state is JobState.RUNNING
             process.resume()
             record = await service.finished(PROCESSING, "p")
