@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from neptuneml_plugin.config import DEFAULT_SERVICE_URL
 from neptuneml_plugin.connection import Connection
 from neptuneml_plugin.errors import FailureByQuery, PreconditionsFailed
 
@@ -15,19 +14,8 @@ POLL_SECONDS = 0.1
 SETTLED = frozenset({"InService", "Failed"})
 
 
-class ServiceClient:
-    """Speaks to one service.
-
-    Args:
-        url: such as `http://127.0.0.1:8183`.
-        token: the service's token, if it has one.
-        timeout_seconds: how long one answer may take.
-    """
-
-    def __init__(
-        self, url: str = DEFAULT_SERVICE_URL, token: str | None = None, timeout_seconds: float = 120.0
-    ) -> None:
-        self._connection = Connection(url, token, timeout_seconds)
+class ServiceClient(Connection):
+    """Speaks to one service of its endpoints."""
 
     def health(self) -> dict[str, Any]:
         """Return the service's health.
@@ -35,7 +23,7 @@ class ServiceClient:
         Raises:
             PreconditionsFailed: nothing listens there.
         """
-        return self._connection.call("GET", "/health")
+        return self.call("GET", "/health")
 
     def wait_until_healthy(self, timeout_seconds: float = 30.0) -> None:
         """Return once the service answers.
@@ -74,7 +62,7 @@ class ServiceClient:
             FailureByQuery: it failed; the message is the service's reason.
         """
         body = {"id": name, **_source(artifact), **(options or {})}
-        self._connection.call("POST", "/ml/endpoints", body)
+        self.call("POST", "/ml/endpoints", body)
         return self._wait_until_in_service(name, timeout_seconds)
 
     def update_endpoint(
@@ -92,7 +80,7 @@ class ServiceClient:
         if name in self.list_endpoints():
             self._wait_until_settled(name, timeout_seconds)
         body = {"id": name, **_source(artifact), "update": True, **(options or {})}
-        self._connection.call("POST", "/ml/endpoints", body)
+        self.call("POST", "/ml/endpoints", body)
         return self._wait_until_in_service(name, timeout_seconds)
 
     def roll_back_endpoint(self, name: str, version: str | None = None, timeout_seconds: float = 600.0) -> str:
@@ -108,28 +96,28 @@ class ServiceClient:
         """
         self._wait_until_settled(name, timeout_seconds)
         path = f"/ml/endpoints/{quote(name, safe='')}/rollback"
-        self._connection.call("POST", path, {} if version is None else {"version": version})
+        self.call("POST", path, {} if version is None else {"version": version})
         return self._wait_until_in_service(name, timeout_seconds)
 
     def get_endpoint(self, name: str) -> dict[str, Any]:
         """Return `GET /ml/endpoints/{name}`."""
-        return self._connection.call("GET", f"/ml/endpoints/{quote(name, safe='')}")
+        return self.call("GET", f"/ml/endpoints/{quote(name, safe='')}")
 
     def describe_endpoint(self, name: str) -> dict[str, Any]:
         """Return what the plugin is told of an endpoint (`docs/wire.md`, section 1)."""
-        return self._connection.call("GET", f"/endpoints/{quote(name, safe='')}")
+        return self.call("GET", f"/endpoints/{quote(name, safe='')}")
 
     def list_endpoints(self) -> list[str]:
         """Return the names of all endpoints, newest first."""
-        return self._connection.ids("/ml/endpoints")
+        return self.ids("/ml/endpoints")
 
     def delete_endpoint(self, name: str) -> None:
         """Delete an endpoint."""
-        self._connection.call("DELETE", f"/ml/endpoints/{quote(name, safe='')}")
+        self.call("DELETE", f"/ml/endpoints/{quote(name, safe='')}")
 
     def invoke(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Ask an endpoint (`docs/wire.md`, section 2)."""
-        return self._connection.call("POST", f"/endpoints/{quote(name, safe='')}/invocations", body)
+        return self.call("POST", f"/endpoints/{quote(name, safe='')}/invocations", body)
 
     def _wait_until_in_service(self, name: str, timeout_seconds: float) -> str:
         status = self._wait_until_settled(name, timeout_seconds)

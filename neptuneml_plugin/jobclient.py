@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from neptuneml_plugin.config import DEFAULT_SERVICE_URL
 from neptuneml_plugin.connection import Connection
 
 #: How often the state of a job is asked for, seconds.
@@ -24,34 +23,23 @@ _EXPORT_STATES = {"pending": "InProgress", "running": "InProgress", "succeeded":
 ENDED = frozenset({"Completed", "Failed", "Stopped"})
 
 
-class JobClient:
-    """Speaks to one service of its jobs.
-
-    Args:
-        url: such as `http://127.0.0.1:8183`.
-        token: the service's token, if it has one.
-        timeout_seconds: how long one answer may take.
-    """
-
-    def __init__(
-        self, url: str = DEFAULT_SERVICE_URL, token: str | None = None, timeout_seconds: float = 120.0
-    ) -> None:
-        self._connection = Connection(url, token, timeout_seconds)
+class JobClient(Connection):
+    """Speaks to one service of its jobs."""
 
     def start(self, kind: str, body: Mapping[str, Any]) -> str:
         """Start a job, or a chain, and return its id."""
-        begun = self._connection.call("POST", PATHS[kind], body)
+        begun = self.call("POST", PATHS[kind], body)
         return str(begun.get("id") or begun["jobId"])
 
     def status(self, kind: str, job_id: str) -> dict[str, Any]:
         """Return a job's status, in the same words for all kinds."""
-        document = self._connection.call("GET", _path(kind, job_id))
+        document = self.call("GET", _path(kind, job_id))
         state = document["status"]
         return document | {"id": job_id, "status": _EXPORT_STATES.get(state, state)}
 
     def list(self, kind: str, state: str | None = None) -> list[str]:
         """Return the ids of all jobs of a kind, or of those in a state, newest first."""
-        return self._connection.ids(PATHS[kind], {} if state is None else {"state": state})
+        return self.ids(PATHS[kind], {} if state is None else {"state": state})
 
     def wait(
         self, kind: str, job_id: str, told: Callable[[dict[str, Any]], None], poll_seconds: float = POLL_SECONDS
@@ -74,11 +62,11 @@ class JobClient:
     def cancel(self, kind: str, job_id: str, *, clean: bool = False, purge: bool = False) -> str:
         """Stop a job, or forget one that has ended, and return its state."""
         query = urlencode({"clean": str(clean).lower(), "purge": str(purge).lower()})
-        return str(self._connection.call("DELETE", f"{_path(kind, job_id)}?{query}")["status"])
+        return str(self.call("DELETE", f"{_path(kind, job_id)}?{query}")["status"])
 
     def log(self, kind: str, job_id: str, begin: int = 0) -> bytes:
         """Return what a job has printed, from a byte on."""
-        return self._connection.bytes_from(f"{_path(kind, job_id)}/log", begin)
+        return self.bytes_from(f"{_path(kind, job_id)}/log", begin)
 
 
 def _path(kind: str, job_id: str) -> str:
