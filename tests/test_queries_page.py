@@ -63,8 +63,8 @@ def test_python(gremlin_server_any_ids: GremlinServer, connect: Connect) -> None
 
 
 def as_compared(line: str) -> str:
-    """Leave out what changes from run to run: times and sizes; and the width of columns."""
-    return re.sub(r"\d+\.\d+|(?<=bytes=)\d+", "#", " ".join(line.split()))
+    """Leave out what changes from run to run: times, sizes and ids of requests; and the width of columns."""
+    return re.sub(r"\d+\.\d+|(?<=bytes=)\d+|(?<=requestId=)[-0-9a-f]{36}", "#", " ".join(line.split()))
 
 
 @pytest.mark.parametrize("block", blocks(PAGE, "text"))

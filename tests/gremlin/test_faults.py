@@ -1,5 +1,6 @@
 """What a query meets when its endpoint dies, hangs, changes or goes: one version, or a failure with a name."""
 
+import json
 import signal
 import threading
 import time
@@ -48,7 +49,7 @@ class Stack:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, server_data_root: Path) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("faults")
-    with running_service(folder) as service:
+    with running_service(folder, log_format="json") as service:
         settings = GremlinServerConfig(server_data_root, "empty", port=0, service_url=service.url, heap_mib=512)
         with gremlin_server.running_server(settings) as server:
             yield Stack(service, server, folder)
@@ -72,6 +73,19 @@ def scores(g: Any, name: str, timeout_ms: int = 30_000) -> list[float]:
     source = g.with_("Neptune#ml.endpoint", name).with_("evaluationTimeout", timeout_ms)
     found: list[float] = source.E().has_label("rated").values("score").with_("Neptune#ml.regression").to_list()
     return found
+
+
+def test_a_query_is_found_again_in_the_log_of_its_worker(stack: Stack, g: Any) -> None:
+    stack.create("followed")
+    source = g.with_("Neptune#ml.endpoint", "followed")
+    profile = source.E().has_label("rated").values("score").with_("Neptune#ml.regression").profile().next()
+    costs = [step["annotations"] for step in profile["metrics"] if "requestId" in step.get("annotations", {})]
+    (asked,) = costs
+    lines = [json.loads(line) for line in stack.service.log.read_text().splitlines() if line.startswith("{")]
+    logged = [line for line in lines if line.get("callerRequestId") == asked["requestId"]]
+    assert len(logged) == asked["calls"]
+    assert {line["endpoint"] for line in logged} == {"followed"}
+    assert sum(line["items"] for line in logged) == asked["items"] == len(USERS) * len(MOVIES)
 
 
 def test_after_a_deletion_the_next_query_fails_within_a_second(stack: Stack, g: Any) -> None:

@@ -119,6 +119,15 @@ class FailureTest extends PredictionTest {
         assertTrue(failure.getMessage().contains("country"), failure.getMessage());
     }
 
+    @Test
+    void aFailureThatOnlyALogExplainsNamesTheRequest() {
+        service.workersSay(Canned.error(500, "InternalFailureException", "because"));
+        service.serviceSays(Canned.error(500, "InternalFailureException", "because"));
+        final String message = failure().getMessage();
+        final String id = service.requests.get(0).parameters().path("requestId").asText();
+        assertTrue(message.contains("because (request " + id + ")"), message);
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"", "not json", "[]", "null", "{}", "{\"artifactVersion\": \"country-1\"}",
         "{\"answers\": [[{\"value\": \"US\", \"score\": 1}]], \"artifactVersion\": \"country-1\"}"})

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.apache.tinkerpop.gremlin.process.traversal.Traversal;
 import org.apache.tinkerpop.gremlin.process.traversal.dsl.graph.__;
 import org.apache.tinkerpop.gremlin.process.traversal.util.Metrics;
@@ -33,6 +35,11 @@ class ProfileTest extends PredictionTest {
         return all(profile.getMetrics()).stream().filter(metrics -> metrics.getName().startsWith(step)).findFirst().orElseThrow();
     }
 
+    /** What the query's requests called themselves. */
+    private Set<String> requestIds() {
+        return service.requests.stream().map(request -> request.parameters().path("requestId").asText()).collect(Collectors.toSet());
+    }
+
     private static long number(final Metrics metrics, final String annotation) {
         return ((Number) metrics.getAnnotation(annotation)).longValue();
     }
@@ -48,6 +55,7 @@ class ProfileTest extends PredictionTest {
         assertEquals(0, number(metrics, "tableHits"));
         assertTrue(number(metrics, "bytes") > 100);
         assertTrue((double) metrics.getAnnotation("waitMillis") > 0);
+        assertEquals(Set.of(metrics.getAnnotation("requestId")), requestIds());
     }
 
     @Test
@@ -64,7 +72,7 @@ class ProfileTest extends PredictionTest {
     @Test
     void theTextHasThemToo() {
         final String text = profile(g("links").V().hasLabel("person").out("created").with(NeptuneML.PREDICTION).hasLabel("software").profile()).toString();
-        for (final String annotation : List.of("PredictedVerticesStep(", "calls=", "items=", "bytes=", "batches=", "tableHits=", "cacheHits=", "waitMillis="))
+        for (final String annotation : List.of("PredictedVerticesStep(", "requestId=", "calls=", "items=", "bytes=", "batches=", "tableHits=", "cacheHits=", "waitMillis="))
             assertTrue(text.contains(annotation), annotation + " is not in " + text);
     }
 }

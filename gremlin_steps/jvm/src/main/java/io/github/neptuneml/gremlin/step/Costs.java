@@ -25,6 +25,7 @@ final class Costs {
     /** Brings the profile, if there is one, up to date. */
     void show() {
         if (metrics == null) return;
+        if (counters.requestId != null) metrics.setAnnotation("requestId", counters.requestId);
         metrics.setAnnotation("batches", batches);
         metrics.setAnnotation("calls", counters.calls);
         metrics.setAnnotation("items", counters.items);

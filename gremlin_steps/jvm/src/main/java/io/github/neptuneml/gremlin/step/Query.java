@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Predicate;
@@ -38,6 +39,7 @@ final class Query {
     private final PredictionClient client;
     private final WeakReference<Traversal.Admin<?, ?>> root;
     private final Map<EndpointReference, EndpointDescription> pins = new ConcurrentHashMap<>();
+    private final String requestId = UUID.randomUUID().toString();
     private final long startNanos = System.nanoTime();
     private final long seed = ThreadLocalRandom.current().nextLong();
     private final Map<List<Object>, Sampler> samplers = new HashMap<>();
@@ -94,6 +96,7 @@ final class Query {
 
     List<List<Answer>> ask(final EndpointDescription endpoint, final Invocation invocation, final long timeoutMillis,
                            final Counters counters) {
+        counters.requestId = requestId;
         return client.invoke(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis), counters);
     }
 
@@ -123,6 +126,7 @@ final class Query {
 
     List<byte[]> embed(final EndpointDescription endpoint, final Invocation invocation, final long timeoutMillis,
                        final Counters counters) {
+        counters.requestId = requestId;
         return client.embed(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis), counters);
     }
 

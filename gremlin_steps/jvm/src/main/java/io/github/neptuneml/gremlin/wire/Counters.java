@@ -3,6 +3,9 @@ package io.github.neptuneml.gremlin.wire;
 /** What the answers of one step cost, for {@code profile()}. A step is run by one thread. */
 public final class Counters {
 
+    /** The id that all requests of a query carry, by which the workers' logs tell them; null before the first. */
+    public String requestId;
+
     /** Requests to a worker. */
     public long calls;
 

@@ -43,7 +43,7 @@ final class ErrorBody {
 
     NeptuneMLException asDescriptionFailure(final EndpointReference reference) {
         if (status == 404) return Failure.ENDPOINT_NOT_FOUND.with(reference.name(), reference.service());
-        return asFailure(reference.name());
+        return asFailure(reference.name(), text);
     }
 
     /** Whether a worker, or the service that knows none, does not have the artifact version that is asked for. */
@@ -51,13 +51,14 @@ final class ErrorBody {
         return status == 409 || code.equals("ConstraintViolationException");
     }
 
-    NeptuneMLException asInvocationFailure(final EndpointDescription endpoint) {
+    NeptuneMLException asInvocationFailure(final EndpointDescription endpoint, final String requestId) {
         if (status == 404) return Failure.ENDPOINT_NOT_FOUND.with(endpoint.name(), endpoint.reference.service());
         if (saysWrongVersion()) return Failure.WRONG_VERSION.with(endpoint.name(), endpoint.version, text);
-        return asFailure(endpoint.name());
+        return asFailure(endpoint.name(), text + " (request " + requestId + ")");
     }
 
-    private NeptuneMLException asFailure(final String endpoint) {
+    /** @param found what to say of a failure that only a log explains */
+    private NeptuneMLException asFailure(final String endpoint, final String found) {
         if (status == 401 || status == 403) return Failure.ENDPOINT_REFUSES.with(endpoint, text);
         if (status == 429) return Failure.OVERLOADED.with(endpoint, text);
         final String from = "endpoint '" + endpoint + "': " + text;
@@ -68,7 +69,7 @@ final class ErrorBody {
             case "BadRequestException": return new NeptuneMLException.BadRequestException(from);
             case "ConstraintViolationException": return new NeptuneMLException.ConstraintViolationException(from);
             case "UnsupportedOperationException": return new NeptuneMLException.UnsupportedOperationException(from);
-            default: return Failure.WORKER_FAILED.with(endpoint, status, text);
+            default: return Failure.WORKER_FAILED.with(endpoint, status, found);
         }
     }
 }

@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.UUID;
 import org.apache.tinkerpop.gremlin.structure.Edge;
 import org.apache.tinkerpop.gremlin.structure.Vertex;
 import org.apache.tinkerpop.shaded.jackson.core.JsonFactory;
@@ -178,16 +177,17 @@ public final class Invocation {
     /**
      * Encodes the request.
      *
+     * @param requestId what logs call it
      * @throws RequestTooLarge if that takes more bytes than allowed
      */
-    byte[] toJson(final String artifactVersion, final long deadlineMillis, final long mostBytes) {
+    byte[] toJson(final String artifactVersion, final String requestId, final long deadlineMillis, final long mostBytes) {
         final ByteArrayOutputStream bytes = new BoundedBytes(256 + 32 * size(), mostBytes);
         try (JsonGenerator json = JSON.createGenerator(bytes)) {
             json.writeStartObject();
             json.writeStringField("version", "v1");
             json.writeStringField("mode", mode());
             json.writeObjectFieldStart("data");
-            writeParameters(json, artifactVersion, deadlineMillis);
+            writeParameters(json, artifactVersion, requestId, deadlineMillis);
             writeItems(json);
             for (final Map.Entry<String, JsonPart> part : parts.entrySet()) {
                 json.writeFieldName(part.getKey());
@@ -206,8 +206,8 @@ public final class Invocation {
         return task != Task.LINK_PREDICTION ? "predict" : tails ? "predict_tail" : "predict_head";
     }
 
-    private void writeParameters(final JsonGenerator json, final String artifactVersion, final long deadlineMillis)
-            throws IOException {
+    private void writeParameters(final JsonGenerator json, final String artifactVersion, final String requestId,
+                                 final long deadlineMillis) throws IOException {
         json.writeObjectFieldStart("globalParameters");
         if (property != null) json.writeStringField("property", property);
         if (edgeType != null) json.writeStringField("edgeType", edgeType);
@@ -220,7 +220,7 @@ public final class Invocation {
         json.writeBooleanField("columns", true);
         if (!embed) json.writeBooleanField("packed", true);
         json.writeNumberField("deadlineMs", deadlineMillis);
-        json.writeStringField("requestId", UUID.randomUUID().toString());
+        json.writeStringField("requestId", requestId);
         json.writeStringField("artifactVersion", artifactVersion);
         json.writeEndObject();
     }

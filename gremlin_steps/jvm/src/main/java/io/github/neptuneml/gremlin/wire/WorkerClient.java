@@ -50,7 +50,7 @@ final class WorkerClient {
         Reply response = askWorkers(endpoint, asked, deadline, counters);
         if (response == null && hasMoved(endpoint, deadline)) response = askWorkers(endpoint, asked, deadline, counters);
         if (response == null) response = askService(endpoint, asked, deadline, counters);
-        return checked(response, endpoint, asked);
+        return checked(response, endpoint, asked, counters.requestId);
     }
 
     /** Null where none of them can answer, but another may. */
@@ -105,7 +105,7 @@ final class WorkerClient {
                        final Invocation asked, final Deadline deadline, final Counters counters) throws IOException {
         final long left = deadline.leftMillis();
         final long workers = Math.max(1, left - Math.min(LONGEST_GRACE_MILLIS, left / 10));
-        final byte[] body = asked.toJson(endpoint.version, workers, asked.isInductive() ? mostBytes : Long.MAX_VALUE);
+        final byte[] body = asked.toJson(endpoint.version, counters.requestId, workers, asked.isInductive() ? mostBytes : Long.MAX_VALUE);
         final long start = System.nanoTime();
         try {
             final Reply reply = route.post(url, token, body, left);
@@ -121,10 +121,10 @@ final class WorkerClient {
         }
     }
 
-    private byte[] checked(final Reply response, final EndpointDescription endpoint, final Invocation asked) {
+    private byte[] checked(final Reply response, final EndpointDescription endpoint, final Invocation asked, final String requestId) {
         if (response.status == 200) return response.body;
         if (response.status == 413 && asked.isInductive()) throw new RequestTooLarge("the worker takes");
         if (response.status == 404) directory.forget(endpoint.reference);
-        throw ErrorBody.read(response).asInvocationFailure(endpoint);
+        throw ErrorBody.read(response).asInvocationFailure(endpoint, requestId);
     }
 }

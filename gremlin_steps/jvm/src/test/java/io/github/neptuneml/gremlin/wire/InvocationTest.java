@@ -36,13 +36,13 @@ class InvocationTest {
     private final Vertex odd = graph.addVertex(T.id, "o\"d\\d\n☃", T.label, "Reader");
 
     private static JsonNode data(final Invocation invocation) throws IOException {
-        return MAPPER.readTree(invocation.toJson("v1", 250, Long.MAX_VALUE)).path("data");
+        return MAPPER.readTree(invocation.toJson("v1", "r1", 250, Long.MAX_VALUE)).path("data");
     }
 
-    /** All but the id of the request, which is another each time. */
+    /** All but the id of the request. */
     private static String parameters(final Invocation invocation) throws IOException {
         final ObjectNode parameters = (ObjectNode) data(invocation).path("globalParameters");
-        assertTrue(parameters.remove("requestId").asText().length() == 36);
+        assertEquals("r1", parameters.remove("requestId").asText());
         return parameters.toString().replace('"', '\'');
     }
 
@@ -57,11 +57,11 @@ class InvocationTest {
         tails.addEnd(odd, "Reader", Set.of());
         assertEquals("{'edgeType':'borrowed','tailNodeType':'Book','topk':7,'columns':true,'packed':true,'deadlineMs':250,'artifactVersion':'v1'}", parameters(tails));
         assertEquals("{\"headNodeId\":[\"ann\",\"o\\\"d\\\\d\\n☃\"],\"headNodeType\":[\"Reader\",\"Reader\"]}", data(tails).path("items").toString());
-        assertEquals("predict_tail", MAPPER.readTree(tails.toJson("v1", 1, 999)).path("mode").asText());
+        assertEquals("predict_tail", MAPPER.readTree(tails.toJson("v1", "r1", 1, 999)).path("mode").asText());
         final Invocation heads = links(false);
         heads.addEnd(ann, null, Set.of());
         assertEquals("{\"tailNodeId\":[\"ann\"]}", data(heads).path("items").toString());
-        assertEquals("predict_head", MAPPER.readTree(heads.toJson("v1", 1, 999)).path("mode").asText());
+        assertEquals("predict_head", MAPPER.readTree(heads.toJson("v1", "r1", 1, 999)).path("mode").asText());
     }
 
     @Test
@@ -150,8 +150,8 @@ class InvocationTest {
     void aRequestIsGatheredUpToTheLimit() {
         final Invocation tails = links(true);
         tails.addEnd(ann, null, Set.of());
-        final int length = tails.toJson("v1", 250, Long.MAX_VALUE).length;
-        assertEquals(length, tails.toJson("v1", 250, length).length);
-        assertThrows(RequestTooLarge.class, () -> tails.toJson("v1", 250, length - 1));
+        final int length = tails.toJson("v1", "r1", 250, Long.MAX_VALUE).length;
+        assertEquals(length, tails.toJson("v1", "r1", 250, length).length);
+        assertThrows(RequestTooLarge.class, () -> tails.toJson("v1", "r1", 250, length - 1));
     }
 }
