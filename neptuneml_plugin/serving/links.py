@@ -248,7 +248,7 @@ class LinkRanker:
         self, direction: Direction, group: "_Group", invocation: Invocation, check: Callable[[], None]
     ) -> Iterator[tuple[int, list[Scored]]]:
         """Yield the best candidates of a group's items."""
-        topk, everywhere = invocation.topk, _known_rows(direction.candidates, invocation.exclude)
+        topk, everywhere = invocation.topk, known_rows(direction.candidates, invocation.exclude)
         size = queries_per_pass(len(direction.candidates), topk)
         for start in range(0, len(group.positions), size):
             part = group.part(slice(start, start + size))
@@ -260,7 +260,7 @@ class LinkRanker:
                     [
                         everywhere,
                         *direction.left_out(row, masked=masked),
-                        _known_rows(direction.candidates, excluded),
+                        known_rows(direction.candidates, excluded),
                     ]
                     for row, excluded in zip(ends.rows.tolist(), excludes, strict=True)
                 ]
@@ -355,7 +355,8 @@ def _choose(offered: list[tuple[EdgeType, Direction]], label: str | None, mode: 
     return None
 
 
-def _known_rows(column: IdColumn, ids: tuple[str, ...]) -> Rows:
+def known_rows(column: IdColumn, ids: tuple[str, ...]) -> Rows:
+    """Return the rows of those ids that the artifact has."""
     rows = column.rows(ids)
     return rows[rows >= 0]
 

@@ -22,6 +22,7 @@ from neptuneml_plugin.serving.edges import EdgeDecoder, StoredEdges
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.links import LinkRanker
 from neptuneml_plugin.serving.lookup import Lookup
+from neptuneml_plugin.serving.neighbours import Asked, Neighbours
 from neptuneml_plugin.serving.posted import PostedEnds
 from neptuneml_plugin.serving.subgraph import Ints, Subgraph
 from neptuneml_plugin.serving.wire import Hashes, Invocation, Items, Mode
@@ -66,7 +67,8 @@ def open_predictor(
     manifest = open_artifact(folder)
     try:
         live = LiveModel(folder, manifest, new_node_vectors)
-        return manifest, _PREDICTORS[manifest.task](folder, manifest, live)
+        predictor = _PREDICTORS[manifest.task](folder, manifest, live)
+        return manifest, WithNeighbours(predictor, Neighbours(folder, manifest))
     except (OSError, KeyError, ValueError) as error:
         raise InvalidData(
             f"artifact {folder} does not hold what a {manifest.task} needs: {error}; run `transform` again"
@@ -114,6 +116,27 @@ class LiveModel:
         embedded = model.embed(subgraph, items.vertices)
         check()
         return embedded
+
+
+class WithNeighbours:
+    """Answers what a predictor does, and which vertices are nearest by embedding, whatever the task."""
+
+    def __init__(self, predictor: Predictor, neighbours: Neighbours) -> None:
+        self._predictor, self._neighbours = predictor, neighbours
+        self.live, self.look_up = predictor.live, predictor.look_up
+
+    def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
+        """See `Predictor`."""
+        if invocation.mode is not Mode.EMBED_KNN:
+            return self._predictor.answer(invocation, check)
+        label, ids = self._neighbours.labels(invocation)[0], invocation.items.nodes
+        if invocation.subgraph is None:
+            return self._neighbours.find(invocation, *self._neighbours.stored(label, ids), check)
+        embedded = self.live.embed(invocation.subgraph, invocation.items, check)
+        found = embedded.find(label, ids)
+        at = np.flatnonzero(found >= 0)
+        vectors = self.live.model.embeddings(embedded, label, found[at])
+        return self._neighbours.find(invocation, at, Asked(vectors, embedded.rows[label][found[at]]), check)
 
 
 class NodePredictor:

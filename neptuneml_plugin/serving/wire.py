@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from neptuneml_plugin.errors import BadRequest, InvalidParameter, MissingParameter, UnsupportedOperation, nearest
+from neptuneml_plugin.errors import BadRequest, InvalidParameter, MissingParameter, nearest
 from neptuneml_plugin.serving.answers import Answers, columns, objects
 from neptuneml_plugin.serving.embeddings import Embeddings, NewCandidates, new_candidates
 from neptuneml_plugin.serving.members import (
@@ -43,6 +43,8 @@ class Mode(StrEnum):
     PREDICT_HEAD = "predict_head"
     #: Embeddings of vertices in a subgraph.
     EMBED = "embed"
+    #: Vertices with the most similar embeddings.
+    EMBED_KNN = "embed_knn"
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,10 @@ class Invocation:
     edge_label: str | None = None
     head_type: str | None = None
     tail_type: str | None = None
-    #: Label of the vertices to embed.
+    #: Label of the vertices to embed, or whose neighbours are wanted; theirs is `tail_type`.
     node_type: str | None = None
+    #: Whether a vertex may be its own neighbour.
+    include_self: bool = False
     #: What the items are answered from instead of the artifact's graph.
     subgraph: Subgraph | None = None
     new_candidates: NewCandidates | None = None
@@ -141,7 +145,6 @@ def parse_invocation(body: bytes) -> Invocation:
         BadRequest: not a JSON object.
         InvalidParameter: a member is unknown, of the wrong type, or out of its range.
         MissingParameter: a required member is absent.
-        UnsupportedOperation: nearest neighbours, which are not built yet.
     """
     document = _load(body)
     known(document, _MEMBERS, "the request")
@@ -150,7 +153,7 @@ def parse_invocation(body: bytes) -> Invocation:
     mode = _mode(document.get("mode"))
     data = json_object(required(document, "data", "the request"), "data")
     known(data, _DATA_MEMBERS, "data")
-    values = _global_parameters(json_object(data.get("globalParameters", {}), "globalParameters"))
+    values = _global_parameters(mode, json_object(data.get("globalParameters", {}), "globalParameters"))
     items, live = _items(mode, data), _live(mode, data)
     if items.are_hashed and live:
         raise InvalidParameter("data.items holds hashes of ids; beside data.subgraph, give the ids")
@@ -195,18 +198,19 @@ def _load(body: bytes) -> dict[str, Any]:
 def _mode(value: Any) -> Mode:
     if value in (None, ""):
         return Mode.PREDICT
-    if value == "embed_knn":
-        raise UnsupportedOperation("mode embed_knn (nearest neighbours) is not offered by this release")
     if not isinstance(value, str) or value not in set(Mode):
         raise InvalidParameter(f"mode {value!r} is unknown{nearest(str(value), set(Mode))}")
     return Mode(value)
 
 
-def _global_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+def _global_parameters(mode: Mode, given: Mapping[str, Any]) -> dict[str, Any]:
     known(given, _PARAMETERS, "globalParameters")
+    unused = _UNUSED_BY_KNN if mode is Mode.EMBED_KNN else _ONLY_OF_KNN
     values = {}
     for key, value in given.items():
         if value is not None:
+            if key in unused:
+                raise InvalidParameter(f"{key} means nothing to mode {mode}; leave it out")
             name, read = _PARAMETERS[key]
             values[name] = read(value, key)
     return values
@@ -237,11 +241,14 @@ def _items(mode: Mode, data: Mapping[str, Any]) -> Items:
         raise InvalidParameter(f"data has both {' and '.join(given)}; give the items once")
     if "items" in data:
         return _column_items(mode, json_object(data["items"], "data.items"))
-    if "nodes" in data or mode is Mode.EMBED:
-        if mode not in _NODE_MODES:
+    if "nodes" in data or mode in (Mode.EMBED, Mode.EMBED_KNN):
+        if mode not in _NODE_MEMBERS:
             raise InvalidParameter(f"mode {mode} asks about edges; give data.edges instead of data.nodes")
-        nodes = _objects(required(data, "nodes", "data"), "nodes", _NODE_MEMBERS)
-        return Items(nodes=_column(nodes, "nodeId", "nodes"))
+        nodes = _objects(required(data, "nodes", "data"), "nodes", _NODE_MEMBERS[mode])
+        excludes = (_ids(item.get("exclude", []), "exclude") for item in nodes)
+        return Items(
+            nodes=_column(nodes, "nodeId", "nodes"), excludes=tuple(excludes) if mode is Mode.EMBED_KNN else ()
+        )
     items = _objects(required(data, "edges", "data"), "edges", _EDGE_MEMBERS[mode])
     return Items(
         heads=_column(items, "headNodeId", "edges") if mode is not Mode.PREDICT_HEAD else (),
@@ -256,9 +263,12 @@ def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
     """Read `data.items`: each member of the items as one list."""
     if mode is Mode.PREDICT and not given.keys().isdisjoint(_HASH_MEMBERS):
         return _hashed_items(given)
-    known(given, _EDGE_MEMBERS[mode] | (_NODE_MEMBERS if mode in _NODE_MODES else set()), "data.items")
+    known(given, _EDGE_MEMBERS[mode] | _NODE_MEMBERS.get(mode, set()), "data.items")
     lists = {key: json_list(column, f"data.items.{key}") for key, column in given.items()}
     count = same_length(lists, "data.items")
+    excludes = tuple(_ids(value or [], "exclude") for value in given.get("exclude", ())) or ((),) * count
+    if mode is Mode.EMBED_KNN:
+        return Items(nodes=_text_column(given, "nodeId", count), excludes=excludes)
     if "nodeId" in given:
         if len(given) > 1:
             raise InvalidParameter("data.items has both nodeId and members of edges; give the items once")
@@ -272,9 +282,7 @@ def _column_items(mode: Mode, given: Mapping[str, Any]) -> Items:
         tails=_text_column(given, "tailNodeId", count) if mode is not Mode.PREDICT_TAIL else (),
         head_types=_optional_text_column(given, "headNodeType", count),
         tail_types=_optional_text_column(given, "tailNodeType", count),
-        excludes=tuple(_ids(value or [], "exclude") for value in given["exclude"])
-        if "exclude" in given
-        else ((),) * count,
+        excludes=excludes,
     )
 
 
@@ -393,23 +401,30 @@ _PARAMETERS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "headNodeType": ("head_type", text),
     "tailNodeType": ("tail_type", text),
     "nodeType": ("node_type", text),
+    "includeSelf": ("include_self", flag),
     "exclude": ("exclude", _ids),
     "exclude_flag": ("mask_training_edges", _exclude_flag),
     "deadlineMs": ("deadline_seconds", _milliseconds),
     "requestId": ("request_id", text),
     "artifactVersion": ("artifact_version", text),
 }
+_UNUSED_BY_KNN = frozenset({"property", "edgeType", "headNodeType"})
+_ONLY_OF_KNN = frozenset({"includeSelf"})
 _MEMBERS = frozenset({"version", "mode", "data"})
 #: Members of `data` that hold the items; one of them is given.
 _ITEM_MEMBERS = ("nodes", "edges", "items")
 _DATA_MEMBERS = frozenset({"globalParameters", "subgraph", "newCandidates", *_ITEM_MEMBERS})
-_NODE_MEMBERS = {"nodeId"}
+_NODE_MEMBERS = {
+    Mode.PREDICT: {"nodeId"},
+    Mode.EMBED: {"nodeId"},
+    Mode.EMBED_KNN: {"nodeId", "exclude"},
+}
 _HASH_MEMBERS = {"nodeHash", "headNodeHash", "tailNodeHash"}
-_NODE_MODES = (Mode.PREDICT, Mode.EMBED)
 _EDGE_MEMBERS = {
     # No decoder of this release reads an edge's id or properties; the plugin may send them.
     Mode.PREDICT: {"headNodeId", "tailNodeId", "edgeId", "headNodeType", "tailNodeType", "properties"},
     Mode.PREDICT_TAIL: {"headNodeId", "headNodeType", "exclude"},
     Mode.PREDICT_HEAD: {"tailNodeId", "tailNodeType", "exclude"},
     Mode.EMBED: set(),
+    Mode.EMBED_KNN: set(),
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import psutil
 import pytest
 from aiohttp.test_utils import TestClient, TestServer, unused_port
@@ -89,6 +90,25 @@ async def test_an_endpoint_of_every_task(tmp_path: Path, task: Task) -> None:
         assert [len(item) for item in answer["answers"]] == [1]
         process = running.process("e")
     assert gone(process)
+
+
+async def test_neighbours_by_the_services_own_route(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "one")
+    vectors = np.load(tmp_path / "one/nodes/1/embeddings.npy").astype(float)
+    units = vectors / np.linalg.norm(vectors, axis=1)[:, None]
+    best = sorted(zip((units[1:] @ units[0]).tolist(), "bcde", strict=True), reverse=True)
+    parameters = {"topk": 3, "tailNodeType": "movie", "exclude_flag": "mask"}
+    ask = {"mode": "embed_knn", "data": {"globalParameters": parameters, "nodes": [{"nodeId": "a"}]}}
+    async with service(tmp_path) as running:
+        await running.put("e", "one")
+        code, answer = await running.post("/endpoints/e/invocations", ask)
+        assert code == 200
+        (found,) = answer["answers"]
+        assert [pair["id"] for pair in found] == [name for _, name in best[:3]]
+        assert [pair["score"] for pair in found] == pytest.approx([score for score, _ in best[:3]], rel=1e-9)
+        ask["data"]["globalParameters"] = {"tailNodeType": "moovie"}  # type: ignore[index]
+        code, answer = await running.post("/endpoints/e/invocations", ask)
+        assert (code, answer["code"]) == (400, "InvalidParameterException")
 
 
 async def test_the_worker_answers_directly_with_the_descriptions_token(tmp_path: Path) -> None:

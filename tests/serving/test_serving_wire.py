@@ -13,7 +13,6 @@ from neptuneml_plugin.errors import (
     InvalidParameter,
     MissingParameter,
     NeptuneMLError,
-    UnsupportedOperation,
 )
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode, parse_invocation
 
@@ -55,6 +54,22 @@ def test_the_bodies_of_neptunes_own_client() -> None:
             "data": {"globalParameters": {"topk": 1, "property": "genre"}, "nodes": [{"nodeId": "m1"}]},
         }
     ) == Invocation(Mode.PREDICT, Items(nodes=("m1",)), property_name="genre")
+    assert parse(
+        {
+            "version": "v1",
+            "mode": "embed_knn",
+            "data": {
+                "globalParameters": {"topk": 5, "tailNodeType": "movie", "exclude_flag": "mask"},
+                "nodes": [{"nodeId": "movie_1"}],
+            },
+        }
+    ) == Invocation(
+        Mode.EMBED_KNN,
+        Items(nodes=("movie_1",), excludes=((),)),
+        topk=5,
+        tail_type="movie",
+        mask_training_edges=True,
+    )
 
 
 def test_every_member_of_ours() -> None:
@@ -110,7 +125,12 @@ REFUSALS: list[tuple[Any, type[NeptuneMLError], str]] = [
     ),
     ({"mode": "predict_tail", "data": {"nodes": [{"nodeId": "a"}]}}, InvalidParameter, "give data.edges"),
     ({"mode": "predict_tial", "data": {"edges": []}}, InvalidParameter, "did you mean 'predict_tail'"),
-    ({"mode": "embed_knn", "data": {"nodes": []}}, UnsupportedOperation, "embed_knn"),
+    ({"mode": "embed_knn", "data": {}}, MissingParameter, "data lacks 'nodes'"),
+    ({"mode": "embed_knn", "data": {"edges": []}}, MissingParameter, "data lacks 'nodes'"),
+    ({"mode": "embed_knn", "data": {"items": {"headNodeId": ["a"]}}}, InvalidParameter, "headNodeId"),
+    ({"mode": "embed_knn", "data": {"items": {"exclude": [[]]}}}, MissingParameter, "lacks 'nodeId'"),
+    ({"data": {"nodes": [{"nodeId": "a", "exclude": []}]}}, InvalidParameter, "unknown member 'exclude'"),
+    (nodes("a", includeSelf=True), InvalidParameter, "includeSelf means nothing to mode predict"),
     ({"data": {"subgraph": {}, "nodes": []}}, MissingParameter, "subgraph lacks 'nodes'"),
     (nodes("a", topK=1), InvalidParameter, "did you mean 'topk'"),
     (nodes("a", topk=0), InvalidParameter, "topk must be an integer of at least 1"),
