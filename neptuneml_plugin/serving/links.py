@@ -27,6 +27,9 @@ from neptuneml_plugin.serving.topk import (
 )
 from neptuneml_plugin.serving.wire import Invocation, Mode
 
+#: Candidates whose sizes are taken at once.
+VECTORS_PER_BLOCK = 1 << 12
+
 
 @dataclass(frozen=True)
 class Ends:
@@ -331,7 +334,7 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
         candidate_bias=candidate_bias,
         indptr=indptr,
         indices=indices,
-        largest_size=_largest(function.sizes(candidate_vectors)),
+        largest_size=max((_largest(function.sizes(block)) for block in _blocks(candidate_vectors)), default=0.0),
         largest_bias=_largest(np.abs(candidate_bias)),
         self_loops=edge.source != edge.target or _has_self_loop(indptr, indices),
         items=items,
@@ -364,6 +367,12 @@ def known_rows(column: IdColumn, ids: tuple[str, ...]) -> Rows:
 def _largest(values: npt.NDArray[Any]) -> float:
     finite = values[np.isfinite(values)]
     return float(finite.max()) if len(finite) else 0.0
+
+
+def _blocks(vectors: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Yield the vectors, some at a time: they may be more than memory holds."""
+    for start in range(0, len(vectors), VECTORS_PER_BLOCK):
+        yield vectors[start : start + VECTORS_PER_BLOCK]
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

@@ -18,10 +18,12 @@ Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 
 #: Numbers of candidates whose distances are taken at once: few enough to stay in a processor's cache.
-NUMBERS_PER_BLOCK = 1 << 18
+NUMBERS_PER_BLOCK = 1 << 16
 _EPSILON = float(np.finfo(np.float32).eps)
 #: Squares below float32's smallest number are lost, and with them a distance of up to this.
 _LOST = 1e-18
+#: Numbers whose squares float32 holds.
+LARGEST_SQUARED = 1e18
 
 
 @dataclass(frozen=True)
@@ -109,19 +111,49 @@ def _sum_of_sums(moved: Floats, largest: float) -> float:
     return float(_sums(moved)[0]) + largest
 
 
-def _distances(parts: Callable[[Vectors], Vectors]) -> Callable[[Floats32, Vectors], Floats32]:
-    """Return negative sums of the parts of differences, for blocks of candidates."""
+def _sum_of_squarable_sums(moved: Floats, largest: float) -> float:
+    total = _sum_of_sums(moved, largest)
+    return total if total < LARGEST_SQUARED else np.inf
+
+
+def _distances(negative_sums: Callable[[Floats32, Floats32], None]) -> Callable[[Floats32, Vectors], Floats32]:
+    """Return negative distances for blocks of candidates.
+
+    Each block meets all queries while it is in the processor's cache, and their differences take one place there.
+    """
 
     def approximate(moved: Floats32, candidates: Vectors) -> Floats32:
-        scores = np.empty((len(moved), len(candidates)), np.float32)
-        size = max(1, NUMBERS_PER_BLOCK // max(1, candidates.shape[1]))
-        for start in range(0, len(candidates), size):
+        count, width = candidates.shape
+        scores = np.empty((len(moved), count), np.float32)
+        size = max(1, NUMBERS_PER_BLOCK // max(1, width))
+        room = np.empty((min(size, count), width), np.float32)
+        for start in range(0, count, size):
             block = np.asarray(candidates[start : start + size])
+            differences = room[: len(block)]
             for row, query in enumerate(moved):
-                np.negative(parts(block - query).sum(axis=1), out=scores[row, start : start + size])
+                np.subtract(block, query, out=differences)
+                negative_sums(differences, scores[row, start : start + size])
         return scores
 
     return approximate
+
+
+def _negative_city_blocks(differences: Floats32, out: Floats32) -> None:
+    np.abs(differences, out=differences)
+    _negative_row_sums(differences, out)
+
+
+def _negative_moduli(differences: Floats32, out: Floats32) -> None:
+    np.multiply(differences, differences, out=differences)
+    real, imaginary = np.split(differences, 2, axis=1)
+    np.add(real, imaginary, out=real)
+    np.sqrt(real, out=real)
+    _negative_row_sums(real, out)
+
+
+def _negative_row_sums(rows: Floats32, out: Floats32) -> None:
+    # A product adds up in a third of the time of `sum`.
+    np.matmul(rows, np.full(rows.shape[1], -1, np.float32), out=out)
 
 
 def _exact_distances(parts: Callable[[Vectors], Vectors]) -> Callable[[Floats, Vectors], Floats]:
@@ -139,9 +171,14 @@ FUNCTIONS: Mapping[Scores, ScoreFunction] = {
         _as_float64, _multiply_complex, _products, _exact_products, _lengths, _product_of_lengths
     ),
     Scores.ROTATE: ScoreFunction(
-        _turns, _multiply_complex, _distances(_moduli), _exact_distances(_moduli), _sums, _sum_of_sums
+        _turns,
+        _multiply_complex,
+        _distances(_negative_moduli),
+        _exact_distances(_moduli),
+        _sums,
+        _sum_of_squarable_sums,
     ),
     Scores.TRANSE: ScoreFunction(
-        _as_float64, _add, _distances(_city_blocks), _exact_distances(_city_blocks), _sums, _sum_of_sums
+        _as_float64, _add, _distances(_negative_city_blocks), _exact_distances(_city_blocks), _sums, _sum_of_sums
     ),
 }

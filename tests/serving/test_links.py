@@ -126,6 +126,32 @@ def test_blocks_of_distances_change_nothing(
     assert [ask(predictor, tails(user, topk=9))[0] for user in USERS] == expected
 
 
+@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE])
+@pytest.mark.parametrize("scale", [1e-22, 1.0, 1e12, 1e22, 1e30])
+def test_the_nearest_by_distances_of_any_size(tmp_path: Path, scores: Scores, scale: float) -> None:
+    """Squares of the smallest are nothing to float32, those of the largest infinite."""
+    random = np.random.default_rng(5)
+    overrides = {
+        "nodes/0/embeddings.npy": random.normal(size=(9, 8)) * scale,
+        "nodes/1/candidates.npy": random.normal(size=(60, 8)) * scale,
+        "edges/0/relation.npy": random.normal(size=4) if scores is Scores.ROTATE else np.zeros(8),
+        "edges/0/source_bias.npy": np.zeros(9),
+        "edges/0/target_bias.npy": np.zeros(60),
+    }
+    predictor = opened(
+        tmp_path,
+        users=USERS,
+        movies=MOVIES,
+        scores=scores,
+        calibration=(1 / scale, 0.0),
+        overrides={name: array.astype(np.float32) for name, array in overrides.items()},
+    )
+    every = ask(predictor, tails(*USERS, topk=7))
+    for line, answers in zip(raw_scores(tmp_path, scores), every, strict=True):
+        assert [answer.id for answer in answers] == [MOVIES[at] for at in np.argsort(-line)[:7]]
+    assert [ask(predictor, tails(user, topk=7))[0] for user in USERS] == every
+
+
 @pytest.mark.parametrize("candidates", [True, False])
 @pytest.mark.parametrize("mode", ["tails", "heads"])
 def test_the_best_are_those_of_the_formula(tmp_path: Path, mode: str, candidates: bool) -> None:  # noqa: FBT001
