@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from sentence_transformers import SentenceTransformer
 
 from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.processing.encoders.columns import Dropped
 from neptuneml_plugin.processing.encoders.fitted import FittedEncoders, read_encoders, write_encoders
+from neptuneml_plugin.processing.encoders.sentencemodels import _batches, load_sentence_model
 from neptuneml_plugin.processing.encoders.sentences import Sentences
 from neptuneml_plugin.processing.encoders.tfidf import TfIdf, Vocabulary, learn_vocabulary
 from neptuneml_plugin.processing.encoders.words import blocks, terms
@@ -154,6 +157,40 @@ def test_a_sentence_alone_is_encoded_as_among_others(sentences: Sentences, tmp_p
     rows = sentences.encode(column([*TEXTS, "x " * 90]))
     for text, row in zip([*TEXTS, "x " * 90], rows, strict=True):
         assert (loaded.encode(column([text]))[0] == row).all()
+
+
+def test_a_sentence_in_a_batch_of_any_size_is_encoded_alike(
+    sentences: Sentences, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [f"{'word ' * (i % 9)}number {i}" for i in range(150)]
+    rows = sentences.encode(column(cells))
+    assert (rows[::-1] == sentences.encode(column(cells[::-1]))).all()
+    assert (rows[40:47] == sentences.encode(column(cells[40:47]))).all()
+    monkeypatch.setattr("neptuneml_plugin.processing.encoders.sentencemodels._BATCH_TOKENS", 60)
+    assert (rows == sentences.encode(column(cells))).all()
+
+
+def test_batches_of_sentences_are_of_one_length_and_bounded(sentences: Sentences) -> None:
+    model, _ = load_sentence_model(Path(sentences.model.path))
+    cells = ["a b c", "d", "e f g", "word " * 300, *["h"] * 1500]
+    found = list(_batches(cells, None, model))
+    assert sorted(place for batch in found for place in batch) == list(range(len(cells)))
+    assert found[0] == [3]
+    assert [0, 2] in found
+    ones = [len(batch) for batch in found if len(cells[batch[0]]) == 1]
+    assert ones == [2048 // 3, 2048 // 3, 1501 - 2 * (2048 // 3)]
+
+
+def test_batches_give_what_the_library_gives(sentences: Sentences) -> None:
+    library = SentenceTransformer(sentences.model.path, device="cpu")
+    library.max_seq_length = sentences.max_length
+    cells = [*TEXTS[:3], "x " * 90, "word " * 200]
+    np.testing.assert_allclose(sentences.encode(column(cells)), library.encode(cells), atol=1e-6)
+
+
+def test_models_of_other_modules_read_one_text_at_a_time() -> None:
+    static = torch.nn.Sequential(torch.nn.EmbeddingBag(3, 2))
+    assert list(_batches(["a", "a", "b"], None, static)) == [[0], [1], [2]]
 
 
 def test_sentences_are_read_up_to_their_limit(sentences: Sentences) -> None:
