@@ -45,7 +45,7 @@ class ServiceClient(Connection):
     def create_endpoint(
         self,
         name: str,
-        artifact: str | Mapping[str, str],
+        artifact: str | Mapping[str, Any],
         options: Mapping[str, Any] | None = None,
         timeout_seconds: float = 600.0,
     ) -> str:
@@ -68,7 +68,7 @@ class ServiceClient(Connection):
     def update_endpoint(
         self,
         name: str,
-        artifact: str | Mapping[str, str],
+        artifact: str | Mapping[str, Any],
         options: Mapping[str, Any] | None = None,
         timeout_seconds: float = 600.0,
     ) -> str:
@@ -139,5 +139,5 @@ class ServiceClient(Connection):
             time.sleep(POLL_SECONDS)
 
 
-def _source(artifact: str | Mapping[str, str]) -> Mapping[str, str]:
+def _source(artifact: str | Mapping[str, Any]) -> Mapping[str, Any]:
     return {"artifactLocation": artifact} if isinstance(artifact, str) else artifact

@@ -40,12 +40,12 @@ FLAGS = {
     "transform": {"--input", "--model", "--output", "--config", "--json"},
     "copy": {"--overwrite"},
     "endpoint create": {
-        "--artifact", "--training-job", "--transform-job", "--new-node-vectors", "--fanouts", "--service",
-        "--token",
+        "--artifact", "--training-job", "--transform-job", "--ensemble", "--new-node-vectors", "--fanouts",
+        "--service", "--token",
     },
     "endpoint update": {
-        "--artifact", "--training-job", "--transform-job", "--new-node-vectors", "--fanouts", "--service",
-        "--token",
+        "--artifact", "--training-job", "--transform-job", "--ensemble", "--new-node-vectors", "--fanouts",
+        "--service", "--token",
     },
     "endpoint rollback": {"--to", "--service", "--token"},
     "endpoint versions": {"--service", "--token"},

@@ -92,7 +92,7 @@ WRONG = {
     "no JSON": (["job", "start", "export", "params={"], "params is not JSON"),
     "no kind": (["job", "start", "training"], "'training' is not one of"),
     "no state": (["job", "list", "--state", "Done"], "'Done' is not one of"),
-    "no source": (["endpoint", "create", "e"], "give one of --artifact, --training-job and --transform-job"),
+    "no source": (["endpoint", "create", "e"], "--artifact, --training-job, --transform-job and --ensemble"),
     "two sources": (["endpoint", "update", "e", "--artifact", "/a", "--training-job", "t"], "give one of"),
     "no such job": (["endpoint", "create", "e", "--training-job", "none"], "no modeltraining job 'none'"),
     "no such transform": (["endpoint", "create", "e", "--transform-job", "x"], "no modeltransform job 'x'"),

@@ -16,6 +16,7 @@ LAYERS = (
     ("jobfolder", "connection", "querytext"),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "jobclient", "learn"),
     ("table", "processed", "trainingdata", "transfer"),
+    ("ensembles",),
     ("export", "processing", "training", "serving", "service", "loadtest"),
     ("jars", "testing"),
     ("gremlin_server_config",),

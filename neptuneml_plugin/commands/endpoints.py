@@ -1,6 +1,7 @@
 """`neptuneml endpoint …`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,11 +20,17 @@ _SOURCES = {
     "artifact": "artifactLocation",
     "training_job": "mlModelTrainingJobId",
     "transform_job": "mlModelTransformJobId",
+    "ensemble": "ensemble",
 }
 
 
 def _source_options(command: Command) -> Command:
     for option in (
+        click.option(
+            "--ensemble",
+            metavar="FILE",
+            help="Serve several artifacts as one; JSON or YAML, paths relative to its folder (docs/serving.md).",
+        ),
         click.option("--transform-job", metavar="ID", help="Serve what this transform job has written."),
         click.option("--training-job", metavar="ID", help="Serve the best model of this training job."),
         click.option(
@@ -36,15 +43,26 @@ def _source_options(command: Command) -> Command:
     return command
 
 
-def _source(options: dict[str, str | None]) -> dict[str, str]:
+def _source(options: dict[str, str | None]) -> dict[str, Any]:
     """Take out the options that name an artifact, and return its member; paths as the service needs them."""
     named = {name: value for name in _SOURCES if (value := options.pop(name))}
     if len(named) != 1:
-        raise click.UsageError("give one of --artifact, --training-job and --transform-job")
+        raise click.UsageError("give one of --artifact, --training-job, --transform-job and --ensemble")
     ((name, value),) = named.items()
     if name == "artifact" and "://" not in value:
         value = str(Path(value).absolute())
-    return {_SOURCES[name]: value}
+    return {_SOURCES[name]: _ensemble(Path(value)) if name == "ensemble" else value}
+
+
+def _ensemble(path: Path) -> dict[str, Any]:
+    """Return a definition, its paths as the service needs them."""
+    given = config.load_document(path)
+    members = given.get("members")
+    for member in members if isinstance(members, list) else ():
+        location = member.get("artifactLocation") if isinstance(member, dict) else None
+        if isinstance(location, str) and "://" not in location:
+            member["artifactLocation"] = str((path.parent / location).absolute())
+    return given
 
 
 def _given(options: dict[str, str | None]) -> dict[str, str]:

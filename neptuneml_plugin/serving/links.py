@@ -1,8 +1,9 @@
 """Exact top-k candidates of new edges; `topk` says how."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +53,48 @@ class LiveEnds(Protocol):
 
     def candidates(self, edge: EdgeType, mode: Mode) -> Ends | None:
         """Return candidates beside those of the artifact."""
+
+
+class Way(Protocol):
+    """A way to ask for edges of one type: from the known end to the candidates."""
+
+    @property
+    def known_type(self) -> str:
+        """Label of the known ends."""
+
+    @property
+    def candidate_type(self) -> str:
+        """Label of the candidates."""
+
+    @property
+    def candidates(self) -> IdColumn:
+        """Ids of the candidates."""
+
+    @property
+    def self_loops(self) -> bool:
+        """Whether an element may be its own partner."""
+
+    def ends(self, ids: Sequence[str]) -> tuple[Rows, Ends]:
+        """Return the positions of those vertices that are known, and these."""
+
+    def move(self, vectors: npt.NDArray[Any]) -> Floats:
+        """Return the vectors of known ends, moved by the relation."""
+
+    def left_out(self, row: int, *, masked: bool) -> list[Rows]:
+        """Return the candidates that a known end never has as its partners, in several arrays."""
+
+    def best(
+        self, ends: Ends, moved: Floats, topk: int, left_out: LeftOut, check: Callable[[], None]
+    ) -> list[list[Scored]]:
+        """Return, for each known end, up to `topk` (score, id), best first, ties by id."""
+
+    def others(
+        self, moved: Floats, bias: npt.NDArray[Any], candidates: Ends, left_out: Collection[str]
+    ) -> list[Scored]:
+        """Return (score, id) of candidates that are not known, but of those left out."""
+
+
+Ways = Mapping[Mode, Sequence[tuple[EdgeType, Way]]]
 
 
 @dataclass(frozen=True)
@@ -152,15 +195,6 @@ class Direction:
         self, ends: Ends, moved: Floats, topk: int, left_out: LeftOut, check: Callable[[], None]
     ) -> list[list[Scored]]:
         """Return, for each known end, up to `topk` (score, id), best first, ties by id."""
-
-        def exact(queries: Rows, rows: Rows) -> Floats:
-            biases = ends.biases[queries].astype(np.float64)
-            scores = self.scores64(moved[queries], biases, self.candidate_vectors[rows], self.candidate_bias[rows])
-            if self.items is not None:
-                for query in np.unique(queries).tolist():
-                    scores[queries == query] += self.added64(int(ends.rows[query]), rows[queries == query])
-            return scores
-
         with np.errstate(all="ignore"):
             moved32, roundings = moved.astype(np.float32), self.roundings(moved, ends)
             roundings[~np.isfinite(moved32).all(axis=1)] = np.inf
@@ -172,7 +206,23 @@ class Direction:
                 left_out,
                 check,
             )
-        return rescored(exact, found, topk, self.candidates.text)
+        return rescored(partial(self.exact, ends, moved), found, topk, self.candidates.text)
+
+    def exact(self, ends: Ends, moved: Floats, queries: Rows, rows: Rows) -> Floats:
+        """Return the scores of pairs, (pairs,).
+
+        Args:
+            ends: the known ends, and
+            moved: their vectors, moved.
+            queries: position of the known end of each pair.
+            rows: of its candidate.
+        """
+        biases = ends.biases[queries].astype(np.float64)
+        scores = self.scores64(moved[queries], biases, self.candidate_vectors[rows], self.candidate_bias[rows])
+        if self.items is not None:
+            for query in np.unique(queries).tolist():
+                scores[queries == query] += self.added64(int(ends.rows[query]), rows[queries == query])
+        return scores
 
     def others(
         self, moved: Floats, bias: npt.NDArray[Any], candidates: Ends, left_out: Collection[str]
@@ -190,12 +240,8 @@ class Direction:
 class LinkRanker:
     """All target edge types of a link prediction, each in both directions."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._calibration = manifest.calibration or (1.0, 0.0)
-        self._directions = {
-            mode: [(edge, _direction(folder, manifest, edge, mode)) for edge in manifest.target.edges]
-            for mode in (Mode.PREDICT_TAIL, Mode.PREDICT_HEAD)
-        }
+    def __init__(self, ways: Ways, calibrate: Callable[[float], float]) -> None:
+        self._ways, self._calibrate = ways, calibrate
 
     def rank(
         self, invocation: Invocation, least: float, check: Callable[[], None], live: LiveEnds | None = None
@@ -228,11 +274,11 @@ class LinkRanker:
             scores=np.array([score for best in ranked for _, score in best], np.float64),
         )
 
-    def _offered(self, invocation: Invocation) -> list[tuple[EdgeType, Direction]]:
-        """Return the directions that the request's edge label and candidate label leave."""
+    def _offered(self, invocation: Invocation) -> list[tuple[EdgeType, Way]]:
+        """Return the ways that the request's edge label and candidate label leave."""
         tails = invocation.mode is Mode.PREDICT_TAIL
         wanted = invocation.tail_type if tails else invocation.head_type
-        every = self._directions[invocation.mode]
+        every = self._ways[invocation.mode]
         offered = [
             (edge, direction)
             for edge, direction in every
@@ -248,7 +294,7 @@ class LinkRanker:
         return offered
 
     def _best(
-        self, direction: Direction, group: "_Group", invocation: Invocation, check: Callable[[], None]
+        self, direction: Way, group: "_Group", invocation: Invocation, check: Callable[[], None]
     ) -> Iterator[tuple[int, list[Scored]]]:
         """Yield the best candidates of a group's items."""
         topk, everywhere = invocation.topk, known_rows(direction.candidates, invocation.exclude)
@@ -277,11 +323,25 @@ class LinkRanker:
                     others = direction.others(moved[at], ends.biases[at], group.others, names)
                 yield part.positions[at], ranked([*best, *others], topk) if others else best
 
-    def _calibrate(self, score: float) -> float:
-        scale, offset = self._calibration
+
+def calibration(manifest: Manifest) -> Callable[[float], float]:
+    """Return what turns a model's scores into probabilities (decision 16)."""
+    scale, offset = manifest.calibration or (1.0, 0.0)
+
+    def calibrate(score: float) -> float:
         x = scale * score + offset
         small = math.exp(-abs(x))
         return (1.0 if x >= 0 else small) / (1.0 + small)
+
+    return calibrate
+
+
+def directions(folder: Path, manifest: Manifest) -> dict[Mode, list[tuple[EdgeType, Direction]]]:
+    """Return the ways to ask a model, by the mode of a request."""
+    return {
+        mode: [(edge, _direction(folder, manifest, edge, mode)) for edge in manifest.target.edges]
+        for mode in (Mode.PREDICT_TAIL, Mode.PREDICT_HEAD)
+    }
 
 
 @dataclass(frozen=True)
@@ -346,7 +406,7 @@ def _has_self_loop(indptr: npt.NDArray[Any], indices: npt.NDArray[Any]) -> bool:
     return bool(np.any(np.repeat(np.arange(len(indptr) - 1), np.diff(indptr)) == indices))
 
 
-def _choose(offered: list[tuple[EdgeType, Direction]], label: str | None, mode: Mode) -> int | None:
+def _choose(offered: list[tuple[EdgeType, Way]], label: str | None, mode: Mode) -> int | None:
     """Return which direction an item of this label asks; None for a label that is not asked about."""
     if label is None and len(offered) > 1:
         labels = ", ".join(f"'{direction.known_type}'" for _, direction in offered)

@@ -5,31 +5,28 @@ up; edges are decoded by operations that see one edge each, in float64; candidat
 float64, summed in one order.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from neptuneml_plugin.artifacts import CUSTOM, Manifest, Target, Task, edge_folder, open_artifact
 from neptuneml_plugin.config import NewNodeVectors
+from neptuneml_plugin.ensembles.definition import ENSEMBLE_MODEL
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation, nearest
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.edges import EdgeDecoder, StoredEdges
 from neptuneml_plugin.serving.embeddings import Embeddings
-from neptuneml_plugin.serving.links import LinkRanker
+from neptuneml_plugin.serving.links import LinkRanker, LiveEnds, calibration, directions
+from neptuneml_plugin.serving.live import Live, LiveModel
 from neptuneml_plugin.serving.lookup import Lookup
 from neptuneml_plugin.serving.neighbours import Asked, Neighbours
-from neptuneml_plugin.serving.posted import PostedEnds
 from neptuneml_plugin.serving.subgraph import Ints, Subgraph
 from neptuneml_plugin.serving.wire import Hashes, Invocation, Items, Mode
 from neptuneml_plugin.table import rank_classes
-
-if TYPE_CHECKING:
-    from neptuneml_plugin.serving.inductive import Embedded, InductiveModel
 
 Floats = npt.NDArray[np.float64]
 #: Called now and then; raises when the caller's deadline has passed.
@@ -42,7 +39,7 @@ class Predictor(Protocol):
     """Answers the invocations of one task."""
 
     @property
-    def live(self) -> "LiveModel":
+    def live(self) -> Live:
         """The model, for items that bring their neighbourhood."""
 
     def look_up(self, invocation: Invocation) -> str | None:
@@ -66,6 +63,11 @@ def open_predictor(
     """
     manifest = open_artifact(folder)
     try:
+        if manifest.model == ENSEMBLE_MODEL:
+            # Its members are opened by what stands below.
+            from neptuneml_plugin.serving.ensembles.opening import open_ensemble  # noqa: PLC0415
+
+            return manifest, WithNeighbours(open_ensemble(folder, manifest, new_node_vectors), None)
         live = LiveModel(folder, manifest, new_node_vectors)
         predictor = _PREDICTORS[manifest.task](folder, manifest, live)
         return manifest, WithNeighbours(predictor, Neighbours(folder, manifest))
@@ -75,53 +77,15 @@ def open_predictor(
         ) from None
 
 
-class LiveModel:
-    """Loads the model, and torch with it, when the first item brings its neighbourhood (decision 32)."""
-
-    def __init__(self, folder: Path, manifest: Manifest, new_node_vectors: NewNodeVectors) -> None:
-        self._folder, self._manifest, self._new_node_vectors = folder, manifest, new_node_vectors
-        self._loaded: InductiveModel | None = None
-        self._loading = threading.Lock()
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether `model` is there without waiting."""
-        return self._loaded is not None
-
-    @property
-    def model(self) -> "InductiveModel":
-        """The model; as `load` gives it."""
-        return self._loaded or self.load()
-
-    def load(self) -> "InductiveModel":
-        """Return the model; loaded once, whichever threads ask for it meanwhile.
-
-        Raises:
-            InvalidData: weights or encoders are missing or damaged.
-            UnsupportedOperation: a custom model, which is known by its answers alone.
-        """
-        if self._manifest.model == CUSTOM:
-            raise UnsupportedOperation("a custom model answers from what its transform wrote, not inductively")
-        with self._loading:
-            if self._loaded is None:
-                from neptuneml_plugin.serving.inductive import InductiveModel  # noqa: PLC0415 - see above
-
-                self._loaded = InductiveModel(self._folder, self._manifest, self._new_node_vectors)
-            return self._loaded
-
-    def embed(self, subgraph: Subgraph, items: Items, check: Check) -> "Embedded":
-        """Return the embeddings of the items' vertices in a subgraph, if there is time left for it."""
-        model = self.model
-        check()
-        embedded = model.embed(subgraph, items.vertices)
-        check()
-        return embedded
-
-
 class WithNeighbours:
-    """Answers what a predictor does, and which vertices are nearest by embedding, whatever the task."""
+    """Answers what a predictor does, and which vertices are nearest by embedding, whatever the task.
 
-    def __init__(self, predictor: Predictor, neighbours: Neighbours) -> None:
+    Args:
+        predictor: answers everything else.
+        neighbours: None where there are no embeddings.
+    """
+
+    def __init__(self, predictor: Predictor, neighbours: Neighbours | None) -> None:
         self._predictor, self._neighbours = predictor, neighbours
         self.live, self.look_up = predictor.live, predictor.look_up
 
@@ -129,20 +93,21 @@ class WithNeighbours:
         """See `Predictor`."""
         if invocation.mode is not Mode.EMBED_KNN:
             return self._predictor.answer(invocation, check)
+        if self._neighbours is None:
+            raise UnsupportedOperation(
+                "an ensemble has no embeddings of its own; ask one of its members embed_knn"
+            )
         label, ids = self._neighbours.labels(invocation)[0], invocation.items.nodes
         if invocation.subgraph is None:
             return self._neighbours.find(invocation, *self._neighbours.stored(label, ids), check)
-        embedded = self.live.embed(invocation.subgraph, invocation.items, check)
-        found = embedded.find(label, ids)
-        at = np.flatnonzero(found >= 0)
-        vectors = self.live.model.embeddings(embedded, label, found[at])
-        return self._neighbours.find(invocation, at, Asked(vectors, embedded.rows[label][found[at]]), check)
+        at, vectors, rows = self.live.embed(invocation.subgraph, invocation.items, label, check)
+        return self._neighbours.find(invocation, at, Asked(vectors, rows), check)
 
 
 class NodePredictor:
     """Looks up what was computed at transform time."""
 
-    def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, live: Live) -> None:
         position = manifest.schema.node(manifest.target.node or "")
         self._manifest, self.live = manifest, live
         self._ids = IdColumn(folder / f"nodes/{position}")
@@ -161,7 +126,7 @@ class NodePredictor:
         if subgraph is None:
             known, output = self._stored(items, check)
         else:
-            known, output = self._computed(items, subgraph, check)
+            known, output = self.live.node_outputs(subgraph, items, self._manifest.target.node or "", check)
         return _answers(output, invocation, self._manifest).spread(len(items), known)
 
     def _stored(self, items: Items, check: Check) -> tuple[Ints, npt.NDArray[Any]]:
@@ -170,29 +135,35 @@ class NodePredictor:
         check()
         return known, self._predictions[rows[known]]
 
-    def _computed(self, items: Items, subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
-        label = self._manifest.target.node or ""
-        embedded = self.live.embed(subgraph, items, check)
-        at = embedded.find(label, items.nodes)
-        known = np.flatnonzero(at >= 0)
-        return known, self.live.model.node_outputs(embedded, label, at[known])
+
+class EdgeValues(Protocol):
+    """What is said of edges, by the rows of their ends."""
+
+    @property
+    def width(self) -> int:
+        """Number of classes; 1 for a regression."""
+
+    def knows(self, heads: Ints, tails: Ints) -> npt.NDArray[np.bool_]:
+        """Return which pairs can be answered, (edges,)."""
+
+    def decode(self, heads: Ints, tails: Ints) -> Floats:
+        """Return the predictions of pairs that can be, (edges, width)."""
 
 
 class EdgePredictor:
     """Decodes the embeddings of an edge's two ends, or looks up what a custom model said of them."""
 
-    def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
-        self._manifest, self.live = manifest, live
+    def __init__(self, folder: Path, manifest: Manifest, live: Live, decoder: EdgeValues) -> None:
+        self._manifest, self.live, self._decoder = manifest, live, decoder
         self._type = manifest.target.edges[0]
         source, target = (manifest.schema.node(label) for label in (self._type.source, self._type.target))
         self._heads = IdColumn(folder / f"nodes/{source}")
         self._tails = IdColumn(folder / f"nodes/{target}")
-        stored = folder / edge_folder(manifest.schema.edge(self._type))
-        self._decoder: EdgeDecoder | StoredEdges = (
-            StoredEdges(stored, len(self._tails))
-            if manifest.model == CUSTOM
-            else EdgeDecoder(folder, manifest, source, target)
-        )
+
+    @classmethod
+    def open(cls, folder: Path, manifest: Manifest, live: Live) -> "EdgePredictor":
+        """Map an artifact's arrays."""
+        return cls(folder, manifest, live, edge_values(folder, manifest))
 
     def look_up(self, invocation: Invocation) -> str | None:
         """See `Predictor`."""
@@ -220,11 +191,9 @@ class EdgePredictor:
         return known, output
 
     def _computed(self, items: Items, subgraph: Subgraph, check: Check) -> tuple[Ints, Floats]:
-        embedded = self.live.embed(subgraph, items, check)
-        heads = embedded.find(self._type.source, items.heads)
-        tails = embedded.find(self._type.target, items.tails)
-        known = np.flatnonzero((heads >= 0) & (tails >= 0) & self._of_type(items))
-        return known, self.live.model.edge_outputs(embedded, self._type, heads[known], tails[known])
+        known, output = self.live.edge_outputs(subgraph, items, self._type, check)
+        kept = self._of_type(items)[known]
+        return known[kept], output[kept]
 
     def _of_type(self, items: Items) -> npt.NDArray[np.bool_]:
         """Return which items do not name another label for one of their ends (decision 20)."""
@@ -235,9 +204,13 @@ class EdgePredictor:
 class LinkPredictor:
     """Ranks the candidates of new edges."""
 
-    def __init__(self, folder: Path, manifest: Manifest, live: LiveModel) -> None:
-        self._manifest, self.live = manifest, live
-        self._ranker = LinkRanker(folder, manifest)
+    def __init__(self, manifest: Manifest, live: Live, ranker: LinkRanker) -> None:
+        self._manifest, self.live, self._ranker = manifest, live, ranker
+
+    @classmethod
+    def open(cls, folder: Path, manifest: Manifest, live: Live) -> "LinkPredictor":
+        """Map an artifact's arrays."""
+        return cls(manifest, live, LinkRanker(directions(folder, manifest), calibration(manifest)))
 
     def look_up(self, invocation: Invocation) -> str | None:
         """See `Predictor`."""
@@ -260,25 +233,34 @@ class LinkPredictor:
         least = _threshold(invocation, self._manifest) or 0.0
         return self._ranker.rank(invocation, least, check, self._ends(invocation, check))
 
-    def _ends(self, invocation: Invocation, check: Check) -> PostedEnds | None:
+    def _ends(self, invocation: Invocation, check: Check) -> LiveEnds | None:
         subgraph, candidates = invocation.subgraph, invocation.new_candidates
         if subgraph is None and candidates is None:
             return None
-        embedded = None if subgraph is None else self.live.embed(subgraph, invocation.items, check)
-        return PostedEnds(self.live.model, embedded, candidates)
+        return self.live.ends(subgraph, candidates, invocation.items, check)
 
     def _embeddings(self, invocation: Invocation, check: Check) -> Embeddings:
-        ids, label, subgraph = invocation.items.nodes, invocation.node_type, invocation.subgraph
+        label, subgraph = invocation.node_type, invocation.subgraph
         labels = [node.label for node in self._manifest.schema.nodes]
         if label not in labels or subgraph is None:
             near = nearest(str(label), labels)
             raise InvalidParameter(f"nodeType is {label!r}, which is no vertex label of the model{near}")
-        embedded = self.live.embed(subgraph, invocation.items, check)
-        at = embedded.find(label, ids)
-        if (at < 0).any():
-            missing = ids[int(np.argmax(at < 0))]
+        at, vectors, _ = self.live.embed(subgraph, invocation.items, label, check)
+        ids = invocation.items.nodes
+        if len(at) < len(ids):
+            missing = next(name for position, name in enumerate(ids) if position not in at)
             raise InvalidParameter(f"data.subgraph has no '{label}' vertex '{missing}', whose embedding is wanted")
-        return Embeddings(self.live.model.embeddings(embedded, label, at))
+        return Embeddings(vectors)
+
+
+def edge_values(folder: Path, manifest: Manifest) -> EdgeValues:
+    """Return what an artifact says of edges."""
+    edge = manifest.target.edges[0]
+    source, target = (manifest.schema.node(label) for label in (edge.source, edge.target))
+    if manifest.model == CUSTOM:
+        stored = folder / edge_folder(manifest.schema.edge(edge))
+        return StoredEdges(stored, len(IdColumn(folder / f"nodes/{target}")))
+    return EdgeDecoder(folder, manifest, source, target)
 
 
 def predicts(target: Target) -> str:
@@ -343,10 +325,10 @@ def _names(labels: Sequence[str | None], allowed: str, count: int) -> npt.NDArra
     return np.array([label in (None, allowed) for label in labels], np.bool_)
 
 
-_PREDICTORS: dict[Task, Callable[[Path, Manifest, LiveModel], Predictor]] = {
+_PREDICTORS: dict[Task, Callable[[Path, Manifest, Live], Predictor]] = {
     Task.NODE_CLASS: NodePredictor,
     Task.NODE_REGRESSION: NodePredictor,
-    Task.EDGE_CLASS: EdgePredictor,
-    Task.EDGE_REGRESSION: EdgePredictor,
-    Task.LINK_PREDICTION: LinkPredictor,
+    Task.EDGE_CLASS: EdgePredictor.open,
+    Task.EDGE_REGRESSION: EdgePredictor.open,
+    Task.LINK_PREDICTION: LinkPredictor.open,
 }

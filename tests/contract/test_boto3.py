@@ -53,6 +53,7 @@ OURS = {
     "maxWaitTime",  # the guide
     "modelName",  # the guide's REST interface of a training; botocore has it for endpoints only
     "artifactLocation",  # ours: an artifact that the command line wrote
+    "ensemble",  # ours: several artifacts that answer as one
     "nextToken",  # ours: lists go on
     "state",  # ours: lists of one state
     "purge",  # ours: forgets a job

@@ -9,6 +9,7 @@ from neptuneml_plugin.errors import FailureByQuery, InvalidParameter, NeptuneMLE
 from neptuneml_plugin.service.chains.document import INPUT
 from neptuneml_plugin.service.chains.record import KINDS, ChainRecord, Part
 from neptuneml_plugin.service.chains.store import ChainStore
+from neptuneml_plugin.service.endpoints.ensembles import locate
 from neptuneml_plugin.service.endpoints.record import Status
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.jobs import Jobs
@@ -177,7 +178,7 @@ class Chains:
     async def _run_endpoint(self, chain_id: str, part: Part, *, again: bool) -> tuple[JobState, str | None]:
         body = self._records[chain_id].parts[part]
         asked, endpoint_id = read_create_endpoint(body), body["id"]
-        location = self._planner.artifact(*asked.source)
+        location = await locate(asked.source, self._planner)
         before = None
         with contextlib.suppress(ResourceNotFound):
             before = await self._registry.settled(endpoint_id)

@@ -7,7 +7,7 @@ from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, EdgeSchema, EdgeType, F
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 
-#: Models that can be asked inductively.
+#: Models that can be asked inductively; an ensemble says itself whether it can.
 MODELS = frozenset({RGCN, *KGE_MODELS})
 
 
@@ -26,7 +26,7 @@ class Inductive:
 
 def inductive(manifest: Manifest, options: EndpointOptions, config: ServiceConfig) -> Inductive | None:
     """Return what to gather; None where the model cannot be asked so."""
-    if manifest.model not in MODELS:
+    if not (manifest.model in MODELS or manifest.hyperparameters.get("inductive")):
         return None
     hyperparameters = manifest.hyperparameters
     given = options.fanouts or hyperparameters.get("fanout") or [config.inductive_fanout]

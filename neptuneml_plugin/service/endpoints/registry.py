@@ -16,6 +16,7 @@ from neptuneml_plugin.errors import (
     NeptuneMLError,
     ResourceNotFound,
 )
+from neptuneml_plugin.service.endpoints.ensembles import ENSEMBLES, remove_ensembles
 from neptuneml_plugin.service.endpoints.fetching import fetch_artifact, remove_fetched, remove_unused
 from neptuneml_plugin.service.endpoints.instances import Instances
 from neptuneml_plugin.service.endpoints.record import (
@@ -73,9 +74,9 @@ class Registry:
             again = record.become(Status.CREATING)
             self._records[again.id] = again
             self._start(again, Source(again.location, again.artifact, again.options), expected=again.version)
-        await asyncio.to_thread(
-            remove_unused, {record.artifact for record in self._records.values()}, self._config
-        )
+        used = {record.artifact for record in self._records.values()}
+        await asyncio.to_thread(remove_unused, used, self._config)
+        await asyncio.to_thread(remove_ensembles, self.records(), self._config)
 
     async def close(self) -> None:
         """Stop all workers; the records stay."""
@@ -275,6 +276,8 @@ class Registry:
         await instances.stop()
         if instances.artifact not in {record.artifact for record in self._records.values()}:
             await asyncio.to_thread(remove_fetched, instances.artifact, self._config)
+        if instances.artifact.parent == self._config.data_root / ENSEMBLES:
+            await asyncio.to_thread(remove_ensembles, self.records(), self._config)
 
     def _on_failure(self, instances: Instances, reason: str) -> None:
         """Note that none of a version's workers can be started again."""

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from neptuneml_plugin.service.endpoints.ensembles import locate
 from neptuneml_plugin.service.endpoints.record import Status
 from neptuneml_plugin.service.routes.requests import PLANNER, REGISTRY, read_body
 from neptuneml_plugin.service.wire.endpoints import (
@@ -22,7 +23,7 @@ async def create_endpoint(request: web.Request) -> web.Response:
     """Create an endpoint, or update one."""
     asked = parse_create_endpoint(await read_body(request))
     registry = request.app[REGISTRY]
-    location = request.app[PLANNER].artifact(*asked.source)
+    location = await locate(asked.source, request.app[PLANNER])
     if asked.update and asked.id is not None:
         record = await registry.update(asked.id, location, asked.options)
     else:

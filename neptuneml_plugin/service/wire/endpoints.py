@@ -28,11 +28,14 @@ class Number:
     most: int
 
 
+#: The member that holds an ensemble's definition.
+ENSEMBLE = "ensemble"
 #: Members of which exactly one names the artifact, and what each names.
 SOURCES = {
     "mlModelTrainingJobId": "a completed training job",
     "mlModelTransformJobId": "a completed transform job",
     "artifactLocation": "the folder that `neptuneml transform` wrote",
+    ENSEMBLE: "several of these that answer as one (docs/serving.md, Ensembles)",
 }
 #: Options that are whole numbers, by the names of their members.
 NUMBERS = {
@@ -54,7 +57,10 @@ OPTIONS = {
 }
 MEMBERS = (
     Member("id", Shape.TEXT, "The endpoint's id; generated where absent."),
-    *(Member(name, Shape.TEXT, f"The artifact: {what}.") for name, what in SOURCES.items()),
+    *(
+        Member(name, Shape.DOCUMENT if name == ENSEMBLE else Shape.TEXT, f"The artifact: {what}.")
+        for name, what in SOURCES.items()
+    ),
     Member("update", Shape.FLAG, "Whether an endpoint of this id gets a new version."),
     Member("neptuneIamRoleArn", Shape.ARN, ACCEPTED),
     Member("modelName", Shape.TEXT, ACCEPTED, choices=MODEL_NAMES),
@@ -71,8 +77,8 @@ MEMBERS = (
 class CreateEndpoint:
     """`POST /ml/endpoints`."""
 
-    #: One of `SOURCES`, and what it names.
-    source: tuple[str, str]
+    #: One of `SOURCES`, and what it holds.
+    source: tuple[str, Any]
     #: None: to be generated.
     id: str | None = None
     update: bool = False
@@ -106,7 +112,7 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
     return CreateEndpoint(source, None if endpoint_id is None else check_id(endpoint_id), update, options)
 
 
-def _source(members: Mapping[str, Any]) -> tuple[str, str]:
+def _source(members: Mapping[str, Any]) -> tuple[str, Any]:
     """Return which member names the artifact, and its value."""
     named = [(name, members[name]) for name in SOURCES if name in members]
     if not named:

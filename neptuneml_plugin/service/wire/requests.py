@@ -36,6 +36,8 @@ class Shape(StrEnum):
     ARN = "arn"
     #: An object of texts.
     OBJECT = "object"
+    #: An object of anything.
+    DOCUMENT = "document"
 
 
 @dataclass(frozen=True)
@@ -175,11 +177,16 @@ def _arn(given: Mapping[str, Any], name: str) -> str:
 
 
 def _object(given: Mapping[str, Any], name: str) -> dict[str, str]:
+    value = _document(given, name)
+    texts = {key: text_of(value, key) for key in value}
+    return {key: text for key, text in texts.items() if text is not None}
+
+
+def _document(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = given[name]
     if not isinstance(value, dict):
         raise InvalidParameter(f"{name} is {str(value)[:60]!r}; it must be an object")
-    texts = {key: text_of(value, key) for key in value}
-    return {key: text for key, text in texts.items() if text is not None}
+    return value
 
 
 _READERS = {
@@ -190,4 +197,5 @@ _READERS = {
     Shape.INSTANCE: _instance,
     Shape.ARN: _arn,
     Shape.OBJECT: _object,
+    Shape.DOCUMENT: _document,
 }

@@ -29,6 +29,7 @@ _SHAPES: Mapping[Shape, Schema] = {
     Shape.INSTANCE: {"type": "string", "pattern": f"^{INSTANCE_PATTERN.pattern}$"},
     Shape.ARN: {"type": "string", "pattern": "^arn:"},
     Shape.OBJECT: {"type": "object", "additionalProperties": TEXT},
+    Shape.DOCUMENT: ANY_OBJECT,
 }
 
 

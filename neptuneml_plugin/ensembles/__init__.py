@@ -1,0 +1,1 @@
+"""Ensembles: several artifacts that answer as one (docs/serving.md, Ensembles)."""

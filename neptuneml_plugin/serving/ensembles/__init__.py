@@ -1,0 +1,1 @@
+"""Several artifacts that answer as one."""
