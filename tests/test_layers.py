@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 LAYERS = (
     ("errors",),
     ("cells", "charts", "config", "problems", "stage", "arrays", "filerecords", "locations", "redaction"),
-    ("jobfolder", "connection", "querytext"),
+    ("jobfolder", "connection", "querytext", "workerprocess"),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "jobclient", "learn"),
     ("table", "processed", "trainingdata", "transfer"),
     ("ensembles",),

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from neptuneml_plugin import workerprocess
 from neptuneml_plugin.loadtest.choosing import Configuration
 from neptuneml_plugin.loadtest.clients import Address
-from neptuneml_plugin.serving import process
 
 
 @contextlib.asynccontextmanager
@@ -27,9 +27,9 @@ async def running_workers(artifact: Path, configuration: Configuration) -> Async
     processes: list[asyncio.subprocess.Process] = []
     try:
         for _ in range(configuration.instances):
-            started = await process.start(os.environ, configuration.threads)
+            started = await workerprocess.start(os.environ, configuration.threads)
             processes.append(started)  # at once: should the next not start, it is ended
-        reports = await asyncio.gather(*(process.ready(each, settings) for each in processes))
+        reports = await asyncio.gather(*(workerprocess.ready(each, settings) for each in processes))
         yield [Address(report["address"], token) for report in reports]
     finally:
-        await asyncio.gather(*map(process.end, processes))
+        await asyncio.gather(*map(workerprocess.end, processes))

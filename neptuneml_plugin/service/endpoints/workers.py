@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from neptuneml_plugin import workerprocess
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFailed
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.security.secretfiles import child_environment
-from neptuneml_plugin.serving import process
 
 #: Processes that may die before the first one answers.
 MOST_STARTS = 3
@@ -133,7 +133,7 @@ class Worker:
                 await self._watch
         running, self.running = self.running, None
         if running is not None:
-            await process.end(running.process)
+            await workerprocess.end(running.process)
             self._ports.release(running.port)
 
     async def _keep(self, running: Running) -> None:
@@ -168,7 +168,7 @@ class Worker:
                 continue
             if running.version == self.version:
                 return running
-            await process.end(running.process)
+            await workerprocess.end(running.process)
             self._ports.release(running.port)
             self._on_failure(self, f"artifact {self._group.artifact} has changed: it was {self.version}")
             return None
@@ -182,11 +182,11 @@ class Worker:
             raise
 
     async def _spawn_at(self, port: int) -> Running:
-        started = await process.start(child_environment(self._config))
+        started = await workerprocess.start(child_environment(self._config))
         try:
-            report = await process.ready(started, self._settings(port))
+            report = await workerprocess.ready(started, self._settings(port))
         except BaseException:
-            await process.end(started)
+            await workerprocess.end(started)
             raise
         return Running(started, report["address"], report["version"], port)
 
