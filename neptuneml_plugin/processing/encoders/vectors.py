@@ -8,19 +8,22 @@ import numpy.typing as npt
 import polars as pl
 
 from neptuneml_plugin.processing.encoders.columns import Floats, Matrix
+from neptuneml_plugin.processing.encoders.fasttext import FastTextModel
 from neptuneml_plugin.processing.encoders.textmodels import ModelReference, open_model, reference_to
 from neptuneml_plugin.processing.encoders.words import encode_texts, weighted_sums, words
 from neptuneml_plugin.processing.encoders.wordvectors import WordVectors, open_word_vectors
 from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.trainingdata.features import FeatureSpec
 
+Model = WordVectors | FastTextModel
+
 
 @dataclass(frozen=True)
 class WordMeans:
     """The mean over the words that the model knows, as written or else in lower case; zeros where it knows none.
 
-    `text_fasttext`: of vectors of length 1, as fastText's sentence vectors; `text_word2vec`: of the vectors as
-    they are, as spaCy's.
+    `text_fasttext`: of vectors of length 1, as fastText's sentence vectors, and of words unknown to a binary model
+    by their parts; `text_word2vec`: of the vectors as they are, as spaCy's.
     """
 
     column: str
@@ -47,41 +50,46 @@ class WordMeans:
         model = open_model(self.model, _load)
         return encode_texts(column, self.width, lambda texts: self._encode(texts, model), required=self.required)
 
-    def _encode(self, texts: pl.Series, model: WordVectors) -> Matrix:
+    def _encode(self, texts: pl.Series, model: Model) -> Matrix:
         found = words(texts)
         if self.max_length is not None:
             found = found.filter(pl.int_range(pl.len()).over("row") < self.max_length)
-        distinct = found["word"].unique()
-        at = _rows_of_words(distinct, model)
-        known = pl.DataFrame([distinct, pl.Series("at", at)]).filter(pl.col("at") >= 0).with_row_index("column")
+        known, vectors = self._words(found["word"].unique(), model)
         counted = found.join(known, on="word").group_by("row", "column").len()
         counts = counted["len"].to_numpy().astype(np.float64)
         sums = weighted_sums(counted["row"], counted["column"], counts, (len(texts), len(known)))
         totals = np.asarray(sums.sum(axis=1)).reshape(-1, 1)
-        means: Matrix = ((sums @ self._vectors(known["at"], model)) / np.maximum(totals, 1)).astype(np.float32)
+        means: Matrix = ((sums @ vectors) / np.maximum(totals, 1)).astype(np.float32)
         return means
 
-    def _vectors(self, rows: pl.Series, model: WordVectors) -> Floats:
-        vectors: Floats = model.vectors[rows.to_numpy()].astype(np.float64)
+    def _words(self, distinct: pl.Series, model: Model) -> tuple[pl.DataFrame, Floats]:
+        """Return the words that count, with their `column`, and (columns, width)."""
+        written, rows = _as_known(distinct, model)
+        vectors: Floats = model.vectors_of(written, rows).astype(np.float64)
+        counts = rows >= 0
         if self.type == "text_fasttext":
             lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            counts = lengths[:, 0] > 0
             vectors /= np.where(lengths > 0, lengths, 1)
-        return vectors
+        known = distinct.filter(pl.Series(counts)).alias("word").to_frame().with_row_index("column")
+        return known, vectors[counts]
 
 
 def fit_word_means(spec: FeatureSpec, path: Path) -> WordMeans:
     """Return the encoder with the model at `path`, which learns nothing from the rows."""
     model, fingerprint = _load(path)
-    reference, width = reference_to(spec, path, fingerprint), model.vectors.shape[1]
+    reference, width = reference_to(spec, path, fingerprint), model.width
     return WordMeans(spec.column, spec.name, spec.type, reference, width, spec.max_length, spec.required)
 
 
-def _rows_of_words(distinct: pl.Series, model: WordVectors) -> npt.NDArray[np.int64]:
-    rows = model.words.rows(distinct.to_list())
-    lower = model.words.rows(distinct.str.to_lowercase().to_list())
-    return np.where(rows >= 0, rows, lower)
+def _as_known(distinct: pl.Series, model: Model) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return words as the model writes them, where it knows them, and their places in it."""
+    written, lower = distinct.to_list(), distinct.str.to_lowercase().to_list()
+    rows, of_lower = model.rows(written), model.rows(lower)
+    lowered = (rows < 0) & (of_lower >= 0)
+    return np.where(lowered, lower, written).tolist(), np.where(lowered, of_lower, rows)
 
 
-def _load(path: Path) -> tuple[WordVectors, str]:
+def _load(path: Path) -> tuple[Model, str]:
     model = open_word_vectors(path)
     return model, model.fingerprint

@@ -1,4 +1,4 @@
-"""Vectors of words on disk: fastText's and word2vec's text format, spaCy's models, and our own form of both.
+"""Vectors of words on disk: fastText's and word2vec's text format, spaCy's models, and our own form of these.
 
 Text takes minutes to read, so it is read once, in blocks, into files that are mapped from then on:
 `vectors.f32` (words, width) float32, row after row; the words as `ids` writes ids; `vectors.json` last.
@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -23,6 +23,7 @@ import xxhash
 from neptuneml_plugin.config import data_root
 from neptuneml_plugin.errors import InvalidData, PreconditionsFailed
 from neptuneml_plugin.ids import IdColumn, write_ids
+from neptuneml_plugin.processing.encoders.fasttext import FastTextModel, open_fasttext
 from neptuneml_plugin.stage import output_folder, write_json
 
 DESCRIPTION, VECTORS = "vectors.json", "vectors.f32"
@@ -41,9 +42,24 @@ class WordVectors:
     vectors: npt.NDArray[np.float32]
     fingerprint: str
 
+    @property
+    def width(self) -> int:
+        """Numbers of a vector."""
+        return int(self.vectors.shape[1])
 
-def open_word_vectors(path: Path) -> WordVectors:
-    """Map the vectors at a path; other forms than ours are first written in ours, under the data root.
+    def rows(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the place of each word, -1 where it has none."""
+        return self.words.rows(words)
+
+    def vectors_of(self, words: Sequence[str], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return (words, width), given the places of words; zeros where they have none."""
+        vectors = np.zeros((len(words), self.width), np.float32)
+        vectors[rows >= 0] = self.vectors[rows[rows >= 0]]
+        return vectors
+
+
+def open_word_vectors(path: Path) -> WordVectors | FastTextModel:
+    """Map the vectors at a path; other forms than ours are first read, and kept under the data root.
 
     Raises:
         InvalidData: not vectors of words.
@@ -54,6 +70,8 @@ def open_word_vectors(path: Path) -> WordVectors:
     state = path.stat()
     key = xxhash.xxh64_hexdigest(f"{path.absolute()}\0{state.st_size}\0{state.st_mtime_ns}".encode())
     folder = data_root() / CACHE / key
+    if path.suffix == ".bin":
+        return open_fasttext(path.absolute(), folder)
     if not (folder / DESCRIPTION).is_file():
         convert(path, folder)
     return _map(folder)
