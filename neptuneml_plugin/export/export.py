@@ -77,7 +77,11 @@ def _describe(source: GraphSource, request: ExportRequest, folder: Path, progres
 def _export(source: GraphSource, request: ExportRequest, folder: Path, progress: Progress) -> _Written:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".rows-") as temporary:
         spool = Spool(Path(temporary))
-        reader = (QueryReader if request.queries else Reader)(source, request, spool, progress)
+        reader = (
+            QueryReader(source, request, spool, progress, Path(temporary))
+            if request.queries
+            else Reader(source, request, spool, progress)
+        )
         readings = reader.read()
         progress(f"writing {request.layout.format} files")
         for element in Element:

@@ -1,7 +1,8 @@
 """Exports of a part of a graph held in memory: by filters, by queries, around vertices."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidParameter
-from neptuneml_plugin.export.elements import Element
+from neptuneml_plugin.export.elements import Element, Row
 from neptuneml_plugin.export.export import export_graph
 from neptuneml_plugin.export.readers.source import MemoryGraph
 from neptuneml_plugin.export.request.request import read_request
@@ -122,6 +123,37 @@ def test_what_queries_gave_stands_in_the_statistics(tmp_path: Path) -> None:
     assert stats["warnings"][0] == f"query 'all' gives nothing: {EMPTY}"
     assert stats["part"]["looseEdges"] == 1
     assert stats["consistency"] == {"nodes": [], "edges": []}
+
+
+@dataclass(frozen=True)
+class CountingGraph(MemoryGraph):
+    """A graph that knows what it was asked."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def elements(self, query: str) -> Iterator[Row]:
+        self.asked.append(query)
+        return super().elements(query)
+
+
+def test_each_query_is_asked_once_though_edges_wait_for_vertices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edges = {f"f{i}": ("r1", ("Reviewed", "Read")[i % 3 // 2], f"b{1 + i % 2}", {"stars": i}) for i in range(2500)}
+    rows = [MemoryGraph(BOOKS.vertices, edges).row(EDGE, key) for key in edges if not key.endswith("7")]
+    graph = CountingGraph(
+        BOOKS.vertices, edges, queries={EDGES: [*rows, rows[0]], VERTICES: GRAPH.queries[VERTICES]}
+    )
+    monkeypatch.setattr("tests.export.test_parts.GRAPH", graph)
+    stats = export(
+        tmp_path / "out", {"queries": {"name": "x", "queries": [EDGES, VERTICES]}}, "export-pg-from-queries"
+    )
+    assert graph.asked == [EDGES, VERTICES]
+    kept = [str(row.id) for row in rows if row.ends[1] == "b1"]
+    found = ids(tmp_path / "out")
+    assert sorted(found[REVIEWED] + found["(Reader)-Read-(Book)"]) == sorted(kept)
+    assert stats["part"]["queries"][0] == {"name": "x", "query": EDGES, "nodes": 0, "edges": 2251, "repeated": 1}
+    assert stats["part"]["looseEdges"] == len(rows) - len(kept)
 
 
 def test_labels_and_properties_narrow_queries(tmp_path: Path) -> None:

@@ -1,11 +1,18 @@
-"""Reads what the queries of a request give, into whatever takes blocks."""
+"""Reads what the queries of a request give, into whatever takes blocks.
 
+A query is asked once. Edges can be judged when the last vertex is known, and are too many to wait in memory.
+"""
+
+import pickle
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType
-from neptuneml_plugin.export.block import BlockBuilder
+from neptuneml_plugin.export.block import Block, BlockBuilder
 from neptuneml_plugin.export.consistency import Reading
 from neptuneml_plugin.export.elements import Element, ElementType, Row
 from neptuneml_plugin.export.files.configuration import check_labels
@@ -30,24 +37,42 @@ class _Query:
 
 
 class QueryReader:
-    """One reading of a graph by queries."""
+    """One reading of a graph by queries.
 
-    def __init__(self, source: GraphSource, request: ExportRequest, sink: Sink, progress: Progress) -> None:
+    Args:
+        source: the graph.
+        request: with queries.
+        sink: takes the blocks.
+        progress: told of each query.
+        folder: takes the edges while they wait, in a file without a name.
+    """
+
+    def __init__(
+        self, source: GraphSource, request: ExportRequest, sink: Sink, progress: Progress, folder: Path
+    ) -> None:
         self._source = source
         self._request = request
         self._intake = Intake(request, sink)
         self._progress = progress
+        self._folder = folder
         self._queries = [_Query(group.name, text) for group in request.queries for text in group.queries]
         self._seen: dict[ElementType, set[Any]] = {}
 
     def read(self) -> list[Reading]:
         """Read nodes, then edges; nothing is counted by label, since no label is read as a whole."""
         check_labels(self._request.jobs, {element: self._source.labels(element) for element in Element})
-        if self._request.selections.nodes is not None:
-            self._read(Element.NODE, self._queries)
-        if self._request.selections.edges is not None:
-            # Asked again: edges can be judged when the last vertex is known, and are too many to wait in memory.
-            self._read(Element.EDGE, [query for query in self._queries if query.edges or not query.nodes])
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            for query in self._queries:
+                for block in self._blocks(query):
+                    if isinstance(block.type, EdgeType):
+                        pickle.dump(block, file)
+                    else:
+                        self._take(block)
+                self._progress(f"query '{query.name}': {query.nodes:,} nodes, {query.edges:,} edges")
+            end = file.tell()
+            file.seek(0)
+            while file.tell() < end:
+                self._take(pickle.load(file))  # noqa: S301 - what has just been written
         return []
 
     def warnings(self) -> Iterator[str]:
@@ -66,39 +91,39 @@ class QueryReader:
         ]  # fmt: skip
         return {"queries": found, "looseEdges": self._intake.loose_edges}
 
-    def _read(self, element: Element, queries: list[_Query]) -> None:
-        for query in queries:
-            builder, waiting = BlockBuilder(), 0
-            for row in self._new_rows(element, query):
-                builder.add(row)
-                waiting += 1
-                if waiting == _BLOCK_ROWS:
-                    self._take(element, builder)
-                    builder, waiting = BlockBuilder(), 0
-            self._take(element, builder)
-            self._progress(f"query '{query.name}': {query.nodes:,} nodes, {query.edges:,} edges")
+    def _blocks(self, query: _Query) -> Iterator[Block]:
+        """Yield what a query gives: vertices and edges apart, each in the order in which they come."""
+        builders: dict[Element, BlockBuilder] = {}
+        waiting: Counter[Element] = Counter()
+        for element, row in self._new_rows(query):
+            builders.setdefault(element, BlockBuilder()).add(row)
+            waiting[element] += 1
+            if waiting[element] == _BLOCK_ROWS:
+                yield from builders.pop(element).blocks()
+                waiting[element] = 0
+        for builder in builders.values():
+            yield from builder.blocks()
 
-    def _new_rows(self, element: Element, query: _Query) -> Iterator[Row]:
-        query.edges = 0
+    def _new_rows(self, query: _Query) -> Iterator[tuple[Element, Row]]:
+        selections = self._request.selections
         for row in self._source.elements(query.text):
-            if isinstance(row.type, EdgeType):
-                query.edges += 1
-            elif element is Element.NODE:
-                query.nodes += 1
-            if isinstance(row.type, EdgeType) != (element is Element.EDGE):
+            is_edge = isinstance(row.type, EdgeType)
+            if (selections.edges if is_edge else selections.nodes) is None:
+                query.edges += is_edge
                 continue
+            query.nodes += not is_edge
+            query.edges += is_edge
             seen = self._seen.setdefault(row.type, set())
             if row.id in seen:
                 query.repeated += 1
                 continue
             seen.add(row.id)
-            yield row
+            yield Element.EDGE if is_edge else Element.NODE, row
 
-    def _take(self, element: Element, builder: BlockBuilder) -> None:
+    def _take(self, block: Block) -> None:
         selections = self._request.selections
-        selection = selections.nodes if element is Element.NODE else selections.edges
-        for block in builder.blocks():
-            if isinstance(block.type, str):
-                self._intake.expect(block.type)
-            if selection is not None:
-                self._intake.take(block, selection)
+        selection = selections.edges if isinstance(block.type, EdgeType) else selections.nodes
+        if isinstance(block.type, str):
+            self._intake.expect(block.type)
+        if selection is not None:
+            self._intake.take(block, selection)
