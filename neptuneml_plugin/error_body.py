@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+from collections.abc import Collection
 from typing import Any
 
 from aiohttp import web
@@ -29,33 +30,42 @@ def error_document(error: NeptuneMLError, request_id: str) -> dict[str, Any]:
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give every request an id, and every failure the one shape."""
-    request[REQUEST_ID] = _request_id(request)
+    request[REQUEST_ID] = request_id = request_id_of(request)
     try:
         response = await handler(request)
-    except NeptuneMLError as error:
-        response = _error_response(error, request[REQUEST_ID])
-    except web.HTTPException as error:
-        response = _error_response(_http_error(error, request), request[REQUEST_ID])
     except ConnectionError:  # the caller has gone
         raise
-    except Exception:  # noqa: BLE001 - the last resort: logged here, and told without its details
-        _log.exception("request %s failed", request[REQUEST_ID])
-        problem = f"an unexpected error; the log has it under request {request[REQUEST_ID]}"
-        response = _error_response(NeptuneMLError(problem), request[REQUEST_ID])
-    response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+    except web.HTTPException as error:
+        paths = {resource.canonical for resource in request.app.router.resources()}
+        response = error_response(http_error(error, request, paths), request_id)
+    except Exception as error:  # noqa: BLE001 - the last resort
+        response = error_response(error, request_id)
+    response.headers[REQUEST_ID_HEADER] = request_id
     return response
 
 
-def _error_response(error: NeptuneMLError, request_id: str) -> web.Response:
-    headers = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, TooManyRequests) else {}
+def error_response(error: Exception, request_id: str) -> web.Response:
+    """Return the answer to a request that failed; what nobody expected is logged, and told without its details."""
+    if not isinstance(error, NeptuneMLError):
+        _log.error("request %s failed", request_id, exc_info=error)
+        error = NeptuneMLError(f"an unexpected error; the log has it under request {request_id}")
+    headers = {REQUEST_ID_HEADER: request_id}
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     return web.json_response(error_document(error, request_id), status=error.http_status, headers=headers)
 
 
-def _http_error(error: web.HTTPException, request: web.Request) -> NeptuneMLError:
-    """Return the class of Neptune's list for what aiohttp itself refuses."""
+def http_error(error: web.HTTPException, request: web.BaseRequest, paths: Collection[str]) -> NeptuneMLError:
+    """Return the class of Neptune's list for what aiohttp refuses.
+
+    Args:
+        error: the refusal.
+        request: what was refused.
+        paths: what is served.
+    """
     if isinstance(error, web.HTTPNotFound):
-        paths = sorted({resource.canonical for resource in request.app.router.resources()})
-        return UnsupportedOperation(f"nothing is served at {request.path}; this server has {', '.join(paths)}")
+        served = ", ".join(sorted(paths))
+        return UnsupportedOperation(f"nothing is served at {request.path}; this server has {served}")
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return UnsupportedOperation(f"{request.path} does not take {error.method}; it takes {allowed}")
@@ -64,7 +74,7 @@ def _http_error(error: web.HTTPException, request: web.Request) -> NeptuneMLErro
     return BadRequest(f"the request cannot be read: {error.text or error.reason}")
 
 
-def _request_id(request: web.Request) -> str:
+def request_id_of(request: web.BaseRequest) -> str:
     """Return the caller's id, so that service and worker log one, or a new one."""
     given = request.headers.get(REQUEST_ID_HEADER)
     if given is not None and _REQUEST_ID.fullmatch(given):

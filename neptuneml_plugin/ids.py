@@ -10,6 +10,7 @@ An id travels as text; its class (`Integer`, `String`, …) stands once per labe
 """
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,6 +44,8 @@ class IdColumn:
         self._offsets: npt.NDArray[np.int64] = _map(folder / "id_offsets.npy")
         self._hashes: npt.NDArray[np.uint64] = _map(folder / "id_hashes.npy")
         self._rows: npt.NDArray[np.int64] = _map(folder / "id_rows.npy")
+        #: The same, for one id at a time: numpy takes longer for one number than Python does.
+        self._hash_list, self._row_list = self._hashes.data, self._rows.data
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -67,8 +70,8 @@ class IdColumn:
     def row(self, name: str) -> int:
         """Return the row of one id, -1 for an unknown one."""
         wanted = xxhash.xxh64_intdigest(name.encode())
-        at = int(self._hashes.searchsorted(np.uint64(wanted)))
-        return int(self._rows[at]) if at < len(self) and int(self._hashes[at]) == wanted else -1
+        at = bisect_left(self._hash_list, wanted)
+        return self._row_list[at] if at < len(self) and self._hash_list[at] == wanted else -1
 
     def rows_of(self, wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """Return the row of the id with each hash, -1 for an unknown one; shape (len(wanted),)."""

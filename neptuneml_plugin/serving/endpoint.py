@@ -8,25 +8,21 @@ its parent has died then.
 
 import asyncio
 import gc
-import hmac
 import json
 import logging
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
-from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics
+from prometheus_client import disable_created_metrics
 
 from neptuneml_plugin.artifacts import Manifest
 from neptuneml_plugin.config import LogFormat, WarmUp, WorkerConfig, structure
-from neptuneml_plugin.error_body import REQUEST_ID, answer_errors
 from neptuneml_plugin.errors import (
-    AccessDenied,
-    ClientTimeout,
     ConstraintViolation,
     NeptuneMLError,
     PreconditionsFailed,
@@ -41,10 +37,11 @@ from neptuneml_plugin.serving.cache import AnswerCache
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.memory import check_memory, own_bytes, watch_memory
 from neptuneml_plugin.serving.metrics import Metrics
+from neptuneml_plugin.serving.paths import create_server
+from neptuneml_plugin.serving.plain import read_plain
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Reply, parse_invocation, render_answers, render_reply
+from neptuneml_plugin.serving.wire import Invocation, Reply, load, read_invocation, render_answers, render_reply
 
-BODY_TIMEOUT_SECONDS = 30.0
 SHUTDOWN_SECONDS = 5.0
 #: Bodies up to this size are parsed in the event loop, in about a millisecond, which is less than another thread's
 #: waking up costs them: never behind a long computation. It holds 10,000 edges by hashes of their ends' ids.
@@ -73,7 +70,6 @@ class Endpoint:
     def __init__(self, config: WorkerConfig, manifest: Manifest, predictor: Predictor) -> None:
         self.config = config
         self.manifest = manifest
-        self.authorization = f"Bearer {config.token}".encode()
         self._predictor = predictor
         self._cache = AnswerCache(config.cache_mib << 20)
         self._waiting = 0
@@ -122,13 +118,14 @@ class Endpoint:
             raise TooManyRequests(f"{self._waiting} requests are waiting for endpoint '{self.config.endpoint}'")
         self._waiting += 1
         try:
-            large = len(body) > PARSED_IN_LOOP_BYTES
-            invocation = await asyncio.to_thread(self._parse, body) if large else self._parse(body)
+            in_loop = len(body) <= PARSED_IN_LOOP_BYTES
+            document = load(body) if in_loop else await asyncio.to_thread(load, body)
+            looked_up = self._look_up(document, asked)
+            if looked_up is not None:
+                return looked_up
+            invocation = self._read(document) if in_loop else await asyncio.to_thread(self._read, document)
             asked.items, asked.caller_request_id = len(invocation.items), invocation.request_id
             self.metrics.observe("encode", time.monotonic() - asked.arrival)
-            looked_up = self._predictor.look_up(invocation)
-            if looked_up is not None:
-                return self._with_head(invocation.request_id or asked.request_id, looked_up)
             if invocation.request_id is None:
                 invocation = replace(invocation, request_id=asked.request_id)
             deadline = None if invocation.deadline_seconds is None else asked.arrival + invocation.deadline_seconds
@@ -138,6 +135,20 @@ class Endpoint:
             raise TimeLimitExceeded("the deadline of the request has passed") from None
         finally:
             self._waiting -= 1
+
+    def _look_up(self, document: Mapping[str, Any], asked: "_Asked") -> bytes | None:
+        """Return the reply to what takes no computing, None where it may."""
+        request = read_plain(document)
+        if request is None:
+            return None
+        self._check_version(request.artifact_version)
+        answers = self._predictor.look_up(request)
+        if answers is None:
+            return None
+        asked.items, asked.caller_request_id = len(request.names), request.request_id
+        self.metrics.observe("encode", time.monotonic() - asked.arrival)
+        request_id = request.request_id or asked.request_id
+        return render_answers(self.config.endpoint, self.manifest.version, request_id, answers)
 
     def close(self) -> None:
         """Drop what is still queued; what is being computed ends by itself."""
@@ -196,18 +207,18 @@ class Endpoint:
         metrics.gauge("neptuneml_memory_bytes", "Memory of the worker for itself alone.", own_bytes)
         return metrics
 
-    def _parse(self, body: bytes) -> Invocation:
-        invocation = parse_invocation(body)
-        version = self.manifest.version
-        if invocation.artifact_version not in (None, version):
-            raise ConstraintViolation(
-                f"the request is pinned to version {invocation.artifact_version} of endpoint "
-                f"'{self.config.endpoint}', this worker has {version}; ask the service again"
-            )
+    def _read(self, document: Mapping[str, Any]) -> Invocation:
+        invocation = read_invocation(document)
+        self._check_version(invocation.artifact_version)
         return invocation
 
-    def _with_head(self, request_id: str, answers: str) -> bytes:
-        return render_answers(self.config.endpoint, self.manifest.version, request_id, answers)
+    def _check_version(self, wanted: str | None) -> None:
+        version = self.manifest.version
+        if wanted not in (None, version):
+            raise ConstraintViolation(
+                f"the request is pinned to version {wanted} of endpoint '{self.config.endpoint}', this worker has "
+                f"{version}; ask the service again"
+            )
 
     def _render_new(self, invocation: Invocation, answers: Answers | Embeddings) -> bytes:
         if isinstance(answers, Answers) and self._cache.takes(invocation):
@@ -230,58 +241,6 @@ class Endpoint:
         return reply
 
 
-ENDPOINT = web.AppKey("endpoint", Endpoint)
-
-
-def create_app(endpoint: Endpoint) -> web.Application:
-    """Return the worker's application."""
-    app = web.Application(
-        middlewares=[answer_errors, _require_token], client_max_size=endpoint.config.max_body_mib << 20
-    )
-    app[ENDPOINT] = endpoint
-    app.router.add_post("/invocations", _invoke)
-    app.router.add_get("/health", _health)
-    app.router.add_get("/metrics", _metrics)
-    return app
-
-
-async def _invoke(request: web.Request) -> web.Response:
-    reply = await request.app[ENDPOINT].answer(await _body(request), request[REQUEST_ID])
-    return web.Response(body=reply, content_type="application/json")
-
-
-async def _body(request: web.Request) -> bytes:
-    if request.content.is_eof():  # it came with the head, as small ones do
-        return await request.read()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-            return await request.read()
-    except TimeoutError:
-        raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None
-
-
-async def _health(request: web.Request) -> web.Response:
-    endpoint = request.app[ENDPOINT]
-    return web.json_response(
-        {"status": "healthy", "endpoint": endpoint.config.endpoint, "artifactVersion": endpoint.manifest.version}
-    )
-
-
-async def _metrics(request: web.Request) -> web.Response:
-    text = request.app[ENDPOINT].metrics.text()
-    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-@web.middleware
-async def _require_token(request: web.Request, handler: Handler) -> web.StreamResponse:
-    given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-    if not hmac.compare_digest(given, request.app[ENDPOINT].authorization):
-        raise AccessDenied(
-            "the worker's token is missing or wrong; ask the service for the endpoint's description"
-        )
-    return await handler(request)
-
-
 async def serve(config: WorkerConfig) -> None:
     """Open the artifact, answer until SIGTERM or until stdin closes.
 
@@ -297,12 +256,7 @@ async def serve(config: WorkerConfig) -> None:
     transport, _ = await loop.connect_read_pipe(lambda: _ParentWatch(stop), sys.stdin)
     manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact, config.new_node_vectors)
     endpoint = Endpoint(config, manifest, predictor)
-    runner = web.AppRunner(
-        create_app(endpoint),
-        access_log=None,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        handler_cancellation=True,  # what a caller who has gone still waits for is not computed
-    )
+    runner = web.ServerRunner(create_server(endpoint), shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await _listen(runner, config)
@@ -329,14 +283,14 @@ class _ParentWatch(asyncio.Protocol):
         self._stop.set()
 
 
-async def _listen(runner: web.AppRunner, config: WorkerConfig) -> None:
+async def _listen(runner: web.ServerRunner, config: WorkerConfig) -> None:
     try:
         await web.TCPSite(runner, config.host, config.port).start()
     except OSError as error:
         raise PreconditionsFailed(f"cannot listen on {config.host}:{config.port}: {error.strerror}") from None
 
 
-def _address(runner: web.AppRunner, host: str) -> str:
+def _address(runner: web.ServerRunner, host: str) -> str:
     port = runner.addresses[0][1]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

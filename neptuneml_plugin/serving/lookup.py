@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 from neptuneml_plugin.artifacts import Manifest
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.serving.wire import Invocation, Mode
+from neptuneml_plugin.serving.plain import PlainRequest
 
-#: Beyond either, arrays are faster.
-MOST_ITEMS = 16
+#: Beyond, arrays are faster.
 MOST_CLASSES = 64
 
 
@@ -34,28 +33,13 @@ class Lookup:
         texts = (json.dumps(value, ensure_ascii=False, allow_nan=False) for value in manifest.target.classes)
         self._classes = [f'{{"value":{text}' for text in texts]
 
-    def answers(self, invocation: Invocation) -> str | None:
+    def answers(self, request: PlainRequest) -> str | None:
         """Return the member `answers` of the reply as JSON; None where it has to be computed otherwise."""
-        names = invocation.items.nodes
-        if not (0 < len(names) <= MOST_ITEMS and self._is_plain(invocation)):
+        if request.property_name not in (None, self._property_name) or len(self._classes) > MOST_CLASSES:
             return None
-        return f"[{','.join([self._answer(name, with_score=invocation.score) for name in names])}]"
-
-    def _is_plain(self, invocation: Invocation) -> bool:
-        return (
-            invocation.mode is Mode.PREDICT
-            and invocation.topk == 1
-            and invocation.threshold is None
-            and invocation.property_name in (None, self._property_name)
-            and (self._is_class or not invocation.score)
-            and len(self._classes) <= MOST_CLASSES
-            and not (
-                invocation.columns
-                or invocation.exclude
-                or invocation.mask_training_edges
-                or invocation.is_inductive
-            )
-        )
+        if request.score and not self._is_class:
+            return None
+        return f"[{','.join([self._answer(name, with_score=request.score) for name in request.names])}]"
 
     def _answer(self, name: str, *, with_score: bool) -> str:
         row = self._ids.row(name)

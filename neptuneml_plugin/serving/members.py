@@ -85,6 +85,15 @@ def all_ascii(values: list[Any]) -> bool:
         return False
 
 
+def all_texts(values: list[Any]) -> bool:
+    """Return whether all are texts that can be written as UTF-8."""
+    try:
+        "".join(values).encode()
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return True
+
+
 def flag(value: Any, where: str) -> bool:
     """Return true or false.
 

@@ -24,6 +24,7 @@ from neptuneml_plugin.serving.links import LinkRanker, LiveEnds, calibration, di
 from neptuneml_plugin.serving.live import Live, LiveModel
 from neptuneml_plugin.serving.lookup import Lookup
 from neptuneml_plugin.serving.neighbours import Asked, Neighbours
+from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.subgraph import Ints, Subgraph
 from neptuneml_plugin.serving.wire import Hashes, Invocation, Items, Mode
 from neptuneml_plugin.table import rank_classes
@@ -42,7 +43,7 @@ class Predictor(Protocol):
     def live(self) -> Live:
         """The model, for items that bring their neighbourhood."""
 
-    def look_up(self, invocation: Invocation) -> str | None:
+    def look_up(self, request: PlainRequest) -> str | None:
         """Return the member `answers` of the reply where it takes no time, None where it may."""
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
@@ -115,9 +116,9 @@ class NodePredictor:
         self._predictions: npt.NDArray[Any] = np.asarray(predictions)
         self._lookup = Lookup(manifest, self._ids, self._predictions)
 
-    def look_up(self, invocation: Invocation) -> str | None:
+    def look_up(self, request: PlainRequest) -> str | None:
         """See `Predictor`."""
-        return self._lookup.answers(invocation)
+        return self._lookup.answers(request)
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         """See `Predictor`."""
@@ -165,9 +166,9 @@ class EdgePredictor:
         """Map an artifact's arrays."""
         return cls(folder, manifest, live, edge_values(folder, manifest))
 
-    def look_up(self, invocation: Invocation) -> str | None:
+    def look_up(self, request: PlainRequest) -> str | None:
         """See `Predictor`."""
-        del invocation
+        del request
         return None
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
@@ -212,9 +213,9 @@ class LinkPredictor:
         """Map an artifact's arrays."""
         return cls(manifest, live, LinkRanker(directions(folder, manifest), calibration(manifest)))
 
-    def look_up(self, invocation: Invocation) -> str | None:
+    def look_up(self, request: PlainRequest) -> str | None:
         """See `Predictor`."""
-        del invocation
+        del request
         return None
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:

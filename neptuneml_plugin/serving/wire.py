@@ -142,18 +142,41 @@ def parse_invocation(body: bytes) -> Invocation:
     """Read a request.
 
     Raises:
-        BadRequest: not a JSON object.
+        BadRequest: not JSON.
+        InvalidParameter: not an object, or as `read_invocation` says.
+        MissingParameter: a required member is absent.
+    """
+    return read_invocation(load(body))
+
+
+def load(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that a body holds.
+
+    Raises:
+        BadRequest: not JSON.
+        InvalidParameter: not an object.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    return json_object(document, "the body")
+
+
+def read_invocation(document: Mapping[str, Any]) -> Invocation:
+    """Check a request's JSON.
+
+    Raises:
         InvalidParameter: a member is unknown, of the wrong type, or out of its range.
         MissingParameter: a required member is absent.
     """
-    document = _load(body)
     known(document, _MEMBERS, "the request")
     if document.get("version", "v1") != "v1":
         raise InvalidParameter(f"version is {document['version']!r}; this release speaks 'v1'")
     mode = _mode(document.get("mode"))
     data = json_object(required(document, "data", "the request"), "data")
     known(data, _DATA_MEMBERS, "data")
-    values = _global_parameters(mode, json_object(data.get("globalParameters", {}), "globalParameters"))
+    values = global_parameters(mode, json_object(data.get("globalParameters", {}), "globalParameters"))
     items, live = _items(mode, data), _live(mode, data)
     if items.are_hashed and live:
         raise InvalidParameter("data.items holds hashes of ids; beside data.subgraph, give the ids")
@@ -187,14 +210,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _load(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the body is not JSON: {error}") from None
-    return json_object(document, "the body")
-
-
 def _mode(value: Any) -> Mode:
     if value in (None, ""):
         return Mode.PREDICT
@@ -203,7 +218,12 @@ def _mode(value: Any) -> Mode:
     return Mode(value)
 
 
-def _global_parameters(mode: Mode, given: Mapping[str, Any]) -> dict[str, Any]:
+def global_parameters(mode: Mode, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check `globalParameters`; return the fields of `Invocation` that they set.
+
+    Raises:
+        InvalidParameter: a member is unknown, of the wrong type, or out of its range.
+    """
     known(given, _PARAMETERS, "globalParameters")
     unused = _UNUSED_BY_KNN if mode is Mode.EMBED_KNN else _ONLY_OF_KNN
     values = {}

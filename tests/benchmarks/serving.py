@@ -18,10 +18,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WorkerConfig
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, parse_invocation, render_reply
 from tests.made_artifacts import Made, make_artifact
+from tests.worker_server import WorkerServer, worker_client
 
 NODES = 20_000
 CANDIDATES = 100_000
@@ -52,7 +53,7 @@ async def round_trips(folder: Path) -> list[dict[str, Any]]:
     nothing.router.add_post("/invocations", _nothing)
     figures = []
     async with (
-        TestClient(TestServer(create_app(endpoint)), headers={"Authorization": "Bearer t"}) as ours,
+        worker_client(WorkerServer(endpoint)) as ours,
         TestClient(TestServer(nothing)) as theirs,
     ):
         for size in BATCHES:

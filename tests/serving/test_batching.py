@@ -17,6 +17,7 @@ from neptuneml_plugin.errors import InvalidParameter, TimeLimitExceeded
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.batching import Batcher, merged, split
 from neptuneml_plugin.serving.embeddings import Embeddings
+from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.predict import Check, Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, render_reply
 from tests.made_artifacts import Made, make_artifact
@@ -39,8 +40,8 @@ class Counted:
         self.entered, self.go = threading.Event(), threading.Event()
         self.go.set()
 
-    def look_up(self, invocation: Invocation) -> str | None:
-        return self.predictor.look_up(invocation)
+    def look_up(self, request: PlainRequest) -> str | None:
+        return self.predictor.look_up(request)
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         self.entered.set()

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,10 +11,12 @@ from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.cache import AnswerCache
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.endpoint import Endpoint
+from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.predict import Check, Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from tests.made_artifacts import Made, make_artifact
+from tests.worker_server import WorkerServer, worker_client
 
 
 def asked(*ids: str, **parameters: Any) -> Invocation:
@@ -107,8 +108,8 @@ class Counted:
         self.predictor, self.calls = predictor, 0
         self.live: Any = predictor.live
 
-    def look_up(self, invocation: Invocation) -> str | None:
-        return self.predictor.look_up(invocation)
+    def look_up(self, request: PlainRequest) -> str | None:
+        return self.predictor.look_up(request)
 
     def answer(self, invocation: Invocation, check: Check) -> Any:
         self.calls += 1
@@ -122,7 +123,7 @@ async def test_a_worker_computes_once_what_is_asked_again(tmp_path: Any, mib: in
     counted = Counted(predictor)
     endpoint = Endpoint(WorkerConfig("e", tmp_path, token="t", cache_mib=mib), manifest, counted)
     items = {"headNodeId": ["1", "zz"]}
-    async with TestClient(TestServer(create_app(endpoint)), headers={"Authorization": "Bearer t"}) as client:
+    async with worker_client(WorkerServer(endpoint)) as client:
 
         async def ask(**parameters: Any) -> dict[str, Any]:
             body = {"mode": "predict_tail", "data": {"globalParameters": parameters, "items": items}}

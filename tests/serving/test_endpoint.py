@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.artifacts import Manifest
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.answers import Answers
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.memory import watch_memory
+from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.predict import Check, open_predictor
 from neptuneml_plugin.serving.wire import Invocation
 from tests.made_artifacts import make_artifact
+from tests.worker_server import WorkerServer, worker_client
 
 TOKEN = {"Authorization": "Bearer secret-token"}
 BODY = {"data": {"nodes": [{"nodeId": "a"}, {"nodeId": "zz"}]}}
@@ -40,7 +41,7 @@ class HeldPredictor:
         self.go = threading.Event()
         self.answered = 0
 
-    def look_up(self, invocation: Invocation) -> str | None:
+    def look_up(self, request: PlainRequest) -> str | None:
         return None
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
@@ -53,7 +54,7 @@ class HeldPredictor:
 
 @contextlib.asynccontextmanager
 async def _running(endpoint: Endpoint) -> Any:
-    async with TestClient(TestServer(create_app(endpoint)), headers=TOKEN) as client:
+    async with worker_client(WorkerServer(endpoint)) as client:
         yield client
     endpoint.close()
 
@@ -124,7 +125,7 @@ async def test_an_error_of_ours_is_told_without_its_details(
     class Broken:
         live: Any = None
 
-        def look_up(self, invocation: Invocation) -> str | None:
+        def look_up(self, request: PlainRequest) -> str | None:
             return None
 
         def answer(self, invocation: Invocation, check: Check) -> Answers:
@@ -186,7 +187,7 @@ class Loading:
         self.begun.set()
         self.is_loaded = self.go.wait(30)
 
-    def look_up(self, invocation: Invocation) -> str | None:
+    def look_up(self, request: PlainRequest) -> str | None:
         return None
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
@@ -294,7 +295,7 @@ def test_settings_it_cannot_read(settings: Any, says: str) -> None:
 
 async def test_a_taken_port_is_told(tmp_path: Path) -> None:
     make_artifact(tmp_path)
-    async with TestServer(create_app(Endpoint(config(tmp_path), *open_predictor(tmp_path)))) as server:
+    async with WorkerServer(Endpoint(config(tmp_path), *open_predictor(tmp_path))) as server:
         port = server.port
         with worker_process({"endpoint": "e", "artifact": str(tmp_path), "token": "t", "port": port}) as process:
             told = await asyncio.to_thread(report, process)

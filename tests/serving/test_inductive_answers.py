@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, MissingParameter, TimeLimitExceeded
 from neptuneml_plugin.serving.embeddings import Embeddings
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
 from neptuneml_plugin.serving.wire import parse_invocation
 from tests.listed_answers import Listed, listed
 from tests.live_graph import LINKED, LiveGraph
 from tests.made_artifacts import make_artifact
 from tests.serving.test_inductive import Served, renamed, served, stored
+from tests.worker_server import WorkerServer, worker_client
 
 Data = dict[str, Any]
 
@@ -301,8 +301,7 @@ async def test_through_a_worker(by_task: Mapping[Task, Served]) -> None:
     endpoint = Endpoint(WorkerConfig("e", made.artifact, token="t"), *open_predictor(made.artifact))
     ids, vectors = stored(made, "item")
     data = {"items": {"nodeId": ids[:2]}} | around(made, *(("item", name) for name in ids[:2]))
-    headers = {"Authorization": "Bearer t"}
-    async with TestClient(TestServer(create_app(endpoint)), headers=headers) as client:
+    async with worker_client(WorkerServer(endpoint)) as client:
         async with client.post("/invocations", data=body(data, "embed", nodeType="item")) as answer:
             document = await answer.json()
             assert (answer.status, document["width"]) == (200, vectors.shape[1])

@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as arrays
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.serving.answers import Answers, objects
-from neptuneml_plugin.serving.lookup import MOST_ITEMS
+from neptuneml_plugin.serving.lookup import MOST_CLASSES
+from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, render_answers, render_reply
 from tests.made_artifacts import Made, make_artifact
@@ -24,8 +25,8 @@ CLASSES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def asked(*names: str, **parameters: Any) -> Invocation:
-    return Invocation(Mode.PREDICT, Items(nodes=names), **parameters)
+def asked(*names: str, **parameters: Any) -> PlainRequest:
+    return PlainRequest([*names], **parameters)
 
 
 names = st.lists(st.sampled_from((*MOVIES, "unknown")), min_size=1, max_size=4)
@@ -53,34 +54,26 @@ def test_the_same_bytes(
     folder = tmp_path_factory.mktemp("artifact")
     make_artifact(folder, made)
     predictor = open_predictor(folder)[1]
-    invocation = asked(*data.draw(names), score=score and classes is not None)
+    request = asked(*data.draw(names), score=score and classes is not None)
+    invocation = Invocation(Mode.PREDICT, Items(nodes=tuple(request.names)), score=request.score)
     answers = predictor.answer(invocation, lambda: None)
     assert isinstance(answers, Answers)
-    looked_up = predictor.look_up(invocation)
+    looked_up = predictor.look_up(request)
     assert looked_up == objects(answers)
     assert render_answers("é", "v", 'r"', looked_up) == render_reply(Reply("é", "v", 'r"', answers))
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"topk": 2},
-        {"threshold": 0.5},
-        {"threshold": "tuned"},
-        {"columns": True},
-        {"property_name": "another"},
-        {"exclude": ("a",)},
-        {"mask_training_edges": True},
-    ],
-)
-def test_all_else_is_left_to_the_arrays(tmp_path: Path, parameters: dict[str, Any]) -> None:
-    make_artifact(tmp_path)
-    predictor = open_predictor(tmp_path)[1]
+def test_all_else_is_left_to_the_arrays(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "classes")
+    predictor = open_predictor(tmp_path / "classes")[1]
+    assert predictor.look_up(asked("a", property_name="genre")) is not None
+    assert predictor.look_up(asked("a", property_name="another")) is None
+    make_artifact(tmp_path / "numbers", Made(Task.NODE_REGRESSION))
+    predictor = open_predictor(tmp_path / "numbers")[1]
     assert predictor.look_up(asked("a")) is not None
-    assert predictor.look_up(asked("a", **parameters)) is None
-    assert predictor.look_up(asked(*(["a"] * (MOST_ITEMS + 1)))) is None
-    assert predictor.look_up(Invocation(Mode.PREDICT, Items(heads=("1",), tails=("a",)))) is None
-    assert predictor.look_up(Invocation(Mode.PREDICT_TAIL, Items(nodes=("a",)))) is None
+    assert predictor.look_up(asked("a", score=True)) is None
+    make_artifact(tmp_path / "many", Made(movies=MOVIES, classes=range(MOST_CLASSES + 1), training_edges=[(0, 0)]))
+    assert open_predictor(tmp_path / "many")[1].look_up(asked("a")) is None
 
 
 @pytest.mark.parametrize("task", [Task.EDGE_CLASS, Task.EDGE_REGRESSION, Task.LINK_PREDICTION])

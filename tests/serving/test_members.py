@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from neptuneml_plugin.errors import InvalidParameter, MissingParameter
 from neptuneml_plugin.serving.members import (
     all_ascii,
+    all_texts,
     flag,
     json_list,
     json_object,
@@ -92,6 +93,7 @@ def test_lists_of_one_length() -> None:
 def test_the_short_way_through_a_list_lets_nothing_pass_that_the_long_way_refuses(values: list[Any]) -> None:
     assert all_ascii(values) == all(isinstance(value, str) and value.isascii() for value in values)
     writable = all(isinstance(value, str) and _is_utf8(value) for value in values)
+    assert all_texts(values) == writable
     try:
         assert texts(values, "ids") == values
     except InvalidParameter:

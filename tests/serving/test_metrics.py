@@ -2,18 +2,25 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client import Histogram as Theirs
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WorkerConfig
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app
-from neptuneml_plugin.serving.metrics import PHASES
+from neptuneml_plugin.serving.endpoint import Endpoint
+from neptuneml_plugin.serving.metrics import PHASES, SECONDS, Histogram
 from neptuneml_plugin.serving.predict import open_predictor
 from tests.made_artifacts import Made, make_artifact
+from tests.worker_server import WorkerServer, worker_client
 
 
 async def figures(client: "TestClient[Any, Any]") -> dict[tuple[str, str], float]:
@@ -31,7 +38,7 @@ async def figures(client: "TestClient[Any, Any]") -> dict[tuple[str, str], float
 async def asked(folder: Path, task: Task, bodies: Sequence[Any], **settings: Any) -> dict[tuple[str, str], float]:
     make_artifact(folder, Made(task=task))
     endpoint = Endpoint(WorkerConfig("e", folder, token="t", **settings), *open_predictor(folder))
-    async with TestClient(TestServer(create_app(endpoint)), headers={"Authorization": "Bearer t"}) as client:
+    async with worker_client(WorkerServer(endpoint)) as client:
         for body in bodies:
             await client.post("/invocations", json=body)
         found = await figures(client)
@@ -71,7 +78,7 @@ async def test_a_batch_of_several_requests_is_one(tmp_path: Path) -> None:
     make_artifact(tmp_path, Made(task=Task.LINK_PREDICTION))
     endpoint = Endpoint(WorkerConfig("e", tmp_path, token="t", max_delay_us=50_000), *open_predictor(tmp_path))
     body = {"mode": "predict_tail", "data": {"edges": [{"headNodeId": "1"}]}}
-    async with TestClient(TestServer(create_app(endpoint)), headers={"Authorization": "Bearer t"}) as client:
+    async with worker_client(WorkerServer(endpoint)) as client:
         await asyncio.gather(*(client.post("/invocations", json=body) for _ in range(5)))
         found = await figures(client)
     endpoint.close()
@@ -79,3 +86,26 @@ async def test_a_batch_of_several_requests_is_one(tmp_path: Path) -> None:
     assert found["neptuneml_batch_items_count", ""] < 5
     assert found["neptuneml_request_seconds_count", "model"] == 5
     assert found["neptuneml_request_seconds_sum", "queue"] >= 0.05
+
+
+@given(st.lists(st.floats(0, 100) | st.sampled_from(SECONDS), max_size=20))
+def test_a_histogram_tells_what_prometheus_own_does(values: list[float]) -> None:
+    registry = CollectorRegistry()
+    theirs, ours = Theirs("a", "b", ("c",), buckets=SECONDS, registry=registry).labels("d"), Histogram(SECONDS)
+    for value in values:
+        theirs.observe(value)
+        ours.observe(value)
+    family = HistogramMetricFamily("a", "b", labels=("c",))
+    ours.add_to(family, ("d",))
+    (expected,) = registry.collect()
+    kept = [sample for sample in expected.samples if not sample.name.endswith("_created")]
+    assert family.samples == kept
+
+
+def test_a_histogram_loses_nothing_between_threads() -> None:
+    histogram = Histogram((1.0,))
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(histogram.observe, [0.5, 1.5] * 5000))
+    family = HistogramMetricFamily("a", "b", labels=())
+    histogram.add_to(family, ())
+    assert [sample.value for sample in family.samples] == [5000, 10000, 10000, 10000.0]

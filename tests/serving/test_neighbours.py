@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,12 +21,13 @@ from neptuneml_plugin.errors import (
     UnsupportedOperation,
 )
 from neptuneml_plugin.serving import neighbours, topk
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
 from neptuneml_plugin.serving.wire import parse_invocation
 from tests.listed_answers import Answer, Listed, listed
 from tests.made_artifacts import KNOWS, Made, make_artifact
 from tests.serving.test_inductive import renamed, served, stored
+from tests.worker_server import WorkerServer, worker_client
 
 MOVIES = tuple(f"m{number:03}" for number in range(50))
 #: Lengths that float32 products would lose or overflow with are among them.
@@ -238,10 +238,7 @@ def test_lengths_are_taken_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 async def test_requests_of_several_callers_are_answered_together(tmp_path: Path) -> None:
     manifest = make_artifact(tmp_path, Made(task=Task.LINK_PREDICTION))
     endpoint = Endpoint(WorkerConfig("e", tmp_path, token="t", cache_mib=1), manifest, open_predictor(tmp_path)[1])
-    client: TestClient[Any, Any] = TestClient(
-        TestServer(create_app(endpoint)), headers={"Authorization": "Bearer t"}
-    )
-    async with client:
+    async with worker_client(WorkerServer(endpoint)) as client:
         for _ in range(2):  # computed, and kept
             for name in "ab":
                 asked = body([name], tailNodeType="movie", topk=2)

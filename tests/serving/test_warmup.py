@@ -7,29 +7,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WarmUp, WorkerConfig
 from neptuneml_plugin.errors import UnsupportedOperation
 from neptuneml_plugin.serving import warmup
-from neptuneml_plugin.serving.endpoint import Endpoint, create_app
+from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import parse_invocation
 from tests.made_artifacts import Made, make_artifact
+from tests.worker_server import WorkerServer
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpoint, TestServer]]:
+async def serving(folder: Path, **settings: object) -> AsyncIterator[tuple[Endpoint, WorkerServer]]:
     config = WorkerConfig("e", folder, token="t", **settings)  # type: ignore[arg-type]
     endpoint = Endpoint(config, *open_predictor(folder))
-    server = TestServer(create_app(endpoint))
+    server = WorkerServer(endpoint)
     async with server:
         yield endpoint, server
     endpoint.close()
 
 
-def address(server: TestServer) -> str:
+def address(server: WorkerServer) -> str:
     return str(server.make_url("")).rstrip("/")
 
 
