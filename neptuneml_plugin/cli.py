@@ -421,6 +421,12 @@ def _run_stage(run: Callable[[Progress], Summary], folders: Folders, *, as_json:
 @click.option("--worker-host", help="Address that workers listen on.  [default: 127.0.0.1]")
 @click.option("--worker-ports", metavar="A-B", help="Ports for workers.  [default: any free ones]")
 @click.option("--gremlin", help="Gremlin Server that /gremlin leads to and exports read, ws://host:port/gremlin.")
+@click.option("--gremlin-user", help="Who the service is there, if it asks.  [default: NEPTUNEML_GREMLIN_USER]")
+@click.option(
+    "--gremlin-password-file",
+    type=FILE,
+    help="File that holds the password there.  [default: NEPTUNEML_GREMLIN_PASSWORD]",
+)
 @click.option(
     "--allow-groovy",
     is_flag=True,
@@ -446,7 +452,7 @@ def serve_command(
 
     document = config.load_document(config_file) if config_file else {}
     in_document = data_root is None and "data_root" in document
-    named_files = ("token_file", "keys_file", "tls_certificate", "tls_key")
+    named_files = ("token_file", "keys_file", "tls_certificate", "tls_key", "gremlin_password_file")
     flags |= {name: str(flags[name].absolute()) for name in named_files if flags[name] is not None} | {
         "data_root": None if in_document else str(config.data_root(data_root)),
         "worker_ports": _port_range(worker_ports),

@@ -198,6 +198,9 @@ class ServiceConfig:
     worker_ports: tuple[int, int] | None = None
     #: Gremlin Server behind the service, `ws://host:port/gremlin` (docs/gateway.md); exports read it.
     gremlin: str | None = None
+    #: Who the service is there, and the file of the password; else what the environment says.
+    gremlin_user: str | None = None
+    gremlin_password_file: Path | None = None
     #: Connections to it that callers may hold at once.
     max_gremlin_connections: int = 256
     #: Pass Groovy and lambdas on from callers elsewhere too: whoever may call may then run code (decision 33).

@@ -12,7 +12,18 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 #: Lowest first; a module imports from layers below its own, or from its own folder.
 LAYERS = (
     ("errors",),
-    ("cells", "charts", "config", "problems", "stage", "arrays", "filerecords", "locations", "redaction"),
+    (
+        "cells",
+        "charts",
+        "config",
+        "problems",
+        "stage",
+        "arrays",
+        "filerecords",
+        "gremlin_login",
+        "locations",
+        "redaction",
+    ),
     ("jobfolder", "connection", "querytext", "workerprocess"),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "jobclient", "learn"),
     ("table", "processed", "trainingdata", "transfer"),

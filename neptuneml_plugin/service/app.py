@@ -47,6 +47,7 @@ from neptuneml_plugin.service.routes import (
 from neptuneml_plugin.service.routes.requests import CHAINS, CLIENT, JOBS, PLANNER, REGISTRY
 from neptuneml_plugin.service.security.callers import CALLERS, load_callers
 from neptuneml_plugin.service.security.ratelimit import RateLimit
+from neptuneml_plugin.service.security.secretfiles import gremlin_login
 from neptuneml_plugin.service.security.tls import server_context
 
 DATABASE = "service.sqlite3"
@@ -144,7 +145,9 @@ async def _serve(config: ServiceConfig, on_ready: Callable[[str], None] | None) 
     tls, app = server_context(config), create_app(config)
     as_json = config.log_format is LogFormat.JSON
     level = logging.INFO if as_json else logging.WARNING
-    set_up_logging("service", app[CALLERS].secrets, level, as_json=as_json)
+    login = gremlin_login(config)
+    secrets = (*app[CALLERS].secrets, *((login.password,) if login else ()))
+    set_up_logging("service", secrets, level, as_json=as_json)
     runner = web.AppRunner(
         app,
         access_log=None,

@@ -19,8 +19,15 @@ from gremlin_python.driver.serializer import GraphBinarySerializersV1
 from gremlin_python.process.graph_traversal import GraphTraversal
 
 from neptuneml_plugin.config import ExportConfig
-from neptuneml_plugin.errors import FailureByQuery, InvalidParameter, PreconditionsFailed, TimeLimitExceeded
+from neptuneml_plugin.errors import (
+    AccessDenied,
+    FailureByQuery,
+    InvalidParameter,
+    PreconditionsFailed,
+    TimeLimitExceeded,
+)
 from neptuneml_plugin.export.readers.graphbinary import TypedReader
+from neptuneml_plugin.gremlin_login import PASSWORD_VARIABLE, USER_VARIABLE, Login, login_of
 
 _MAX_CONTENT_BYTES = 1 << 30
 #: How much longer than the server itself we wait for its answer.
@@ -29,6 +36,8 @@ _GRACE_SECONDS = 15.0
 _UNREADABLE = "Serializer for type"
 _UNREADABLE_HINT = "; the reader 'bulk' reads such values, where the server has the plugin (`neptuneml plugin`)"
 _OK, _NO_CONTENT, _PARTIAL, _SERVER_TIMEOUT = 200, 204, 206, 598
+#: The server asks who is there, and does not believe who says so.
+_WHO, _NOT_KNOWN = 407, 401
 
 
 class Connection:
@@ -38,6 +47,7 @@ class Connection:
         PreconditionsFailed: nothing answers at the URL.
         FailureByQuery: the server went away or refused a query. InvalidParameter: it refused a script.
         TimeLimitExceeded: one request took longer than `request_timeout_seconds`.
+        AccessDenied: it wants a name and a password, others than the environment has.
     """
 
     def __init__(self, config: ExportConfig) -> None:
@@ -48,6 +58,8 @@ class Connection:
         self._transport: AiohttpTransport | None = None
         self._is_reached = False
         self._script: str | None = None
+        #: None once it was told, which is done once.
+        self._login: Login | None = login_of()
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +106,9 @@ class Connection:
                 message = self._serializer.deserialize_message(content)
             self._is_reached = True
             code = message["status"]["code"]
+            if code == _WHO and self._login is not None:
+                self._log_in(self._login)
+                continue
             if code not in {_OK, _NO_CONTENT, _PARTIAL}:
                 raise self._refused(code, message["status"]["message"])
             for result in message["result"]["data"] or ():
@@ -113,7 +128,18 @@ class Connection:
             self._transport.connect(self._config.gremlin)
         return self._transport
 
+    def _log_in(self, login: Login) -> None:
+        self._login = None
+        request = RequestMessage("", "authentication", login.sasl)
+        with self._explained():
+            self._opened().write(self._serializer.serialize_message(str(uuid.uuid4()), request))
+
     def _refused(self, code: int, message: str) -> Exception:
+        if code in (_WHO, _NOT_KNOWN):
+            return AccessDenied(
+                f"the Gremlin Server at {self._config.gremlin} asks for a name and a password that it knows; "
+                f"set {USER_VARIABLE} and {PASSWORD_VARIABLE}"
+            )
         if code == _SERVER_TIMEOUT:
             return self._late()
         if self._script is not None:

@@ -20,7 +20,8 @@ from neptuneml_plugin.errors import (
     TimeLimitExceeded,
     TooManyRequests,
 )
-from neptuneml_plugin.service.gateway.server import Connection, Server
+from neptuneml_plugin.service.gateway.pool import Connection
+from neptuneml_plugin.service.gateway.server import Server
 
 #: What every Gremlin Server can write, and the only format with types for maps.
 GRAPHSON_3 = "application/vnd.gremlin-v3.0+json"
@@ -33,6 +34,8 @@ _DATA = re.compile(
 )
 _DECODER = json.JSONDecoder()
 _PARTIAL = 206
+#: The server asks who is there, and answers once it knows.
+_WHO = 407
 _SUCCESS = frozenset({200, 204, _PARTIAL})
 
 
@@ -78,15 +81,20 @@ async def ask(
         NeptuneMLError: the script failed, or the server does not answer.
         ConnectionResetError: whoever asked has left.
     """
-    async with server.connection() as connection:
-        await connection.send_bytes(_frame(script, mime_type))
+    async with server.asked(_frame(script, mime_type)) as connection:
+        said_who = False
         while True:
             batch = await _next_batch(connection, mime_type, is_gone)
+            if batch.status == _WHO and server.login is not None and not said_who:
+                said_who = True
+                await connection.send_bytes(_message(mime_type, "authentication", server.login.sasl))
+                continue
             if batch.status not in _SUCCESS:
-                raise failure(batch)
+                break
             yield batch
             if batch.status != _PARTIAL:
                 return
+    raise failure(batch)
 
 
 async def ask_all(server: Server, script: Script) -> list[Any]:
@@ -107,12 +115,12 @@ def _frame(script: Script, mime_type: str) -> bytes:
         "evaluationTimeout": script.evaluation_timeout,
         "batchSize": script.batch_size,
     }
-    message = {
-        "requestId": {"@type": "g:UUID", "@value": str(uuid.uuid4())},
-        "op": "eval",
-        "processor": "",
-        "args": {name: value for name, value in args.items() if value not in (None, {})},
-    }
+    return _message(mime_type, "eval", {name: value for name, value in args.items() if value not in (None, {})})
+
+
+def _message(mime_type: str, op: str, args: Mapping[str, Any]) -> bytes:
+    request_id = {"@type": "g:UUID", "@value": str(uuid.uuid4())}
+    message = {"requestId": request_id, "op": op, "processor": "", "args": args}
     return bytes([len(mime_type)]) + mime_type.encode() + json.dumps(message).encode()
 
 
@@ -212,8 +220,11 @@ _BY_STATUS: dict[int, type[NeptuneMLError]] = {
 
 def failure(batch: Batch) -> NeptuneMLError:
     """Return the error that a response stands for."""
-    if batch.status == 407:
-        return AccessDenied("the Gremlin Server asks who is there; ask over WebSocket, whose drivers can say")
+    if batch.status == _WHO:
+        return AccessDenied(
+            "the Gremlin Server asks who is there; start the service with 'gremlin_user' and a password, or ask "
+            "over WebSocket, whose drivers can say"
+        )
     for name in _exceptions(batch.attributes):
         kind = _BY_CODE.get(re.split(r"[.$]", name)[-1])
         if kind is not None:

@@ -7,7 +7,8 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, hdrs, web
 
 from neptuneml_plugin.service.gateway.messages import Unreadable
 from neptuneml_plugin.service.gateway.policy import Refused, check_frame, check_text
-from neptuneml_plugin.service.gateway.server import Connection, Server
+from neptuneml_plugin.service.gateway.pool import Connection
+from neptuneml_plugin.service.gateway.server import Server
 
 #: Larger messages are read in a thread.
 _LARGE = 1 << 16

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import aiohttp
 from aiohttp import web
@@ -10,28 +10,34 @@ from yarl import URL
 
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, InvalidParameter, TooManyRequests, UnsupportedOperation
+from neptuneml_plugin.gremlin_login import Login
+from neptuneml_plugin.service.gateway.pool import Connection, Pool
+from neptuneml_plugin.service.security.secretfiles import gremlin_login
 
 CONNECT_SECONDS = 10.0
-
-Connection = aiohttp.ClientWebSocketResponse
 
 
 class Server:
     """The configured Gremlin Server."""
 
-    def __init__(self, url: URL, max_connections: int, max_message_bytes: int) -> None:
+    def __init__(self, url: URL, max_connections: int, max_message_bytes: int, login: Login | None = None) -> None:
         self.url = url
+        #: What the service's own requests, and those over HTTP, are made with.
+        self.login = login
         #: Without a password that may stand in it.
         self.name = str(url.with_user(None))
         self._max_connections = max_connections
         self._max_message_bytes = max_message_bytes
         self._open = 0
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        #: Of connections for requests over HTTP; callers over WebSocket have their own.
+        self.pool = Pool()
         #: Callers' connections, ended when the service ends.
         self.callers: set[web.WebSocketResponse] = set()
 
     async def close(self) -> None:
         """End all connections."""
+        await self.pool.close()
         await self._session.close()
 
     @contextlib.asynccontextmanager
@@ -42,6 +48,51 @@ class Server:
             TooManyRequests: all connections are taken.
             FailureByQuery: the server does not answer.
         """
+        with self._counted():
+            async with await self._connect(protocols) as connection:
+                yield connection
+
+    @contextlib.asynccontextmanager
+    async def asked(self, frame: bytes) -> AsyncIterator[Connection]:
+        """Send a request, and yield the connection for its answer; it waits for others if nothing fails.
+
+        Raises:
+            TooManyRequests: all connections are taken.
+            FailureByQuery: the server does not answer.
+        """
+        with self._counted():
+            connection = await self._sent(frame)
+            try:
+                yield connection
+            except BaseException:  # the rest of an answer may be on its way
+                await connection.close()
+                raise
+            await self.pool.give(connection)
+
+    async def _sent(self, frame: bytes) -> Connection:
+        """Return the connection on which a request was sent: one that waited, else a new one.
+
+        A connection that has died meanwhile is replaced where sending fails, since the server has then not heard
+        the whole request; after that nobody knows what the server has done, and the request is not sent again.
+        """
+        waiting = await self.pool.take()
+        if waiting is not None:
+            try:
+                await waiting.send_bytes(frame)
+            except ConnectionError:
+                await waiting.close()
+            else:
+                return waiting
+        connection = await self._connect(())
+        try:
+            await connection.send_bytes(frame)
+        except ConnectionError:
+            await connection.close()
+            raise FailureByQuery(f"the Gremlin Server at {self.name} ended a new connection at once") from None
+        return connection
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
         if self._open >= self._max_connections:
             raise TooManyRequests(
                 f"all {self._max_connections} connections to the Gremlin Server are taken; close some, or raise "
@@ -49,8 +100,7 @@ class Server:
             )
         self._open += 1
         try:
-            async with await self._connect(protocols) as connection:
-                yield connection
+            yield
         finally:
             self._open -= 1
 
@@ -81,7 +131,9 @@ async def lifetime(app: web.Application, config: ServiceConfig) -> AsyncIterator
     if config.gremlin is None:
         yield
         return
-    app[SERVER] = Server(read_url(config.gremlin), config.max_gremlin_connections, config.max_body_mib << 20)
+    app[SERVER] = Server(
+        read_url(config.gremlin), config.max_gremlin_connections, config.max_body_mib << 20, gremlin_login(config)
+    )
     yield
     await app[SERVER].close()
 

@@ -13,7 +13,7 @@ from neptuneml_plugin.jobfolder import INTERRUPTED, JobFolder
 from neptuneml_plugin.service.jobs import process
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, now_millis
 from neptuneml_plugin.service.jobs.store import JobStore
-from neptuneml_plugin.service.security.secretfiles import child_environment
+from neptuneml_plugin.service.security.secretfiles import child_environment, gremlin_login
 from neptuneml_plugin.stage import write_json
 
 FOLDER = "jobs"
@@ -189,7 +189,7 @@ class Jobs:
                 await self._set(record)
             folder = self.folder(record)
             await process.end(folder)  # what an attempt that was killed has left behind
-            await process.start(folder, _command(record, folder), child_environment(self._config))
+            await process.start(folder, _command(record, folder), self._environment(record))
             await self._watch(key)
         except asyncio.CancelledError:
             if self._closing:
@@ -291,6 +291,11 @@ class Jobs:
         self._records[record.kind, record.id] = record
         async with self._changed:
             self._changed.notify_all()
+
+    def _environment(self, record: JobRecord) -> dict[str, str]:
+        """Return what a job's process finds; the Gremlin Server's password is for exports alone."""
+        login = gremlin_login(self._config) if record.kind is JobKind.EXPORT else None
+        return child_environment(self._config) | (login.variables if login else {})
 
     def _prepare(self, record: JobRecord) -> None:
         folder = self.folder(record)
