@@ -95,8 +95,10 @@ class Lesson:
         return {"subgraph": {"seeds": f"{step}({quoted(self.target.label)})", "hops": HOPS}}
 
     def asked_of(self, endpoint: str) -> str:
-        """Return the query as it is asked of an endpoint."""
-        return render_query(self.query, {} if self.endpoint == endpoint else {ENDPOINT_OPTION: endpoint})
+        """Return the query as it is asked of an endpoint, in words that gremlin-lang has as well as Groovy."""
+        return render_query(
+            self.query, {} if self.endpoint == endpoint else {ENDPOINT_OPTION: endpoint}, PREDICTION
+        )
 
 
 def read_lesson(query: str) -> Lesson:

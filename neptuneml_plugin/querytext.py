@@ -6,7 +6,7 @@ Just enough of the language to see which steps a query takes: nothing is resolve
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from neptuneml_plugin.errors import InvalidParameter
@@ -64,14 +64,22 @@ def parse_query(query: str) -> Steps:
     return _Parser(query).query()
 
 
-def render_query(query: str, source_options: dict[str, str]) -> str:
+def render_query(query: str, source_options: dict[str, str], option_with_label: str | None = None) -> str:
     """Return a query in Groovy's spelling, with more options on its source.
+
+    Args:
+        query: its text.
+        source_options: what is added.
+        option_with_label: an option that takes over the label of its `out` or `in`: gremlin-lang on TinkerPop 3.8
+            reads `out().with(option, "x")` and not `out("x").with(option)` (decision 28).
 
     Raises:
         InvalidParameter: not the text of one query.
     """
     parse_query(query)
     first, *rest = _tokens(query)
+    if option_with_label is not None:
+        rest = list(_with_labels_in(option_with_label, rest))
     options = "".join(f".with({quoted(name)},{quoted(value)})" for name, value in source_options.items())
     parts = [first.text, options]
     before = first
@@ -81,6 +89,41 @@ def render_query(query: str, source_options: dict[str, str]) -> str:
         parts.append(_groovy(token))
         before = token
     return "".join(parts)
+
+
+def _with_labels_in(option: str, tokens: list[_Token]) -> Iterator[_Token]:
+    """Yield the tokens of a query, with the labels of `out` and `in` moved into an option that they have."""
+    labels: dict[int, _Token] = {}
+    for at, token in enumerate(tokens):
+        if (
+            token.kind == "name"
+            and camel(token.text) in ("out", "in")
+            and _shape(tokens[at + 1 : at + 4]) == "(t)"
+        ):
+            end = _end_of_option(option, tokens, at + 4)
+            if end is not None:
+                labels[at + 2] = labels[end] = tokens[at + 2]
+    for at, token in enumerate(tokens):
+        if at not in labels:
+            yield token
+        elif token is not labels[at]:  # the end of the option
+            yield from (replace(token, kind="sign", text=","), labels[at], token)
+
+
+def _end_of_option(option: str, tokens: list[_Token], at: int) -> int | None:
+    """Return where `.with(option)` ends that stands at `at`, or behind other options there."""
+    while _shape(tokens[at : at + 4]) == ".n(t" and camel(tokens[at + 1].text) == "with":
+        end = next((end for end in range(at + 4, len(tokens)) if tokens[end].text in "()"), len(tokens))
+        if end == len(tokens) or tokens[end].text == "(":
+            return None
+        if _unquoted(tokens[at + 3].text) == option:
+            return end if end == at + 4 else None
+        at = end + 1
+    return None
+
+
+def _shape(tokens: list[_Token]) -> str:
+    return "".join(token.text if token.kind == "sign" else token.kind[0] for token in tokens)
 
 
 def quoted(text: str) -> str:

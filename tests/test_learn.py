@@ -82,7 +82,11 @@ def test_any_link_is_found_again(label: str, end: str, start: str | None, step: 
     begin = "" if start is None else f".hasLabel({quoted(start)})"
     query = f"g.V(1L){begin}.{step}({quoted(label)}).with('{PREDICTION}').hasLabel({quoted(end)})"
     source, target = (end, start) if step == "in" else (start, end)
-    assert read_lesson(query).target == Target(PREDICTION, label, on_edges=True, source=source, target=target)
+    lesson = read_lesson(query)
+    assert lesson.target == Target(PREDICTION, label, on_edges=True, source=source, target=target)
+    asked = lesson.asked_of("e")
+    assert read_lesson(asked).target == lesson.target
+    assert f".{step}().with({quoted(PREDICTION)},{quoted(label)})" in asked  # gremlin-lang's form (decision 28)
 
 
 @given(st.text(alphabet=st.sampled_from("gV().,:[]\"'\\ab1_-N#with\n "), max_size=40) | st.text(max_size=40))
@@ -95,6 +99,23 @@ def test_any_text_is_read_or_refused_by_name(text: str) -> None:
             assert render_query(again, {}) == again
         with contextlib.suppress(InvalidParameter):
             read_lesson(query).chain()
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('g.V().out("x").out("y").with("o").in("z")', 'g.V().out("x").out().with("o","y").in("z")'),
+        ('g.V().where(__.in_("x").with_("o"))', 'g.V().where(__.in().with("o","x"))'),
+        ('g.V().out("x").with("o", "y")', 'g.V().out("x").with("o","y")'),
+        ('g.V().out("x", "y").with("o")', 'g.V().out("x","y").with("o")'),
+        ('g.V().out("x").with("p").with("o")', 'g.V().out().with("p").with("o","x")'),
+        ('g.V().out("x").with("p", f(1)).with("o")', 'g.V().out("x").with("p",f(1)).with("o")'),
+        ('g.V().both("x").with("o")', 'g.V().both("x").with("o")'),
+        (r'g.V().has("a.out(", ").with(\"o\")")', r'g.V().has("a.out(",").with(\"o\")")'),
+    ],
+)
+def test_only_labels_of_links_move_into_their_option(written: str, expected: str) -> None:
+    assert render_query(written, {}, "o") == expected
 
 
 STEPS: st.SearchStrategy[tuple[Step, ...]] = st.deferred(lambda: st.lists(STEP, min_size=1, max_size=3).map(tuple))
