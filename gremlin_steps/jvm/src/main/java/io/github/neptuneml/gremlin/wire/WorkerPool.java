@@ -4,9 +4,10 @@ import java.net.URI;
 import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 
-/** The workers of an endpoint: the least busy one first, those that could not be reached not for a second. */
+/** The workers of an endpoint: the least busy one first, equally busy ones in turn, unreachable ones not for a second. */
 final class WorkerPool {
 
     private static final long REST_NANOS = 1_000_000_000L;
@@ -15,6 +16,7 @@ final class WorkerPool {
     static final class Worker {
         final URI address;
         final AtomicInteger inFlight = new AtomicInteger();
+        private volatile long turn;
         private volatile long restUntil;
         private volatile boolean resting;
 
@@ -34,6 +36,7 @@ final class WorkerPool {
 
     final String token;
     private final List<Worker> workers;
+    private final AtomicLong turns = new AtomicLong();
 
     WorkerPool(final List<URI> addresses, final String token) {
         this.token = token;
@@ -50,7 +53,24 @@ final class WorkerPool {
     }
 
     List<Worker> leastBusyFirst() {
-        return workers.stream().filter(worker -> !worker.isResting())
-                .sorted(Comparator.comparingInt(worker -> worker.inFlight.get())).collect(Collectors.toList());
+        final List<Worker> order = workers.stream().filter(worker -> !worker.isResting()).map(Rank::new)
+                .sorted(Rank.ORDER).map(rank -> rank.worker).collect(Collectors.toList());
+        if (!order.isEmpty()) order.get(0).turn = turns.incrementAndGet();
+        return order;
+    }
+
+    /** A worker as it is at one moment: what changes while it is sorted by cannot be sorted by. */
+    private static final class Rank {
+        static final Comparator<Rank> ORDER = Comparator.<Rank>comparingInt(rank -> rank.inFlight).thenComparingLong(rank -> rank.turn);
+
+        final Worker worker;
+        final int inFlight;
+        final long turn;
+
+        Rank(final Worker worker) {
+            this.worker = worker;
+            inFlight = worker.inFlight.get();
+            turn = worker.turn;
+        }
     }
 }
