@@ -211,7 +211,7 @@ class ServiceConfig:
     job_cores: int = 0
     #: Memory for all jobs, MiB; 0: what is free when one starts.
     job_memory_mib: int = 0
-    #: Days after its end for which a job is known; 0: for good. What it has written stays in any case.
+    #: Days after its end for which a job or a chain is known; 0: for good. What it has written stays anyway.
     job_retention_days: float = 0.0
     #: Whether jobs may run code of users (`customModelTrainingParameters`).
     allow_custom_models: bool = False

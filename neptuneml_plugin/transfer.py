@@ -117,6 +117,20 @@ def check_free(place: Place, *, overwrite: bool = False) -> None:
             _refuse_others(_names(files, place), place)
 
 
+def remove(place: Place) -> None:
+    """Remove all that lies below a place, the markers of a whole folder first.
+
+    Raises:
+        BadRequest: the place may not be written.
+        FailureByQuery: the S3 does not answer.
+    """
+    if place.folder is not None:
+        shutil.rmtree(place.folder, ignore_errors=True)
+        return
+    with _asked(place) as files:
+        _remove(files, place, _names(files, place))
+
+
 def _turn(name: str) -> tuple[bool, bool, int, str]:
     """Order files for publishing: data, other records, markers; within these the deepest first."""
     base = name.rpartition("/")[2]

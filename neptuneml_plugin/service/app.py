@@ -30,6 +30,7 @@ from neptuneml_plugin.service.guards import (
     check_rate,
 )
 from neptuneml_plugin.service.jobs.jobs import Jobs
+from neptuneml_plugin.service.jobs.logs import RedactedLogs
 from neptuneml_plugin.service.jobs.plans import Planner
 from neptuneml_plugin.service.jobs.store import JobStore
 from neptuneml_plugin.service.routes import (
@@ -44,7 +45,7 @@ from neptuneml_plugin.service.routes import (
     serving,
     unsupported,
 )
-from neptuneml_plugin.service.routes.requests import CHAINS, CLIENT, JOBS, PLANNER, REGISTRY
+from neptuneml_plugin.service.routes.requests import CHAINS, CLIENT, JOBS, LOGS, PLANNER, REGISTRY
 from neptuneml_plugin.service.security.callers import CALLERS, load_callers
 from neptuneml_plugin.service.security.ratelimit import RateLimit
 from neptuneml_plugin.service.security.secretfiles import gremlin_login
@@ -86,6 +87,7 @@ async def _lifetime(app: web.Application) -> AsyncIterator[None]:
         await app[REGISTRY].open()
         app[JOBS] = Jobs(config, JobStore(database))
         app[PLANNER] = Planner(config, app[JOBS])
+        app[LOGS] = RedactedLogs()
         await app[JOBS].open()
         app[CHAINS] = Chains(ChainStore(database), app[JOBS], app[PLANNER], app[REGISTRY])
         await app[CHAINS].open()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from neptuneml_plugin.errors import NeptuneMLError, PreconditionsFailed
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 _ENDPOINTS = """
 CREATE TABLE IF NOT EXISTS endpoints (
     id TEXT PRIMARY KEY,
@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS endpoints (
     version TEXT,
     failure_reason TEXT,
     versions TEXT,
-    options TEXT NOT NULL DEFAULT '{}'
+    options TEXT NOT NULL DEFAULT '{}',
+    recorded TEXT NOT NULL DEFAULT '{}'
 ) STRICT
 """
 _JOBS = """
@@ -58,6 +59,7 @@ _MIGRATIONS: Mapping[int, tuple[str, ...]] = {
         "ALTER TABLE endpoints DROP COLUMN new_node_vectors",
         "ALTER TABLE endpoints DROP COLUMN fanouts",
     ),
+    6: ("ALTER TABLE endpoints ADD COLUMN recorded TEXT NOT NULL DEFAULT '{}'",),
 }
 
 Result = TypeVar("Result")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,17 @@ async def service(config: ServiceConfig) -> AsyncIterator[Service]:
 
 def states(status: Mapping[str, Any]) -> list[str]:
     return [part["status"] for part in status["parts"]]
+
+
+async def test_chains_are_forgotten_when_their_time_is_over(config: ServiceConfig) -> None:
+    async with started(config) as service:
+        await service.post({"id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}})
+        assert (await service.finished("c")).state is JobState.FAILED
+    async with started(replace(config, job_retention_days=1.0)) as service:
+        assert (await service.get("/ml/chains"))["ids"] == ["c"]
+    async with started(replace(config, job_retention_days=1e-9)) as service:
+        await eventually_async(lambda: not service.app[CHAINS].all())
+        assert (await service.client.get("/ml/chains/c")).status == 404
 
 
 async def test_one_document_from_an_export_to_an_endpoint(service: Service, config: ServiceConfig) -> None:

@@ -66,11 +66,29 @@ async def test_from_s3_to_s3(s3: S3Server, tmp_path: Path) -> None:
     assert {f"{location.removeprefix(f's3://{BUCKET}/')}/{name}" for name in here} <= s3.keys("processed/")
 
 
+async def test_clean_removes_what_lies_in_the_s3(s3: S3Server, tmp_path: Path) -> None:
+    export = planted_export(tmp_path / "export", Task.NODE_CLASS, nodes=60)
+    await asyncio.to_thread(publish, export, Place(f"s3://{BUCKET}/export", None, s3.url))
+    record, _ = await run(tmp_path / "root")
+    assert record.state is JobState.COMPLETED, record.failure_reason
+    await asyncio.to_thread(publish, export, Place(f"s3://{BUCKET}/processed/other", None, s3.url))
+    others = s3.keys("processed/other/")
+    async with TestClient(TestServer(create_app(ServiceConfig(tmp_path / "root")))) as client:
+        answer = await client.delete("/ml/dataprocessing/one?purge=true&clean=true")
+        assert (answer.status, await answer.json()) == (200, {"status": "Completed"})
+    assert s3.keys("processed/") == others
+    assert s3.keys("export/")
+    assert names(Path(record.plan.output)) == set()
+
+
 async def test_an_s3_that_does_not_answer(nobody: str, tmp_path: Path) -> None:
     record, status = await run(tmp_path / "root")
     assert record.state is JobState.FAILED
     assert f"the S3 at {nobody} does not answer" in status["failureReason"]
     assert names(Path(record.plan.output)) == set()
+    async with TestClient(TestServer(create_app(ServiceConfig(tmp_path / "root")))) as client:
+        answer = await client.delete("/ml/dataprocessing/one?purge=true&clean=true")
+        assert (answer.status, await answer.json()) == (200, {"status": "Failed"})
 
 
 @pytest.mark.usefixtures("nobody")

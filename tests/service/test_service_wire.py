@@ -72,7 +72,7 @@ def create(**body: Any) -> CreateEndpoint:
         ({"mlModelTrainingJobId": "t"}, CreateEndpoint(("mlModelTrainingJobId", "t"))),
         (
             {"mlModelTransformJobId": "t", "artifactLocation": "", "id": "x", "instanceType": "ml.r5.xlarge"},
-            CreateEndpoint(("mlModelTransformJobId", "t"), "x"),
+            CreateEndpoint(("mlModelTransformJobId", "t"), "x", recorded={"instanceType": "ml.r5.xlarge"}),
         ),
         (
             {"artifactLocation": "/a", "id": "a" * 48, "wait_interval": 5, "instanceType": ""},

@@ -25,6 +25,7 @@ SECOND = EndpointRecord(
     version="v",
     failure_reason="why; 'not'",
     options=EndpointOptions(NewNodeVectors.NEIGHBOURS, (10, 5), instances=2, max_delay_us=0),
+    recorded={"instanceType": "ml.r5.large"},
 )
 
 

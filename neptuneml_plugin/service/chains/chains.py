@@ -15,6 +15,7 @@ from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.plans import Planner
 from neptuneml_plugin.service.jobs.record import JobKind, JobState, now_millis
+from neptuneml_plugin.service.retention import forget_ended
 from neptuneml_plugin.service.wire.endpoints import read_create_endpoint
 from neptuneml_plugin.service.wire.requests import MEMBERS, parse_members
 
@@ -36,6 +37,7 @@ class Chains:
         #: Oldest first.
         self._records: dict[str, ChainRecord] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._retention: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Find the chains of an earlier run and go on with those that have not ended."""
@@ -43,10 +45,14 @@ class Chains:
         for record in self._records.values():
             if not record.state.is_final:
                 self._start(record.id)
+        days = self._planner.config.job_retention_days
+        if days > 0:
+            forgetting = forget_ended(days, self._records.values, self._forget)
+            self._retention = asyncio.create_task(forgetting, name="retention of chains")
 
     async def close(self) -> None:
         """Submit nothing any more; the records stay, and the next service goes on."""
-        running = list(self._running.values())
+        running = [*self._running.values(), *([self._retention] if self._retention else [])]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -111,6 +117,9 @@ class Chains:
         await self._store.remove(chain_id)
         self._records.pop(chain_id, None)
         return record
+
+    async def _forget(self, record: ChainRecord) -> None:
+        await self.purge(record.id)
 
     async def finished(self, chain_id: str) -> ChainRecord:
         """Return a chain's record once it has ended."""
@@ -184,9 +193,9 @@ class Chains:
             before = await self._registry.settled(endpoint_id)
         is_done = again and before is not None and before.location == location
         if asked.update and not is_done:
-            await self._registry.update(endpoint_id, location, asked.options)
+            await self._registry.update(endpoint_id, location, asked.options, asked.recorded)
         elif not is_done:
-            await self._registry.create(endpoint_id, location, asked.options)
+            await self._registry.create(endpoint_id, location, asked.options, asked.recorded)
         if self._records[chain_id].state is JobState.STOPPING:
             await self._stop_part(chain_id)
         found = await self._registry.settled(endpoint_id)

@@ -3,7 +3,8 @@
 import re
 import secrets
 import time
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,8 @@ class EndpointRecord:
     options: EndpointOptions = NO_OPTIONS
     #: What has been in service, oldest first; the last is the one that `version` names.
     versions: tuple[EndpointVersion, ...] = ()
+    #: Members of its requests that change nothing here.
+    recorded: Mapping[str, Any] = field(default_factory=dict)
 
     def become(
         self,
@@ -164,12 +167,18 @@ class EndpointRecord:
 
 
 def new_record(
-    endpoint_id: str | None, location: str, artifact: Path, options: EndpointOptions = NO_OPTIONS
+    endpoint_id: str | None,
+    location: str,
+    artifact: Path,
+    options: EndpointOptions = NO_OPTIONS,
+    recorded: Mapping[str, Any] | None = None,
 ) -> EndpointRecord:
     """Return the record of an endpoint about to be created; its id is generated where none is given."""
     created = time.time_ns() // 1_000_000
     chosen = endpoint_id or f"endpoint-{created}-{secrets.token_hex(3)}"
-    return EndpointRecord(chosen, location, artifact, Status.CREATING, created, options=options)
+    return EndpointRecord(
+        chosen, location, artifact, Status.CREATING, created, options=options, recorded=recorded or {}
+    )
 
 
 def check_id(endpoint_id: str) -> str:

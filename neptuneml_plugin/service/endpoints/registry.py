@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +136,19 @@ class Registry:
         return self.get(endpoint_id)
 
     async def create(
-        self, endpoint_id: str | None, location: str, options: EndpointOptions = NO_OPTIONS
+        self,
+        endpoint_id: str | None,
+        location: str,
+        options: EndpointOptions = NO_OPTIONS,
+        recorded: Mapping[str, Any] | None = None,
     ) -> EndpointRecord:
         """Record a new endpoint and begin to start its worker.
+
+        Args:
+            endpoint_id: its id; None: to be generated.
+            location: its artifact.
+            options: how it answers.
+            recorded: what its client gave that changes nothing.
 
         Raises:
             InvalidParameter: the id is in use.
@@ -150,7 +160,7 @@ class Registry:
                 f"id '{endpoint_id}' is already in use; "
                 "`neptuneml endpoint update` (update: true) gives it a new version"
             )
-        record = new_record(endpoint_id, location, artifact, options)
+        record = new_record(endpoint_id, location, artifact, options, recorded)
         self._records = {record.id: record, **self._records}
         try:
             await self._store.put(record)
@@ -161,7 +171,11 @@ class Registry:
         return record
 
     async def update(
-        self, endpoint_id: str, location: str, options: EndpointOptions = NO_OPTIONS
+        self,
+        endpoint_id: str,
+        location: str,
+        options: EndpointOptions = NO_OPTIONS,
+        recorded: Mapping[str, Any] | None = None,
     ) -> EndpointRecord:
         """Begin to replace an endpoint's artifact; the version before answers until the new one does.
 
@@ -169,6 +183,7 @@ class Registry:
             endpoint_id: the endpoint.
             location: the new version's artifact.
             options: those to change.
+            recorded: what its client gave that changes nothing; what was given before stays.
 
         Raises:
             InvalidParameter: no such endpoint (in a body: 400).
@@ -180,6 +195,7 @@ class Registry:
                 f"id '{endpoint_id}' names no endpoint; `neptuneml endpoint create` (without update) makes one"
             )
         record = self._records[endpoint_id].become(Status.UPDATING)
+        record = replace(record, recorded={**record.recorded, **(recorded or {})})
         await self._set(record)
         self._start(record, Source(location, artifact, options.over(record.options)))
         return record

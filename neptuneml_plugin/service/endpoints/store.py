@@ -19,8 +19,12 @@ from neptuneml_plugin.service.endpoints.record import (
 
 _PUT = """
 INSERT OR REPLACE INTO endpoints (
-    id, location, artifact, status, created_at_millis, version, failure_reason, options, versions
-) VALUES (:id, :location, :artifact, :status, :created_at_millis, :version, :failure_reason, :options, :versions)
+    id, location, artifact, status, created_at_millis, version, failure_reason, options, versions,
+    recorded
+) VALUES (
+    :id, :location, :artifact, :status, :created_at_millis, :version, :failure_reason, :options, :versions,
+    :recorded
+)
 """
 _REMOVE = "DELETE FROM endpoints WHERE id = :id"
 _LIST = "SELECT * FROM endpoints ORDER BY created_at_millis DESC, rowid DESC"
@@ -57,6 +61,7 @@ def _row(record: EndpointRecord) -> dict[str, Any]:
         "artifact": str(record.artifact),
         "status": record.status.value,
         "options": json.dumps(record.options.said()),
+        "recorded": json.dumps(record.recorded),
         "versions": json.dumps(_converter.unstructure(record.versions)),
     }
 
@@ -66,6 +71,7 @@ def _record(row: sqlite3.Row) -> EndpointRecord:
         "artifact": Path(row["artifact"]),
         "status": Status(row["status"]),
         "options": structure(EndpointOptions, json.loads(row["options"]), f"options of endpoint '{row['id']}'"),
+        "recorded": json.loads(row["recorded"]),
         "versions": _converter.structure(json.loads(row["versions"] or "[]"), tuple[EndpointVersion, ...]),
     }
     return EndpointRecord(**dict(row) | values)

@@ -13,14 +13,15 @@ from neptuneml_plugin.jobfolder import INTERRUPTED, JobFolder
 from neptuneml_plugin.service.jobs import process
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, now_millis
 from neptuneml_plugin.service.jobs.store import JobStore
+from neptuneml_plugin.service.locations import resolve_location
+from neptuneml_plugin.service.retention import forget_ended
 from neptuneml_plugin.service.security.secretfiles import child_environment, gremlin_login
 from neptuneml_plugin.stage import write_json
+from neptuneml_plugin.transfer import remove
 
 FOLDER = "jobs"
 #: Processes that may be killed under one job before it is given up.
 MOST_ATTEMPTS = 3
-#: Between looks for jobs whose time of retention is over.
-RETENTION_SECONDS = 3600.0
 TOLD_LINES = 5
 
 _log = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Jobs:
                 self._running[key] = asyncio.create_task(self._found(key), name=f"job {record.name}")
         self._start_next()
         if self._config.job_retention_days > 0:
-            self._retention = asyncio.create_task(self._forget_old(), name="retention")
+            forgetting = forget_ended(self._config.job_retention_days, self._records.values, self._forget)
+            self._retention = asyncio.create_task(forgetting, name="retention of jobs")
 
     async def close(self) -> None:
         """End the processes of running jobs; the records stay, and the next service goes on."""
@@ -142,15 +144,19 @@ class Jobs:
             ResourceNotFound: there is no such job.
             InvalidParameter: it has not ended.
         """
+        await asyncio.to_thread(self._clean, replace(self._ended(kind, job_id), clean=clean))
         async with self._lock:
-            record = self.get(kind, job_id)
-            if not record.state.is_final:
-                raise InvalidParameter(f"{kind} job '{job_id}' is {record.state}; stop it before it is purged")
-            await asyncio.to_thread(self._clean, replace(record, clean=clean))
+            record = self._ended(kind, job_id)
             await asyncio.to_thread(shutil.rmtree, self.folder(record).path, ignore_errors=True)
             await self._store.remove(kind, job_id)
             del self._records[kind, job_id]
             return record
+
+    def _ended(self, kind: JobKind, job_id: str) -> JobRecord:
+        record = self.get(kind, job_id)
+        if not record.state.is_final:
+            raise InvalidParameter(f"{kind} job '{job_id}' is {record.state}; stop it before it is purged")
+        return record
 
     async def finished(self, kind: JobKind, job_id: str) -> JobRecord:
         """Return a job's record once it has ended."""
@@ -158,15 +164,8 @@ class Jobs:
             await self._changed.wait_for(lambda: self.get(kind, job_id).state.is_final)
         return self.get(kind, job_id)
 
-    async def _forget_old(self) -> None:
-        """Purge jobs that ended too long ago, now and from time to time."""
-        while True:
-            oldest = now_millis() - self._config.job_retention_days * 86_400_000
-            for (kind, job_id), record in list(self._records.items()):
-                if record.ended_at_millis is not None and record.ended_at_millis < oldest:
-                    with contextlib.suppress(NeptuneMLError):  # a full disk: the next look finds it again
-                        await self.purge(kind, job_id, clean=False)
-            await asyncio.sleep(RETENTION_SECONDS)
+    async def _forget(self, record: JobRecord) -> None:
+        await self.purge(record.kind, record.id, clean=False)
 
     def _start_next(self) -> None:
         """Start the oldest queued jobs, as many as may run."""
@@ -303,11 +302,17 @@ class Jobs:
         write_json(folder.settings, record.plan.settings)
 
     def _clean(self, record: JobRecord) -> None:
-        """Remove what a job has written, where its client asked for that."""
+        """Remove what a job has written, here and in an S3, where its client asked for that."""
+        if not record.clean:
+            return
         output = Path(record.plan.output)
-        if record.clean:
-            for path in (output, output.with_name(f".{output.name}.unfinished")):
-                shutil.rmtree(path, ignore_errors=True)
+        for path in (output, output.with_name(f".{output.name}.unfinished")):
+            shutil.rmtree(path, ignore_errors=True)
+        if record.plan.publishes and record.attempts:
+            try:
+                remove(resolve_location(record.plan.location, self._config))
+            except NeptuneMLError:  # the job is stopped all the same
+                _log.exception("the output of job %s could not be removed", record.name)
 
 
 def _command(record: JobRecord, folder: JobFolder) -> list[str]:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from neptuneml_plugin.errors import ResourceNotFound
 from neptuneml_plugin.service.jobs.record import JobKind
-from neptuneml_plugin.service.routes.requests import JOBS, PLANNER, read_body
+from neptuneml_plugin.service.routes.requests import JOBS, LOGS, PLANNER, read_body
 from neptuneml_plugin.service.wire import jobs as wire
 from neptuneml_plugin.service.wire.members import load_object, parse_page, render_page
 from neptuneml_plugin.service.wire.queries import CANCEL, LIST_JOBS, READ
@@ -44,11 +44,14 @@ async def status(request: web.Request, kind: JobKind) -> web.StreamResponse:
 
 
 async def log(request: web.Request, kind: JobKind) -> web.StreamResponse:
-    """Send all that a job's process has printed."""
+    """Send all that a job's process has printed, but for secrets."""
     jobs = request.app[JOBS]
-    path = jobs.folder(jobs.get(kind, request.match_info["id"])).log
-    if not await asyncio.to_thread(path.is_file):
-        raise ResourceNotFound(f"{kind} job '{request.match_info['id']}' has printed nothing yet")
+    record = jobs.get(kind, request.match_info["id"])
+    copied = functools.partial(request.app[LOGS].copy_of, has_ended=record.state.is_final)
+    try:
+        path = await asyncio.to_thread(copied, jobs.folder(record).log)
+    except FileNotFoundError:
+        raise ResourceNotFound(f"{kind} job '{record.id}' has printed nothing yet") from None
     return web.FileResponse(
         path, headers={"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-cache"}
     )

@@ -12,6 +12,7 @@ from neptuneml_plugin.errors import BadRequest, ClientTimeout
 from neptuneml_plugin.service.chains.chains import Chains
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.jobs import Jobs
+from neptuneml_plugin.service.jobs.logs import RedactedLogs
 from neptuneml_plugin.service.jobs.plans import Planner
 
 BODY_TIMEOUT_SECONDS = 30.0
@@ -20,6 +21,7 @@ LOOK_SECONDS = 0.05
 
 REGISTRY = web.AppKey("registry", Registry)
 JOBS = web.AppKey("jobs", Jobs)
+LOGS = web.AppKey("logs", RedactedLogs)
 PLANNER = web.AppKey("planner", Planner)
 CHAINS = web.AppKey("chains", Chains)
 CLIENT = web.AppKey("client", aiohttp.ClientSession)

@@ -1,7 +1,7 @@
 """`/ml/endpoints` on the wire (`docs/wire.md`, section 4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neptuneml_plugin.config import Choice, NewNodeVectors, WarmUp, one_of
@@ -14,7 +14,14 @@ from neptuneml_plugin.service.endpoints.record import (
     check_id,
 )
 from neptuneml_plugin.service.wire.members import arn, load_object, text_of
-from neptuneml_plugin.service.wire.requests import ACCEPTED, MODEL_NAMES, Member, Shape, parse_members
+from neptuneml_plugin.service.wire.requests import (
+    MODEL_NAMES,
+    RECORDED,
+    Member,
+    Shape,
+    parse_members,
+    without_effect,
+)
 
 
 @dataclass(frozen=True)
@@ -62,10 +69,10 @@ MEMBERS = (
         for name, what in SOURCES.items()
     ),
     Member("update", Shape.FLAG, "Whether an endpoint of this id gets a new version."),
-    Member("neptuneIamRoleArn", Shape.ARN, ACCEPTED),
-    Member("modelName", Shape.TEXT, ACCEPTED, choices=MODEL_NAMES),
-    Member("instanceType", Shape.INSTANCE, ACCEPTED),
-    Member("volumeEncryptionKMSKey", Shape.TEXT, ACCEPTED),
+    Member("neptuneIamRoleArn", Shape.ARN, RECORDED),
+    Member("modelName", Shape.TEXT, RECORDED, choices=MODEL_NAMES),
+    Member("instanceType", Shape.INSTANCE, RECORDED),
+    Member("volumeEncryptionKMSKey", Shape.TEXT, RECORDED),
     *(
         Member(name, Shape.COUNT, f"{number.meaning}: {number.least} to {number.most}.")
         for name, number in NUMBERS.items()
@@ -83,6 +90,8 @@ class CreateEndpoint:
     id: str | None = None
     update: bool = False
     options: EndpointOptions = NO_OPTIONS
+    #: Members that change nothing here.
+    recorded: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_create_endpoint(body: bytes) -> CreateEndpoint:
@@ -109,7 +118,8 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
     source = _source(members)
     if update and endpoint_id is None:
         raise MissingParameter("id is missing: an update must name its endpoint")
-    return CreateEndpoint(source, None if endpoint_id is None else check_id(endpoint_id), update, options)
+    checked = None if endpoint_id is None else check_id(endpoint_id)
+    return CreateEndpoint(source, checked, update, options, without_effect(members, MEMBERS))
 
 
 def _source(members: Mapping[str, Any]) -> tuple[str, Any]:
@@ -192,6 +202,7 @@ def render_status(record: EndpointRecord) -> dict[str, Any]:
         "version": record.version,
         "versions": [_version(entry) for entry in reversed(record.versions)],
         "options": _said(record.options),
+        **({"withoutEffect": dict(record.recorded)} if record.recorded else {}),
     }
 
 

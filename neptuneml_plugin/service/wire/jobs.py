@@ -12,6 +12,7 @@ from neptuneml_plugin.redaction import redact
 from neptuneml_plugin.service.jobs.plans import TRIAL_MARK
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, now_millis
 from neptuneml_plugin.service.wire.members import arn
+from neptuneml_plugin.service.wire.requests import MEMBERS, without_effect
 
 LOG_LINES = 10
 
@@ -130,6 +131,9 @@ def render_own(record: JobRecord, report: Report) -> dict[str, Any]:
     )
     if page is not None and record.state is JobState.COMPLETED:
         document["reportLocation"] = f"{record.plan.location}/{page}"
+    unused = without_effect(record.request, MEMBERS.get(record.kind, ()))
+    if unused:
+        document["withoutEffect"] = unused
     if report.trials:
         document["trials"] = list(report.trials)
     return document

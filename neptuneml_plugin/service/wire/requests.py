@@ -121,6 +121,15 @@ MEMBERS: Mapping[JobKind, tuple[Member, ...]] = {
 }
 
 
+def without_effect(given: Mapping[str, Any], members: tuple[Member, ...]) -> dict[str, Any]:
+    """Return the members that were given and change nothing here, as a status shows them."""
+    return {
+        member.name: given[member.name]
+        for member in members
+        if member.meaning == RECORDED and member.name in given
+    }
+
+
 def parse_members(given: Mapping[str, Any], members: tuple[Member, ...]) -> dict[str, Any]:
     """Return the members that are given, each in its shape; unknown ones are left out.
 
