@@ -44,6 +44,56 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     return response
 
 
+class _Protocol(web.RequestHandler):
+    """Answers what is no request of HTTP, and what no handler takes, in the one shape too."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that cannot be read."""
+        super().handle_error(request, status, exc, message)  # logs it
+        reason = (message or "").partition("\n")[0].rstrip(": ")  # further lines repeat what was sent
+        error = BadRequest(f"the request cannot be read: {reason or 'it is no HTTP'}")
+        told = error if status < 500 else NeptuneMLError("an unexpected error")
+        response = error_response(told, request_id_of(request))
+        response.force_close()
+        return response
+
+
+class Server(web.Server):
+    """Answers what cannot be read in the one shape too."""
+
+    def __call__(self) -> web.RequestHandler:
+        """Return what reads a connection."""
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """Runs an application whose every error has the one shape, those before its middlewares included."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            try:
+                return await made.request_handler(request)
+            except web.HTTPException as error:
+                unreadable = BadRequest(f"the request cannot be read: {error.text or error.reason}")
+                return error_response(unreadable, request_id_of(request))
+
+        return Server(
+            handle,
+            request_factory=made.request_factory,
+            handler_cancellation=made.handler_cancellation,
+            loop=made._loop,
+            **made._kwargs,
+        )
+
+
 def error_response(error: Exception, request_id: str) -> web.Response:
     """Return the answer to a request that failed; what nobody expected is logged, and told without its details."""
     if not isinstance(error, NeptuneMLError):

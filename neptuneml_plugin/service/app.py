@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from neptuneml_plugin.config import LogFormat, ServiceConfig
-from neptuneml_plugin.error_body import answer_errors
+from neptuneml_plugin.error_body import Runner, answer_errors
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.redaction import set_up_logging
 from neptuneml_plugin.service.chains.chains import Chains
@@ -150,7 +150,7 @@ async def _serve(config: ServiceConfig, on_ready: Callable[[str], None] | None) 
     login = gremlin_login(config)
     secrets = (*app[CALLERS].secrets, *((login.password,) if login else ()))
     set_up_logging("service", secrets, level, as_json=as_json)
-    runner = web.AppRunner(
+    runner = Runner(
         app,
         access_log=None,
         shutdown_timeout=SHUTDOWN_SECONDS,

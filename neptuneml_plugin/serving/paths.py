@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from neptuneml_plugin.error_body import REQUEST_ID_HEADER, error_response, http_error, request_id_of
+from neptuneml_plugin.error_body import REQUEST_ID_HEADER, Server, error_response, http_error, request_id_of
 from neptuneml_plugin.errors import AccessDenied, ClientTimeout
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _Handler = Callable[[web.BaseRequest, str], Awaitable[web.Response]]
 def create_server(endpoint: "Endpoint") -> web.Server:
     """Return what answers the requests of every connection, for a `web.ServerRunner`."""
     loop, limit = asyncio.get_running_loop(), endpoint.config.max_body_mib << 20
-    return web.Server(
+    return Server(
         Paths(endpoint).answer,
         request_factory=functools.partial(web.BaseRequest, loop=loop, client_max_size=limit),
         access_log=None,

@@ -92,7 +92,7 @@ async def latencies(service: RunningService, calls: int) -> list[dict[str, Any]]
         idle = await _measured(paths, calls)
         for number in range(2):
             await asyncio.to_thread(_train, service, f"t{number}")
-        await asyncio.to_thread(eventually, lambda: _are_training(service), 120)
+        await asyncio.to_thread(eventually, lambda: _are_training(service), 300)
         busy = await _measured(paths, calls)
         _are_training(service)
     return [{"call": name, "idle": idle[name], "two trainings": busy[name]} for name in paths]

@@ -62,12 +62,12 @@ def states(status: Mapping[str, Any]) -> list[str]:
 
 
 async def test_chains_are_forgotten_when_their_time_is_over(config: ServiceConfig) -> None:
-    async with started(config) as service:
-        await service.post({"id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}})
+    async with Service.started(config) as service:
+        await service.begin({"id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}})
         assert (await service.finished("c")).state is JobState.FAILED
-    async with started(replace(config, job_retention_days=1.0)) as service:
+    async with Service.started(replace(config, job_retention_days=1.0)) as service:
         assert (await service.get("/ml/chains"))["ids"] == ["c"]
-    async with started(replace(config, job_retention_days=1e-9)) as service:
+    async with Service.started(replace(config, job_retention_days=1e-9)) as service:
         await eventually_async(lambda: not service.app[CHAINS].all())
         assert (await service.client.get("/ml/chains/c")).status == 404
 
