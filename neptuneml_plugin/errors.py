@@ -172,6 +172,13 @@ class FailureByQuery(NeptuneMLError):
     code = "FailureByQueryException"
 
 
+def one_of(name: str, allowed: Iterable[str]) -> str:
+    """Return `"allowed: x, y (did you mean 'x'?)"`: all names, and the one that is near."""
+    choices = list(allowed)
+    match = difflib.get_close_matches(name, choices, n=1)
+    return f"allowed: {', '.join(choices)}" + (f" (did you mean '{match[0]}'?)" if match else "")
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return `" (did you mean 'x'?)"`, or the allowed names where none is near."""
     choices = sorted(allowed)

@@ -228,6 +228,10 @@ def test_all_problems_are_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [
+        ({"neptune_ml": {}}, "neptune_ml: belongs into additionalParams"),
+        ({"targets": []}, "targets: belongs into additionalParams.neptune_ml"),
+        ({"jobs": []}, "jobs: belongs into additionalParams.neptune_ml"),
+        ({"nodeLabels": ["Book"]}, "nodeLabels: belongs into params"),
         ({"command": "export-pg-from-queries"}, "params.queries: is required by export-pg-from-queries"),
         ({"params": {"queries": "g.V()"}}, "params.queries: belongs to the command export-pg-from-queries"),
         ({"params": {"tokensOnly": True}}, "params.tokensOnly: must be one of off, nodes, edges, both, not True"),

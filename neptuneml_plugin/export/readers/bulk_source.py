@@ -14,6 +14,7 @@ from neptuneml_plugin.export.elements import Element, Keys
 from neptuneml_plugin.export.readers.columns import COLUMNS, is_block, read_block, read_state
 from neptuneml_plugin.export.readers.gremlin_source import GremlinSource
 from neptuneml_plugin.export.readers.lookup import asked, elements
+from neptuneml_plugin.export.readers.reach import check_reachable
 
 #: Rows of one block; more gain nothing, fewer let a server sleep more often (docs/readers.md).
 _ROWS = 20_000
@@ -63,8 +64,10 @@ def open_source(config: ExportConfig, concurrency: int) -> Iterator[GremlinSourc
     """Open the reader that the settings name: `auto` means bulk where the server has the plugin.
 
     Raises:
+        InvalidParameter: no URL of a WebSocket.
         PreconditionsFailed: nothing answers at the URL, or `bulk` is asked of a server without the plugin.
     """
+    check_reachable(config.gremlin)
     with BulkSource(config) as bulk:
         if config.reader is Reader.BULK and not bulk.has_plugin():
             raise PreconditionsFailed(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from neptuneml_plugin.errors import one_of
 from neptuneml_plugin.export.elements import ElementType
 from neptuneml_plugin.problems import Problems, is_text
 from neptuneml_plugin.trainingdata.features import NORMS
@@ -196,7 +197,7 @@ def read_feature(
     kind = rules.aliases.get(given, given) if isinstance(given, str) else ""
     if kind not in rules.types:
         said = "is missing" if given is None else f"{given!r} is unknown"
-        problems.invalid(f"{path}.type", f"{said}; allowed: {', '.join(rules.types)}")
+        problems.invalid(f"{path}.type", f"{said}; {one_of(str(given or ''), rules.types)}")
         return
     if kind in rules.nodes_only and "edge" in value:
         problems.invalid(f"{path}.type", f"'{kind}' is for nodes only in this version")

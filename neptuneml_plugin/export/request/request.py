@@ -17,6 +17,8 @@ from neptuneml_plugin.export.request.filterconfig import read_file, read_selecti
 from neptuneml_plugin.export.request.gremlin_text import GremlinFilters, NamedQueries, read_filter, read_queries
 from neptuneml_plugin.export.request.layout import Format, Layout
 from neptuneml_plugin.export.request.parameters import (
+    PARAMETERS,
+    SYNONYMS,
     given_parameters,
     read_choice,
     read_count,
@@ -25,7 +27,7 @@ from neptuneml_plugin.export.request.parameters import (
 )
 from neptuneml_plugin.export.request.selection import Selection, Selections, Window
 from neptuneml_plugin.export.request.subgraph import Subgraph, read_subgraph
-from neptuneml_plugin.export.request.targets import LearningJob, read_jobs
+from neptuneml_plugin.export.request.targets import JOB_MEMBERS, LearningJob, read_jobs
 from neptuneml_plugin.problems import Problems, as_json, is_text
 
 _SOURCE = "export request"
@@ -68,6 +70,12 @@ _FILES = {"configFileS3Path": "filterConfigFile", "queriesFileS3Path": "queriesF
 MEMBERS = (
     "command", "params", "additionalParams", "completionFileS3Path", "completionFilePayload", *_FILES, *RECORDED,
 )  # fmt: skip
+#: Members that stand further inside -> where.
+_PLACES: Mapping[str, str] = {
+    **dict.fromkeys((*JOB_MEMBERS, "jobs"), f"additionalParams.{_PROFILE}"),
+    **dict.fromkeys({*PARAMETERS, *SYNONYMS}, "params"),
+    _PROFILE: "additionalParams",
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ def read_request(config: ExportConfig) -> ExportRequest:
     """
     problems = Problems(_SOURCE, strict=True)
     request = config.request
-    problems.check_members(request, MEMBERS, "")
+    _check_members(request, problems)
     command = _read_command(request.get("command"), problems)
     params = _object(request, "params", problems)
     given = given_parameters(params, problems)
@@ -130,6 +138,14 @@ def read_request(config: ExportConfig) -> ExportRequest:
     )
     problems.raise_if_any()
     return found
+
+
+def _check_members(request: Mapping[str, Any], problems: Problems) -> None:
+    """Note members that do not exist, and where those belong that only stand too far outside."""
+    misplaced = {key: _PLACES[key] for key in request if key in _PLACES and key not in MEMBERS}
+    for key, place in misplaced.items():
+        problems.invalid(key, f"belongs into {place}")
+    problems.check_members({key: request[key] for key in request if key not in misplaced}, MEMBERS, "")
 
 
 def _with_flags(selections: Selections, config: ExportConfig) -> Selections:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from neptuneml_plugin.artifacts import EdgeType, Task, join_labels
+from neptuneml_plugin.errors import one_of
 from neptuneml_plugin.export.elements import ElementType, node_type
 from neptuneml_plugin.export.request.feature_types import (
     V1_FEATURES,
@@ -239,7 +240,7 @@ def _read_task(value: Mapping[str, Any], path: str, problems: Problems, version:
     if isinstance(kind, str) and kind in allowed:
         return kind
     said = "is missing; " if kind is None else f"{kind!r} is unknown; "
-    problems.invalid(f"{path}.type", f"{said}allowed: {', '.join(allowed)}")
+    problems.invalid(f"{path}.type", said + one_of(str(kind or ""), allowed))
     return None
 
 
