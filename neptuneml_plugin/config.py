@@ -288,6 +288,19 @@ class WorkerConfig:
     new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
 
 
+@dataclass(frozen=True)
+class SharedConfig:
+    """Settings of a process that endpoints share; the service writes them, no user does."""
+
+    group: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    #: Of the service alone, which says which endpoints there are; each of these has a token of its own.
+    token: str = field(default="", repr=False)
+    max_body_mib: int = 64
+    log_format: LogFormat = LogFormat.TEXT
+
+
 AnyConfig = TypeVar("AnyConfig")
 Choice = TypeVar("Choice", bound=StrEnum)
 

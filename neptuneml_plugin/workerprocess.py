@@ -17,20 +17,23 @@ from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFa
 READY_SECONDS = 600.0
 #: After SIGTERM, before SIGKILL.
 STOP_SECONDS = 10.0
+#: What a worker of one endpoint runs.
+MODULE = "neptuneml_plugin.serving.endpoint"
 
 
-async def start(environment: Mapping[str, str], threads: int = 1) -> Process:
+async def start(environment: Mapping[str, str], threads: int = 1, module: str = MODULE) -> Process:
     """Start a worker that waits for its settings.
 
     Args:
         environment: what the process finds in its environment.
         threads: of its linear algebra.
+        module: what it runs.
     """
     count = str(threads)
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "neptuneml_plugin.serving.endpoint",
+        module,
         stdin=PIPE,
         stdout=PIPE,
         env={**environment, "OPENBLAS_NUM_THREADS": count, "OMP_NUM_THREADS": count},

@@ -111,6 +111,12 @@ def _endpoint_options(command: Command) -> Command:
             help="Memory of its own that a worker may take; 0: any.  [default: 0]",
         ),
         click.option(
+            "--worker-group",
+            "workerGroup",
+            metavar="NAME",
+            help="Share one process with the other endpoints of this name; none: not.  [default: none]",
+        ),
+        click.option(
             "--new-node-vectors",
             "newNodeVectors",
             type=click.Choice([choice.value for choice in config.NewNodeVectors]),

@@ -13,15 +13,15 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 from prometheus_client import disable_created_metrics
 
 from neptuneml_plugin.artifacts import Manifest
-from neptuneml_plugin.config import LogFormat, WarmUp, WorkerConfig, structure
+from neptuneml_plugin.config import LogFormat, SharedConfig, WarmUp, WorkerConfig, structure
 from neptuneml_plugin.errors import (
     ConstraintViolation,
     NeptuneMLError,
@@ -253,7 +253,7 @@ async def serve(config: WorkerConfig) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    transport, _ = await loop.connect_read_pipe(lambda: _ParentWatch(stop), sys.stdin)
+    transport, _ = await loop.connect_read_pipe(lambda: ParentWatch(stop), sys.stdin)
     manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact, config.new_node_vectors)
     endpoint = Endpoint(config, manifest, predictor)
     runner = web.ServerRunner(create_server(endpoint), shutdown_timeout=SHUTDOWN_SECONDS)
@@ -262,7 +262,7 @@ async def serve(config: WorkerConfig) -> None:
         await _listen(runner, config)
         check_memory(config)
         await endpoint.warm_up(_address(runner, config.host))
-        _report({"address": _address(runner, config.host), "version": manifest.version})
+        report({"address": _address(runner, config.host), "version": manifest.version})
         watch = asyncio.create_task(watch_memory(config, stop))
         await stop.wait()
         watch.cancel()
@@ -272,7 +272,7 @@ async def serve(config: WorkerConfig) -> None:
         transport.close()
 
 
-class _ParentWatch(asyncio.Protocol):
+class ParentWatch(asyncio.Protocol):
     """Notices that stdin has closed."""
 
     def __init__(self, stop: asyncio.Event) -> None:
@@ -295,31 +295,35 @@ def _address(runner: web.ServerRunner, host: str) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _report(line: dict[str, Any]) -> None:
+def report(line: dict[str, Any]) -> None:
+    """Tell who has started the process how it went."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
-def main() -> int:
+AnyConfig = TypeVar("AnyConfig", WorkerConfig, SharedConfig)
+
+
+def run_process(kind: type[AnyConfig], serve: Callable[[AnyConfig], Coroutine[Any, Any, None]]) -> int:
     """Run the worker that stdin describes; return its exit code."""
     disable_created_metrics()  # type: ignore[no-untyped-call]
     try:
-        # Unbuffered, so that what follows the line stays in the pipe for `_ParentWatch`.
+        # Unbuffered, so that what follows the line stays in the pipe for `ParentWatch`.
         with open(0, "rb", buffering=0, closefd=False) as stdin:
             settings = json.loads(stdin.readline())
-        config = structure(WorkerConfig, settings, "stdin")
+        config = structure(kind, settings, "stdin")
         set_up_logging(
             "worker", [config.token] if config.token else [], as_json=config.log_format is LogFormat.JSON
         )
         asyncio.run(serve(config))
     except NeptuneMLError as error:
-        _report({"code": error.code, "message": str(error)})
+        report({"code": error.code, "message": str(error)})
         return error.exit_code
     except ValueError as error:
-        _report({"code": "InvalidParameterException", "message": f"stdin does not hold a JSON line: {error}"})
+        report({"code": "InvalidParameterException", "message": f"stdin does not hold a JSON line: {error}"})
         return 2
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process(WorkerConfig, serve))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import ConstraintViolation
+from neptuneml_plugin.service.endpoints.groups import Groups
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.endpoints.workers import Ports, Running, Worker
 
@@ -24,6 +25,7 @@ class Instances:
         config: settings of the service.
         ports: where processes may listen.
         on_failure: called once with the reason when none of them can be started any more.
+        groups: the processes that endpoints share; those that name a group are among its tenants.
     """
 
     def __init__(
@@ -34,15 +36,18 @@ class Instances:
         config: ServiceConfig,
         ports: Ports,
         on_failure: Callable[["Instances", str], None],
+        groups: Groups | None = None,
     ) -> None:
         self.endpoint, self.artifact, self.options = endpoint, artifact, options
         #: Of all of them, so that a caller may ask any.
         self.token = secrets.token_urlsafe(32)
         self._on_failure = on_failure
         self._lost: set[Worker] = set()
-        self.workers = [
-            Worker(self, number, config, ports, self._lose) for number in range(options.instances or 1)
-        ]
+        self.workers: list[Worker] = (
+            [groups.tenant(options.shared_with, self, self._lose)]
+            if groups is not None and options.shared_with is not None
+            else [Worker(self, number, config, ports, self._lose) for number in range(options.instances or 1)]
+        )
 
     @property
     def version(self) -> str:

@@ -40,6 +40,10 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 }
 
 
+#: As the name of a group: none.
+NO_GROUP = "none"
+
+
 @dataclass(frozen=True)
 class EndpointOptions:
     """How an endpoint answers; None where nobody has said. What they mean, `WorkerConfig` says of those it has."""
@@ -55,6 +59,13 @@ class EndpointOptions:
     cache_mib: int | None = None
     warm_up: WarmUp | None = None
     memory_mib: int | None = None
+    #: Name of the endpoints that share one process; `NO_GROUP`: a process of its own.
+    worker_group: str | None = None
+
+    @property
+    def shared_with(self) -> str | None:
+        """The name of the group, if there is one."""
+        return None if self.worker_group == NO_GROUP else self.worker_group
 
     def said(self) -> dict[str, Any]:
         """Return those that somebody has said."""
@@ -70,7 +81,7 @@ class EndpointOptions:
         return {name: value for name, value in self.said().items() if name not in _NOT_OF_WORKERS}
 
 
-_NOT_OF_WORKERS = frozenset({"fanouts", "instances"})
+_NOT_OF_WORKERS = frozenset({"fanouts", "instances", "worker_group"})
 NO_OPTIONS = EndpointOptions()
 #: Versions that an endpoint remembers.
 MOST_VERSIONS = 20
@@ -181,12 +192,26 @@ def new_record(
     )
 
 
-def check_id(endpoint_id: str) -> str:
-    """Return the id.
+def check_id(endpoint_id: str, member: str = "id") -> str:
+    """Return the id, or another name of its form.
 
     Raises:
         InvalidParameter: not 1 to 48 letters, digits and hyphens.
     """
     if not ID_PATTERN.fullmatch(endpoint_id):
-        raise InvalidParameter(f"id {endpoint_id[:60]!r} must be 1 to 48 letters, digits and hyphens")
+        raise InvalidParameter(f"{member} {endpoint_id[:60]!r} must be 1 to 48 letters, digits and hyphens")
     return endpoint_id
+
+
+def check_options(options: EndpointOptions) -> EndpointOptions:
+    """Return the options.
+
+    Raises:
+        InvalidParameter: they contradict each other.
+    """
+    if options.shared_with is not None and (options.instances or 1) > 1:
+        raise InvalidParameter(
+            f"instanceCount is {options.instances} and workerGroup '{options.shared_with}', but one process "
+            f"answers for a group; leave instanceCount at 1, or give workerGroup '{NO_GROUP}'"
+        )
+    return options

@@ -18,12 +18,14 @@ from neptuneml_plugin.errors import (
 )
 from neptuneml_plugin.service.endpoints.ensembles import ENSEMBLES, remove_ensembles
 from neptuneml_plugin.service.endpoints.fetching import fetch_artifact, remove_fetched, remove_unused
+from neptuneml_plugin.service.endpoints.groups import Groups
 from neptuneml_plugin.service.endpoints.instances import Instances
 from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
     EndpointOptions,
     EndpointRecord,
     Status,
+    check_options,
     new_record,
 )
 from neptuneml_plugin.service.endpoints.store import EndpointStore
@@ -57,6 +59,7 @@ class Registry:
         self._config = config
         self._store = store
         self._ports = Ports(config)
+        self._groups = Groups(config, self._ports)
         #: Newest first.
         self._records: dict[str, EndpointRecord] = {}
         self._current: dict[str, Served] = {}
@@ -151,7 +154,7 @@ class Registry:
             recorded: what its client gave that changes nothing.
 
         Raises:
-            InvalidParameter: the id is in use.
+            InvalidParameter: the id is in use, or options contradict each other.
             BadRequest: the location may not be read.
         """
         artifact = await asyncio.to_thread(resolve_folder, location, self._config)
@@ -160,7 +163,7 @@ class Registry:
                 f"id '{endpoint_id}' is already in use; "
                 "`neptuneml endpoint update` (update: true) gives it a new version"
             )
-        record = new_record(endpoint_id, location, artifact, options, recorded)
+        record = new_record(endpoint_id, location, artifact, check_options(options), recorded)
         self._records = {record.id: record, **self._records}
         try:
             await self._store.put(record)
@@ -186,7 +189,7 @@ class Registry:
             recorded: what its client gave that changes nothing; what was given before stays.
 
         Raises:
-            InvalidParameter: no such endpoint (in a body: 400).
+            InvalidParameter: no such endpoint (in a body: 400), or options contradict each other.
             ConstraintViolation: it is just being created or updated.
         """
         artifact = await asyncio.to_thread(resolve_folder, location, self._config)
@@ -196,8 +199,9 @@ class Registry:
             )
         record = self._records[endpoint_id].become(Status.UPDATING)
         record = replace(record, recorded={**record.recorded, **(recorded or {})})
+        source = Source(location, artifact, check_options(options.over(record.options)))
         await self._set(record)
-        self._start(record, Source(location, artifact, options.over(record.options)))
+        self._start(record, source)
         return record
 
     async def rollback(self, endpoint_id: str, version: str | None = None) -> EndpointRecord:
@@ -242,7 +246,13 @@ class Registry:
     async def _bring_up(self, endpoint_id: str, source: Source, expected: str | None) -> None:
         """Start workers, then put their version into service, or record why not."""
         instances = Instances(
-            endpoint_id, source.artifact, source.options, self._config, self._ports, self._on_failure
+            endpoint_id,
+            source.artifact,
+            source.options,
+            self._config,
+            self._ports,
+            self._on_failure,
+            self._groups,
         )
         try:
             await fetch_artifact(source.location, source.artifact, self._config)

@@ -67,6 +67,9 @@ class Worker:
         on_failure: called once with the reason when the artifact can no longer be served.
     """
 
+    #: What the process runs.
+    MODULE = workerprocess.MODULE
+
     def __init__(
         self,
         group: Group,
@@ -85,7 +88,7 @@ class Worker:
         self.deaths = 0
         #: None while the process is being started again.
         self.running: Running | None = None
-        self._group = group
+        self.group = group
         self._config = config
         self._ports = ports
         self._on_failure = on_failure
@@ -103,7 +106,7 @@ class Worker:
 
     @property
     def _name(self) -> str:
-        return f"{self._group.endpoint} ({self.number})"
+        return f"{self.group.endpoint} ({self.number})"
 
     async def start(self) -> None:
         """Start the first process and wait until it answers; one that is killed meanwhile is started again.
@@ -113,9 +116,14 @@ class Worker:
             PreconditionsFailed: no port is free.
             FailureByQuery: the process died without a reason.
         """
-        self.running = await self._spawn_first()
-        self.version = self.running.version
-        self._watch = asyncio.create_task(self._keep(self.running), name=f"worker {self._name}")
+        running = await self._spawn_first()
+        self.version = running.version
+        self.is_now(running)
+        self._watch = asyncio.create_task(self._keep(running), name=f"worker {self._name}")
+
+    def is_now(self, running: Running | None) -> None:
+        """Note which process answers; None: none does."""
+        self.running = running
 
     async def _spawn_first(self) -> Running:
         for _ in range(MOST_STARTS - 1):
@@ -131,7 +139,8 @@ class Worker:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
-        running, self.running = self.running, None
+        running = self.running
+        self.is_now(None)
         if running is not None:
             await workerprocess.end(running.process)
             self._ports.release(running.port)
@@ -142,15 +151,16 @@ class Worker:
         while True:
             began = time.monotonic()
             code = await running.process.wait()
-            self.running = None
             self.deaths += 1
+            self.is_now(None)
             self._ports.release(running.port)
             pause = FIRST_PAUSE_SECONDS if time.monotonic() - began > STEADY_SECONDS else pause
             _log.warning("worker of %s ended with code %s; next in %.1f s", self._name, code, pause)
             replacement = await self._replace(pause)
             if replacement is None:
                 return
-            self.running = running = replacement
+            running = replacement
+            self.is_now(running)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _replace(self, pause: float) -> Running | None:
@@ -170,7 +180,7 @@ class Worker:
                 return running
             await workerprocess.end(running.process)
             self._ports.release(running.port)
-            self._on_failure(self, f"artifact {self._group.artifact} has changed: it was {self.version}")
+            self._on_failure(self, f"artifact {self.group.artifact} has changed: it was {self.version}")
             return None
 
     async def _spawn(self) -> Running:
@@ -182,26 +192,26 @@ class Worker:
             raise
 
     async def _spawn_at(self, port: int) -> Running:
-        started = await workerprocess.start(child_environment(self._config))
+        started = await workerprocess.start(child_environment(self._config), module=self.MODULE)
         try:
-            report = await workerprocess.ready(started, self._settings(port))
+            report = await workerprocess.ready(started, self.settings(port))
         except BaseException:
             await workerprocess.end(started)
             raise
         return Running(started, report["address"], report["version"], port)
 
-    def _settings(self, port: int) -> dict[str, Any]:
+    def settings(self, port: int) -> dict[str, Any]:
         """Return what the process is told (`WorkerConfig`)."""
         return {
-            "endpoint": self._group.endpoint,
-            "artifact": str(self._group.artifact),
+            "endpoint": self.group.endpoint,
+            "artifact": str(self.group.artifact),
             "host": self._config.worker_host,
             "port": port,
-            "token": self._group.token,
+            "token": self.group.token,
             "instance": self.number,
             "log_format": self._config.log_format,
             "max_body_mib": self._config.max_body_mib,
-        } | self._group.options.for_worker()
+        } | self.group.options.for_worker()
 
 
 class Ports:

@@ -60,6 +60,7 @@ OPTIONS = {
     "newNodeVectors": "new_node_vectors",
     "fanouts": "fanouts",
     "warmUp": "warm_up",
+    "workerGroup": "worker_group",
     **{name: number.option for name, number in NUMBERS.items()},
 }
 MEMBERS = (
@@ -112,7 +113,9 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
         InvalidParameter: a member is not what it should be, or several name the artifact.
     """
     members = parse_members(given, MEMBERS)
-    options = replace(parse_options(given), warm_up=_choice(WarmUp, given, "warmUp"), **_numbers(members))
+    group = None if (name := text_of(given, "workerGroup")) is None else check_id(name, "workerGroup")
+    warm_up = _choice(WarmUp, given, "warmUp")
+    options = replace(parse_options(given), warm_up=warm_up, worker_group=group, **_numbers(members))
     endpoint_id = members.get("id")
     update = bool(members.get("update"))
     source = _source(members)
