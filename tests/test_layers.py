@@ -23,6 +23,7 @@ LAYERS = (
         "gremlin_login",
         "locations",
         "redaction",
+        "tracing",
     ),
     ("jobfolder", "connection", "querytext", "workerprocess"),
     ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "jobclient", "learn"),

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import aiohttp
 from aiohttp import web
 
+from neptuneml_plugin import tracing
 from neptuneml_plugin.config import LogFormat, ServiceConfig
 from neptuneml_plugin.error_body import Runner, answer_errors
 from neptuneml_plugin.errors import PreconditionsFailed
@@ -144,6 +145,7 @@ async def _serve(config: ServiceConfig, on_ready: Callable[[str], None] | None) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    tracing.set_up("neptuneml-service")
     tls, app = server_context(config), create_app(config)
     as_json = config.log_format is LogFormat.JSON
     level = logging.INFO if as_json else logging.WARNING
@@ -172,3 +174,4 @@ async def _serve(config: ServiceConfig, on_ready: Callable[[str], None] | None) 
         await stop.wait()
     finally:
         await runner.cleanup()
+        tracing.shut_down()

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from neptuneml_plugin import tracing
 from neptuneml_plugin.errors import TimeLimitExceeded
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.embeddings import Embeddings
@@ -43,6 +44,8 @@ class _Pending:
     deadline: float | None
     reply: asyncio.Future[bytes]
     arrival: float = field(default_factory=time.monotonic)
+    #: What its phases belong to in a trace.
+    trace: Any = field(default_factory=tracing.current)
 
     @property
     def is_late(self) -> bool:
@@ -121,7 +124,8 @@ class Batcher:
         if self._observer is not None:
             self._observer.batch(sum(len(pending.invocation.items) for pending in batch))
             for pending in batch:
-                self._observer.observe("queue", begun - pending.arrival)
+                with tracing.within(pending.trace):
+                    self._observer.observe("queue", begun - pending.arrival)
         results: dict[int, bytes | Exception] = {}
         for group in _groups(batch):
             results.update(zip(group, self._answer_together([batch[at] for at in group]), strict=True))
@@ -132,13 +136,13 @@ class Batcher:
         if len(group) > 1:
             invocations = [pending.invocation for pending in group]
             try:
-                answers = self._predicted(merged(invocations), _check(group), len(group))
+                answers = self._predicted(merged(invocations), _check(group), group)
             except Exception:  # noqa: BLE001, S110 - whose it is, the requests tell one by one
                 pass
             else:
                 if isinstance(answers, Answers):
                     sizes = [len(invocation.items) for invocation in invocations]
-                    yield from map(self._rendered, invocations, split(answers, sizes))
+                    yield from map(self._rendered, group, split(answers, sizes))
                     return
         for pending in group:
             yield self._answer_alone(pending)
@@ -147,21 +151,23 @@ class Batcher:
         try:
             check = _check([pending])
             check()
-            return self._rendered(pending.invocation, self._predicted(pending.invocation, check))
+            return self._rendered(pending, self._predicted(pending.invocation, check, [pending]))
         except Exception as error:  # noqa: BLE001 - told to the caller, whose handler knows what to do with it
             return error
 
-    def _predicted(self, invocation: Invocation, check: Check, requests: int = 1) -> Answers | Embeddings:
+    def _predicted(self, invocation: Invocation, check: Check, group: Sequence[_Pending]) -> Answers | Embeddings:
         begun = time.monotonic()
         answers = self._predictor.answer(invocation, check)
         if self._observer is not None:
-            for _ in range(requests):
-                self._observer.observe("model", time.monotonic() - begun)
+            for pending in group:
+                with tracing.within(pending.trace):
+                    self._observer.observe("model", time.monotonic() - begun)
         return answers
 
-    def _rendered(self, invocation: Invocation, answers: Answers | Embeddings) -> bytes | Exception:
+    def _rendered(self, pending: _Pending, answers: Answers | Embeddings) -> bytes | Exception:
         try:
-            return self._render(invocation, answers)
+            with tracing.within(pending.trace):
+                return self._render(pending.invocation, answers)
         except ValueError as error:
             return error
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from prometheus_client import disable_created_metrics
 
+from neptuneml_plugin import tracing
 from neptuneml_plugin.artifacts import Manifest
 from neptuneml_plugin.config import LogFormat, SharedConfig, WarmUp, WorkerConfig, structure
 from neptuneml_plugin.errors import (
@@ -315,6 +316,7 @@ def run_process(kind: type[AnyConfig], serve: Callable[[AnyConfig], Coroutine[An
         set_up_logging(
             "worker", [config.token] if config.token else [], as_json=config.log_format is LogFormat.JSON
         )
+        tracing.set_up("neptuneml-worker")
         asyncio.run(serve(config))
     except NeptuneMLError as error:
         report({"code": error.code, "message": str(error)})
@@ -322,6 +324,8 @@ def run_process(kind: type[AnyConfig], serve: Callable[[AnyConfig], Coroutine[An
     except ValueError as error:
         report({"code": "InvalidParameterException", "message": f"stdin does not hold a JSON line: {error}"})
         return 2
+    finally:
+        tracing.shut_down()
     return 0
 
 

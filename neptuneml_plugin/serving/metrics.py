@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from neptuneml_plugin import tracing
+
 #: Seconds; from a look-up to a large batch.
 SECONDS = (
     0.0001,
@@ -92,6 +94,8 @@ class Metrics(Collector):
     def observe(self, phase: str, seconds: float) -> None:
         """Count the time that a request took for one of `PHASES`."""
         self._seconds[phase].observe(seconds)
+        if phase != "total":  # which is the request's own span
+            tracing.phase(phase, seconds)
 
     def batch(self, items: int) -> None:
         """Count a batch."""

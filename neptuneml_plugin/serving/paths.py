@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from neptuneml_plugin import tracing
 from neptuneml_plugin.error_body import REQUEST_ID_HEADER, Server, error_response, http_error, request_id_of
 from neptuneml_plugin.errors import AccessDenied, ClientTimeout
 
@@ -76,7 +77,8 @@ class Paths:
         return methods[request.method]
 
     async def _invoke(self, request: web.BaseRequest, request_id: str) -> web.Response:
-        reply = await self._endpoint.answer(await _body(request), request_id)
+        with tracing.serve("invocation", request.headers, endpoint=self._endpoint.config.endpoint):
+            reply = await self._endpoint.answer(await _body(request), request_id)
         headers = {"Content-Type": "application/json", REQUEST_ID_HEADER: request_id}
         return web.Response(body=reply, headers=headers)
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from neptuneml_plugin import tracing
 from neptuneml_plugin.config import SharedConfig, WorkerConfig, structure
 from neptuneml_plugin.error_body import REQUEST_ID, answer_errors
 from neptuneml_plugin.errors import AccessDenied, ClientTimeout, PreconditionsFailed
@@ -73,8 +74,10 @@ async def _invoke(request: web.Request) -> web.Response:
             body = await request.read()
     except TimeoutError:
         raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None
-    async with request.app[TENANTS].using(request[_TENANT]) as endpoint:
-        reply = await endpoint.answer(body, request[REQUEST_ID])
+    tenant = request[_TENANT]
+    with tracing.serve("invocation", request.headers, endpoint=tenant.endpoint.config.endpoint):
+        async with request.app[TENANTS].using(tenant) as endpoint:
+            reply = await endpoint.answer(body, request[REQUEST_ID])
     return web.Response(body=reply, content_type="application/json")
 
 

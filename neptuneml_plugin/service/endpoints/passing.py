@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from neptuneml_plugin import tracing
 from neptuneml_plugin.errors import FailureByQuery, TimeLimitExceeded
 from neptuneml_plugin.service.endpoints.instances import Instances
 from neptuneml_plugin.service.endpoints.workers import Worker
@@ -78,8 +79,8 @@ async def _ask(
     running = worker.running
     if running is None:
         raise aiohttp.ServerDisconnectedError
-    sent = {"Authorization": f"Bearer {instances.token}", **headers}
-    with worker.taken():
+    with worker.taken(), tracing.ask("ask worker", endpoint=instances.endpoint, worker=str(worker.number)):
+        sent = {"Authorization": f"Bearer {instances.token}", **headers, **tracing.to_pass_on()}
         async with client.post(f"{running.address}/invocations", data=io.BytesIO(body), headers=sent) as answer:
             kept = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
             return Answer(answer.status, await answer.read(), kept)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from neptuneml_plugin import tracing
 from neptuneml_plugin.artifacts import table_name
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.error_body import REQUEST_ID, REQUEST_ID_HEADER
@@ -88,7 +89,8 @@ async def invoke_endpoint(request: web.Request) -> web.Response:
         reason = f": {record.failure_reason}" if record.failure_reason else ""
         raise PreconditionsFailed(f"endpoint '{name}' is {record.status} and does not answer{reason}")
     headers = {REQUEST_ID_HEADER: request[REQUEST_ID]}
-    answer = await while_wanted(request, pass_on(body, served.instances, request.app[CLIENT], headers))
+    with tracing.serve("invoke", request.headers, endpoint=name):
+        answer = await while_wanted(request, pass_on(body, served.instances, request.app[CLIENT], headers))
     fields = {"requestId": request[REQUEST_ID], "endpoint": name, "status": answer.status}
     _log.info("passed on", extra={"fields": fields})
     return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
