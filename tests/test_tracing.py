@@ -46,7 +46,7 @@ def parent_id(span: ReadableSpan) -> int | None:
 
 def own_id(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.span_id
+    return int(span.context.span_id)
 
 
 def test_a_span_is_below_the_one_that_asked(spans: InMemorySpanExporter) -> None:

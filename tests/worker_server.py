@@ -1,5 +1,6 @@
 """A worker's HTTP server in the test's own process."""
 
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -9,15 +10,23 @@ from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.paths import create_server
 
 
-class WorkerServer(BaseTestServer):
-    """Answers for one endpoint, as `TestServer` does for an application."""
+class BareServer(BaseTestServer):
+    """Serves what a function makes, as `TestServer` does an application."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, make: Callable[[], web.Server]) -> None:
         super().__init__()
-        self.endpoint = endpoint
+        self._make = make
 
     async def _make_runner(self, **settings: Any) -> web.ServerRunner:
-        return web.ServerRunner(create_server(self.endpoint), **settings)
+        return web.ServerRunner(self._make(), **settings)
+
+
+class WorkerServer(BareServer):
+    """Answers for one endpoint."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(lambda: create_server(endpoint))
+        self.endpoint = endpoint
 
 
 def worker_client(server: WorkerServer) -> "TestClient[Any, Any]":

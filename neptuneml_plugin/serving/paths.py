@@ -27,9 +27,14 @@ _Handler = Callable[[web.BaseRequest, str], Awaitable[web.Response]]
 
 def create_server(endpoint: "Endpoint") -> web.Server:
     """Return what answers the requests of every connection, for a `web.ServerRunner`."""
-    loop, limit = asyncio.get_running_loop(), endpoint.config.max_body_mib << 20
+    return bare_server(Paths(endpoint).answer, endpoint.config.max_body_mib)
+
+
+def bare_server(answer: Callable[[web.BaseRequest], Awaitable[web.Response]], max_body_mib: int) -> web.Server:
+    """Return a server that has each request answered."""
+    loop, limit = asyncio.get_running_loop(), max_body_mib << 20
     return Server(
-        Paths(endpoint).answer,
+        answer,
         request_factory=functools.partial(web.BaseRequest, loop=loop, client_max_size=limit),
         access_log=None,
         handler_cancellation=True,  # what a caller who has gone still waits for is not computed

@@ -9,87 +9,67 @@ import asyncio
 import hmac
 import signal
 import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
-from prometheus_client import CONTENT_TYPE_LATEST
 
-from neptuneml_plugin import tracing
 from neptuneml_plugin.config import SharedConfig, WorkerConfig, structure
-from neptuneml_plugin.error_body import REQUEST_ID, answer_errors
-from neptuneml_plugin.errors import AccessDenied, ClientTimeout, PreconditionsFailed
+from neptuneml_plugin.error_body import error_response, http_error, request_id_of
+from neptuneml_plugin.errors import AccessDenied, PreconditionsFailed
 from neptuneml_plugin.serving.endpoint import SHUTDOWN_SECONDS, ParentWatch, report, run_process
-from neptuneml_plugin.serving.paths import BODY_TIMEOUT_SECONDS
-from neptuneml_plugin.serving.tenants import Tenant, Tenants
-
-CONTROL = frozenset({"/enter", "/leave"})
-TENANTS = web.AppKey("tenants", Tenants)
-CONFIG = web.AppKey("config", SharedConfig)
-_TENANT = web.RequestKey("tenant", Tenant)
+from neptuneml_plugin.serving.paths import bare_server
+from neptuneml_plugin.serving.tenants import Tenants
 
 
-def create_app(config: SharedConfig, tenants: Tenants) -> web.Application:
-    """Return the application of the process."""
-    app = web.Application(middlewares=[answer_errors, _require_token], client_max_size=config.max_body_mib << 20)
-    app[CONFIG], app[TENANTS] = config, tenants
-    app.router.add_post("/enter", _enter)
-    app.router.add_post("/leave", _leave)
-    app.router.add_post("/invocations", _invoke)
-    app.router.add_get("/health", _health)
-    app.router.add_get("/metrics", _metrics)
-    return app
+class SharedPaths:
+    """What is served at which path: the service says who is in, all others ask the one whose token they show."""
 
+    def __init__(self, config: SharedConfig, tenants: Tenants) -> None:
+        self._authorization = f"Bearer {config.token}".encode()
+        self._tenants = tenants
+        self._told: Mapping[str, Callable[[web.BaseRequest], Awaitable[dict[str, Any]]]] = {
+            "/enter": self._enter,
+            "/leave": self._leave,
+        }
 
-@web.middleware
-async def _require_token(request: web.Request, handler: Handler) -> web.StreamResponse:
-    given = request.headers.get("Authorization", "")
-    if request.path in CONTROL:
-        own = f"Bearer {request.app[CONFIG].token}".encode()
-        if not hmac.compare_digest(given.encode(errors="surrogateescape"), own):
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """Return the answer to any request; every failure has the one shape."""
+        try:
+            if (told := self._told.get(request.path)) is not None:
+                self._require_token(request)
+                return web.json_response(await told(request))
+            return await self._answer(request)
+        except ConnectionError:  # the caller has gone
+            raise
+        except web.HTTPException as error:
+            return error_response(http_error(error, request, self._told), request_id_of(request))
+        except Exception as error:  # noqa: BLE001 - the last resort
+            return error_response(error, request_id_of(request))
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        tenant = self._tenants.of(request.headers.get("Authorization", ""))
+        if tenant is None:
+            raise AccessDenied("the token is missing or wrong; ask the service for the endpoint's description")
+        if request.path != "/invocations":
+            return await tenant.paths.answer(request)
+        async with self._tenants.using(tenant):
+            return await tenant.paths.answer(request)
+
+    def _require_token(self, request: web.BaseRequest) -> None:
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+        if not hmac.compare_digest(given, self._authorization):
             raise AccessDenied("the worker's own token is missing or wrong; the service alone has it")
-        return await handler(request)
-    tenant = request.app[TENANTS].of(given)
-    if tenant is None:
-        raise AccessDenied("the token is missing or wrong; ask the service for the endpoint's description")
-    request[_TENANT] = tenant
-    return await handler(request)
 
+    async def _enter(self, request: web.BaseRequest) -> dict[str, Any]:
+        given = await request.json()
+        config = structure(WorkerConfig, given["config"], "enter")
+        version = await self._tenants.enter(config, f"http://{request.host}", given["version"])
+        return {"version": version}
 
-async def _enter(request: web.Request) -> web.Response:
-    given = await request.json()
-    config = structure(WorkerConfig, given["config"], "enter")
-    address = f"http://{request.host}"
-    version = await request.app[TENANTS].enter(config, address, given["version"])
-    return web.json_response({"version": version})
-
-
-async def _leave(request: web.Request) -> web.Response:
-    request.app[TENANTS].leave((await request.json())["token"])
-    return web.json_response({})
-
-
-async def _invoke(request: web.Request) -> web.Response:
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
-            body = await request.read()
-    except TimeoutError:
-        raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None
-    tenant = request[_TENANT]
-    with tracing.serve("invocation", request.headers, endpoint=tenant.endpoint.config.endpoint):
-        async with request.app[TENANTS].using(tenant) as endpoint:
-            reply = await endpoint.answer(body, request[REQUEST_ID])
-    return web.Response(body=reply, content_type="application/json")
-
-
-async def _health(request: web.Request) -> web.Response:
-    endpoint = request[_TENANT].endpoint
-    names = {"endpoint": endpoint.config.endpoint, "artifactVersion": endpoint.manifest.version}
-    return web.json_response({"status": "healthy", **names, "loaded": request[_TENANT].loadable.is_open})
-
-
-async def _metrics(request: web.Request) -> web.Response:
-    text = request[_TENANT].endpoint.metrics.text()
-    return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def _leave(self, request: web.BaseRequest) -> dict[str, Any]:
+        self._tenants.leave((await request.json())["token"])
+        return {}
 
 
 async def serve(config: SharedConfig) -> None:
@@ -103,9 +83,8 @@ async def serve(config: SharedConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     transport, _ = await loop.connect_read_pipe(lambda: ParentWatch(stop), sys.stdin)
-    runner = web.AppRunner(
-        create_app(config, tenants), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True
-    )
+    server = bare_server(SharedPaths(config, tenants).answer, config.max_body_mib)
+    runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         try:

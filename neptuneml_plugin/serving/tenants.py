@@ -17,6 +17,7 @@ from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.live import Check, Live
 from neptuneml_plugin.serving.memory import MEMORY_LOOK_SECONDS, own_bytes
+from neptuneml_plugin.serving.paths import Paths
 from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation
@@ -77,6 +78,7 @@ class Tenant:
     def __init__(self, config: WorkerConfig, manifest: Manifest) -> None:
         self.loadable = Loadable(config, manifest.version)
         self.endpoint = Endpoint(config, manifest, self.loadable)
+        self.paths = Paths(self.endpoint)
         #: Requests that need it loaded.
         self.in_use = 0
         #: Greater than that of all who were asked before.

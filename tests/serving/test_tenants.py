@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import SharedConfig, WarmUp, WorkerConfig
 from neptuneml_plugin.errors import InvalidData, MemoryLimitExceeded
-from neptuneml_plugin.serving.shared import create_app
+from neptuneml_plugin.serving.paths import bare_server
+from neptuneml_plugin.serving.shared import SharedPaths
 from neptuneml_plugin.serving.tenants import Tenants
 from tests.made_artifacts import Made, make_artifact
+from tests.worker_server import BareServer
 
 ASK: dict[str, Any] = {"data": {"nodes": [{"nodeId": "a"}]}}
 MIB = 1 << 20
@@ -61,8 +63,9 @@ class Process:
 async def process(root: Path, memory: Memory | None = None) -> AsyncIterator[Process]:
     memory = memory or Memory()
     memory.tenants = tenants = Tenants(memory)
-    app = create_app(SharedConfig("small", token="control"), tenants)
-    async with TestClient(TestServer(app)) as client:
+    paths = SharedPaths(SharedConfig("small", token="control"), tenants)
+    client: TestClient[Any, Any] = TestClient(BareServer(lambda: bare_server(paths.answer, 64)))
+    async with client:
         yield Process(client, tenants, root)
 
 
@@ -73,7 +76,9 @@ async def test_a_token_says_who_is_asked(tmp_path: Path) -> None:
             code, answer = await running.ask(name)
             assert (code, answer["endpoint"], answer["artifactVersion"]) == (200, name, versions[name])
             code, told = await running.call("GET", "/health", f"token-{name}")
-            assert (code, told["endpoint"], told["loaded"]) == (200, name, True)
+            assert (code, told["endpoint"], told["artifactVersion"]) == (200, name, versions[name])
+            code, told = await running.call("GET", "/nothing", f"token-{name}")
+            assert (code, told["code"]) == (400, "UnsupportedOperationException")
         code, told = await running.call("POST", "/invocations", "token-z", ASK)
         assert (code, told["code"]) == (403, "AccessDeniedException")
 

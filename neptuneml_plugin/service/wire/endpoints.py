@@ -74,6 +74,7 @@ MEMBERS = (
     Member("modelName", Shape.TEXT, RECORDED, choices=MODEL_NAMES),
     Member("instanceType", Shape.INSTANCE, RECORDED),
     Member("volumeEncryptionKMSKey", Shape.TEXT, RECORDED),
+    Member("workerGroup", Shape.TEXT, "Name of the endpoints that share one process; none: not."),
     *(
         Member(name, Shape.COUNT, f"{number.meaning}: {number.least} to {number.most}.")
         for name, number in NUMBERS.items()
@@ -113,9 +114,14 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
         InvalidParameter: a member is not what it should be, or several name the artifact.
     """
     members = parse_members(given, MEMBERS)
-    group = None if (name := text_of(given, "workerGroup")) is None else check_id(name, "workerGroup")
+    group = members.get("workerGroup")
     warm_up = _choice(WarmUp, given, "warmUp")
-    options = replace(parse_options(given), warm_up=warm_up, worker_group=group, **_numbers(members))
+    options = replace(
+        parse_options(given),
+        warm_up=warm_up,
+        worker_group=None if group is None else check_id(group, "workerGroup"),
+        **_numbers(members),
+    )
     endpoint_id = members.get("id")
     update = bool(members.get("update"))
     source = _source(members)
