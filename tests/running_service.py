@@ -50,11 +50,14 @@ class RunningService:
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes; none once the service has died."""
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children(recursive=True)
-            if "neptuneml_plugin.serving.endpoint" in child.cmdline()
-        ]
+        return [child for child in psutil.Process(self.process.pid).children(recursive=True) if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "neptuneml_plugin.serving.endpoint" in process.cmdline()
+    except psutil.Error:  # it has ended meanwhile
+        return False
 
 
 @contextlib.contextmanager
