@@ -75,7 +75,7 @@ def links(folder: Path, candidates: int) -> dict[str, Any]:
         for u in users
     ]
     with worker(folder, max_batch=1024) as batched, worker(folder, max_batch=1) as single:
-        figures = rounds([batched, single], [json.dumps(body).encode() for body in bodies])
+        figures = rounds([batched, single], [body.encode() for body in bodies])
     return compared(f"top 10 of {candidates} by {CLIENTS} clients", "batched", "one_by_one", figures)
 
 

@@ -1,12 +1,16 @@
 """Two instances beside one, first requests beside later ones, repeated ones beside new ones; over real workers.
 
-Run with `python -m tests.benchmarks.instances`; one line of JSON per figure.
+Run with `python -m tests.benchmarks.instances [--only two]`; one line of JSON per figure. Beside two instances
+stand two processes that do nothing but compute the same answers: what the machine's cores have to give.
 """
 
+import argparse
 import asyncio
 import contextlib
 import itertools
 import json
+import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -23,6 +27,8 @@ from neptuneml_plugin.service.endpoints.instances import Instances
 from neptuneml_plugin.service.endpoints.passing import pass_on
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.endpoints.workers import Ports
+from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.wire import Reply, parse_invocation, render_reply
 from tests.made_artifacts import Made, make_artifact
 
 CANDIDATES = 100_000
@@ -38,22 +44,28 @@ STARTS = 20
 LATER = 50
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print every figure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.instances")
+    parser.add_argument("--only", choices=("two",), help="the instances, and nothing else")
+    only = parser.parse_args(arguments).only
     with tempfile.TemporaryDirectory() as folder:
         slow, links = Path(folder) / "slow", Path(folder) / "links"
         movies = [str(number) for number in range(CANDIDATES)]
         # RotatE's score is no product: each candidate is compared by itself, in one thread.
         made = Made(Task.LINK_PREDICTION, users=USERS, movies=movies[:20_000], scores=Scores.ROTATE)
         make_artifact(slow, made)
-        make_artifact(links, Made(Task.LINK_PREDICTION, users=USERS, movies=movies, overrides=_wide()))
-        for figure in (
-            asyncio.run(two_instances(slow)),
-            asyncio.run(first_requests(links)),
-            asyncio.run(repeated(links)),
-        ):
-            sys.stdout.write(json.dumps(figure) + "\n")
-            sys.stdout.flush()
+        show(asyncio.run(two_instances(slow)))
+        if only is None:
+            make_artifact(links, Made(Task.LINK_PREDICTION, users=USERS, movies=movies, overrides=_wide()))
+            show(asyncio.run(first_requests(links)))
+            show(asyncio.run(repeated(links)))
+
+
+def show(figure: dict[str, Any]) -> None:
+    """Print one figure."""
+    sys.stdout.write(json.dumps(figure) + "\n")
+    sys.stdout.flush()
 
 
 def _wide() -> dict[str, Any]:
@@ -109,18 +121,60 @@ async def rate(group: Instances, client: aiohttp.ClientSession) -> float:
 
 
 async def two_instances(folder: Path) -> dict[str, Any]:
-    """Return the rates of one and of two instances, in turn, one request a batch."""
+    """Return the rates of one and of two instances, in turn, and of as many bare processes."""
     async with serving(folder, max_batch=1) as one, serving(folder, max_batch=1, instances=2) as two:
         alone = float(np.median([await ask(*one, *users) for users in MANY[:20]]))
-        rates = [(await rate(*one), await rate(*two)) for _ in range(ROUNDS)]
-    ratios = sorted(both / single for single, both in rates)
+        rates = [
+            (
+                await rate(*one),
+                await rate(*two),
+                await asyncio.to_thread(bare_rate, folder, 1),
+                await asyncio.to_thread(bare_rate, folder, 2),
+            )
+            for _ in range(ROUNDS)
+        ]
+    single, both, bare, bares = (np.array(column) for column in zip(*rates, strict=True))
     return {
         "benchmark": "two instances beside one",
         "request_ms": round(alone * 1000, 2),
-        "one_per_second": [round(single, 1) for single, _ in rates],
-        "two_per_second": [round(both, 1) for _, both in rates],
-        "ratio": round(ratios[len(ratios) // 2], 2),
+        "one_per_second": single.round(1).tolist(),
+        "two_per_second": both.round(1).tolist(),
+        "ratio": round(float(np.median(both / single)), 2),
+        "bare_one_per_second": bare.round(1).tolist(),
+        "bare_two_per_second": bares.round(1).tolist(),
+        "bare_ratio": round(float(np.median(bares / bare)), 2),
     }
+
+
+def bare_rate(folder: Path, processes: int) -> float:
+    """Return the requests a second that so many processes compute, each by itself, without a service."""
+    spawned = multiprocessing.get_context("spawn")
+    ready, counts = spawned.Barrier(processes), spawned.SimpleQueue()
+    started = [spawned.Process(target=_compute, args=(folder, ready, counts)) for _ in range(processes)]
+    for process in started:
+        process.start()
+    answered = sum(counts.get() for _ in started)
+    for process in started:
+        process.join()
+    return float(answered / SECONDS)
+
+
+def _compute(folder: Path, ready: Any, counts: Any) -> None:
+    """Answer, from body to reply, for `SECONDS` from when all are ready; tell how often."""
+    predictor, answered = open_predictor(folder)[1], 0
+    invocations = itertools.cycle([parse_invocation(body(users)) for users in MANY])
+    predictor.answer(next(invocations), _never)
+    ready.wait()
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        answers = predictor.answer(next(invocations), _never)
+        render_reply(Reply("e", "v", "r", answers))
+        answered += 1
+    counts.put(answered)
+
+
+def _never() -> None:
+    """No deadline."""
 
 
 async def first_requests(folder: Path) -> dict[str, Any]:
@@ -164,4 +218,5 @@ async def repeated(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # of the bare processes, as of workers
+    main(sys.argv[1:])
