@@ -1,12 +1,20 @@
 """The reports in a real browser, on wide screens and phones: no complaint, all drawn, all in its place."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.loadtest.choosing import Configuration, Wanted
+from neptuneml_plugin.loadtest.items import Sampling, sampled_bodies
+from neptuneml_plugin.loadtest.load import Load
+from neptuneml_plugin.loadtest.page import PAGE, write_result
+from neptuneml_plugin.loadtest.run import Settings, Subject, run
+from neptuneml_plugin.stage import silent
 from tests.browser.chromium import browser
+from tests.made_artifacts import Made, make_artifact
 from tests.training.graphs import processed, trained
 
 pytestmark = pytest.mark.browser
@@ -66,6 +74,31 @@ async def test_a_training(folders: Mapping[Task, Path], task: Task, width: int, 
 @pytest.mark.parametrize("width", [PHONE, WIDE])
 async def test_the_data(folders: Mapping[Task, Path], width: int, tmp_path: Path) -> None:
     await look(folders[Task.NODE_CLASS] / "processed" / "data_report.html", width, tmp_path, 0)
+
+
+@pytest.fixture(scope="module")
+def load_test(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a short load test whose users come one after the other."""
+    artifact, output = tmp_path_factory.mktemp("artifact"), tmp_path_factory.mktemp("load")
+    make_artifact(artifact, Made(Task.LINK_PREDICTION))
+    configurations = (Configuration(max_batch=1), Configuration(instances=2, max_batch=64))
+    subject = Subject("links", artifact=artifact, configurations=configurations)
+    settings = Settings(Load(4, spawn_rate=2.0, duration_seconds=0.5), Wanted(rps=100.0), confirm_seconds=0.5)
+    bodies = sampled_bodies(artifact, Sampling(bodies=5))
+    write_result(output, asyncio.run(run(subject, bodies, settings, silent)))
+    return output / PAGE
+
+
+@pytest.mark.parametrize("width", [PHONE, WIDE])
+async def test_a_load_test(load_test: Path, width: int, tmp_path: Path) -> None:
+    await look(load_test, width, tmp_path / "look", 2)
+    async with browser(tmp_path / "bars") as opened:
+        await opened.open(load_test, width)
+        bars = await opened.value(
+            "[...document.querySelectorAll('.bar')].map(bar => bar.getBoundingClientRect().width)"
+        )
+        assert len(bars) == 4  # of two configurations, the rate and the p99
+        assert min(bars) > 1
 
 
 async def test_what_is_broken_is_seen(tmp_path: Path) -> None:
