@@ -143,11 +143,14 @@ class _Recorded:
 
     def __init__(self, path: Path, progress: Progress) -> None:
         self._path, self._progress = path, progress
-        self._last, self._written = Step(""), 0.0
+        self._last, self._written, self._furthest = Step(""), 0.0, 0.0
 
     def __call__(self, message: str, fraction: float | None = None) -> None:
         self._progress(message, fraction)
-        step = Step(message, self._last.fraction if fraction is None else fraction)
+        self._furthest = max(
+            self._furthest, fraction or 0.0
+        )  # parts of a stage may overlap; nobody sees it go back
+        step = Step(message, self._furthest or None)
         now = time.monotonic()
         if step == self._last or now - self._written < PROGRESS_SECONDS:
             return

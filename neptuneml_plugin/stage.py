@@ -32,6 +32,15 @@ def silent(message: str, fraction: float | None = None) -> None:
     """Drop the progress."""
 
 
+def part_of(progress: Progress, begin: float, end: float) -> Progress:
+    """Return a progress for a part of a stage: its 0..1 is `begin`..`end` of the whole."""
+
+    def told(message: str, fraction: float | None = None) -> None:
+        progress(message, None if fraction is None else begin + (end - begin) * fraction)
+
+    return told
+
+
 @dataclass(frozen=True)
 class Summary:
     """What a stage did, as `--json` prints it."""

@@ -140,10 +140,11 @@ def _best(space: SearchSpace, race: Race, presets: Sequence[Preset], progress: P
     standings = _stored(race.folder / SELECTION)
     for at, (share, most) in enumerate(ROUNDS):
         left = left[:most]
-        for preset in left:
+        for position, preset in enumerate(left):
             standing = standings.setdefault(preset.name, Standing())
             if len(standing.values) <= at and not standing.over:
-                progress(f"choosing a preset: '{preset.name}' for {share:.0%} of its epochs")
+                done = (at + position / len(left)) / len(ROUNDS)
+                progress(f"choosing a preset: '{preset.name}' for {share:.0%} of its epochs", done)
                 _go_on(preset.applied(space), race, standing, preset.name, share)
                 write_json(race.folder / SELECTION, {name: vars(each) for name, each in standings.items()})
         left = ranked(left, standings, goal)

@@ -36,6 +36,7 @@ from neptuneml_plugin.stage import (
     Progress,
     Stopwatch,
     Summary,
+    part_of,
     resumable_folder,
     silent,
     write_json,
@@ -48,6 +49,7 @@ from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.hyperparameters import OF_EDGE_FEATURES, OF_NEGATIVES
 from neptuneml_plugin.training.knowledge_graph import scores_all
 from neptuneml_plugin.training.message_passing import MessageGraph
+from neptuneml_plugin.training.presets import AUTO
 from neptuneml_plugin.training.reporting.gather import report_training
 from neptuneml_plugin.training.search import raycluster
 from neptuneml_plugin.training.search.budget import Budget, budget
@@ -61,6 +63,8 @@ from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.transform import OutputJob, write_outputs
 from neptuneml_plugin.training.warmstart import open_previous
 
+#: Shares of the progress: when a model is chosen, where one is, and when the trials are over.
+SELECTED, TRIED = 0.25, 0.9
 #: Names in metric files of Neptune ML and its toolkit, which stand there beside ours.
 METRIC_FILE_NAMES: Mapping[str, str] = {
     "hits@1": "HITS at top 1 (HITS@1)",
@@ -99,18 +103,20 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
         for path in folder.iterdir():  # what an earlier attempt wrote last is written again
             if path.name not in {TRIALS, PRESETS, SELECTION, UNFINISHED}:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        selection = _selection(config, space, limits.threads, Race(source, folder, data, config), progress)
+        race = Race(source, folder, data, config)
+        selection = _selection(config, space, limits.threads, race, part_of(progress, 0.0, SELECTED))
         space, plan = selection.space, _plan(folder, source, selection, config, limits)
         with _executor(config, limits) as executor:
-            trials = Trials(plan, executor, data, progress).run()
-        progress("trivial competitors")
+            begin = SELECTED if config.model is None and space.preset == AUTO else 0.0
+            trials = Trials(plan, executor, data, part_of(progress, begin, TRIED)).run()
+        progress("trivial competitors", TRIED)
         record = _record(data, space, trials)
         write_record(folder / TRAINING, record)
         shutil.copytree(source / IDS, folder / IDS)
         _write_metrics(folder, record.best)
-        progress("artifact")
+        progress("artifact", 0.93)
         write_outputs(folder, folder / ARTIFACT, OutputJob(folder, source, data))
-        progress("report")
+        progress("report", 0.97)
         overruled = _overruled(config.model, space)
         warnings = (*processed.warnings, *limits.warnings, *overruled, *_unused(space, data))
         report_training(folder, record, source, data, (*warnings, *_own_warnings(record)))

@@ -83,7 +83,7 @@ def run(config: TransformConfig, source: Path, target: Path, progress: Progress 
         return transform_custom(config, record, source, target, progress)
     watch = Stopwatch()
     data = load_data(source)
-    progress("artifact")
+    progress("computing the embeddings", 0.1)
     with output_folder(target, overwrite=config.overwrite) as folder:
         known = config.previous or _own_artifact(config, record)
         job = OutputJob(config.model, source, data, config.trial, known)
@@ -142,7 +142,7 @@ def write_outputs(folder: Path, artifact: Path, job: OutputJob, progress: Progre
     known = read_known(job.previous, model, ids, found) if job.previous and found else None
     changed = changed_embeddings(model, graph, data, known) if known else None
     vectors, computed = changed or (Evaluator(data, graph).embed(model), sum(data.counts))
-    progress(f"embeddings of {computed:,} of {sum(data.counts):,} vertices computed")
+    progress(f"embeddings of {computed:,} of {sum(data.counts):,} vertices computed", 0.6)
     applied = Applied(model, vectors, data)
     manifest = write_artifact(artifact, applied, graph, chosen, job.source, found)
     write_client_files(folder, artifact, manifest)

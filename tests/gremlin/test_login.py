@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -48,15 +47,16 @@ def password_file(folder: Path, text: str = PASSWORD) -> str:
 
 
 def test_the_service_and_its_exports_log_in(guarded: str, tmp_path: Path) -> None:
-    login: dict[str, Any] = {"gremlin_user": "anna", "gremlin_password_file": password_file(tmp_path)}
-    with running_service(tmp_path / "root", gremlin=guarded, **login) as service:
+    secret = password_file(tmp_path)
+    root = tmp_path / "root"
+    with running_service(root, gremlin=guarded, gremlin_user="anna", gremlin_password_file=secret) as service:
         for _ in range(3):
             answer = post(service, "/gremlin", {"gremlin": "g.V().count()"})
             assert answer["result"]["data"]["@value"][0]["@value"] == 6
         assert service.connection.call("GET", "/status")["status"] == "healthy"
         post(service, "/neptune-export", {"id": "x", "command": "export-pg", "outputS3Path": "s3://lib/exports"})
         assert wait(service, "/neptune-export/x")["status"] == "succeeded"
-    written = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
+    written = [path for path in root.rglob("*") if path.is_file()]
     assert len(written) > 5
     assert not [path for path in written if b"gremlin_password" in path.read_bytes()]
 

@@ -13,6 +13,9 @@ from neptuneml_plugin.export.request.request import ExportRequest
 from neptuneml_plugin.export.request.selection import Selection
 from neptuneml_plugin.stage import Progress
 
+#: Share of an export's progress when all is read; writing files follows.
+READ = 0.9
+
 
 class Reader:
     """One reading of a graph."""
@@ -25,6 +28,8 @@ class Reader:
         self._choice: Candidates | None = None
         #: Elements of the labels before the present one.
         self._preceding = 0
+        #: Labels that were read, and all.
+        self._done, self._labels = 0, 1
 
     def read(self) -> list[Reading]:
         """Read nodes, then edges; return how each label was read."""
@@ -37,6 +42,7 @@ class Reader:
         }
         check_labels(self._request.jobs, {element: labels.get(element, []) for element in Element})
         self._choice = candidates(self._source, self._request, labels, self._progress)
+        self._labels = max(1, sum(map(len, labels.values())))
         readings: list[Reading] = []
         for element, names in labels.items():
             self._preceding = 0
@@ -69,7 +75,9 @@ class Reader:
         for block in self._source.blocks(element, label, keys, ids):
             read += len(block.ids)
             self._intake.take(block, selection)
-            self._progress(f"{element} of '{label}': {read:,} of {wanted:,}", min(1.0, read / max(wanted, 1)))
+            share = (self._done + min(1.0, read / max(wanted, 1))) / self._labels
+            self._progress(f"{element} of '{label}': {read:,} of {wanted:,}", READ * share)
+        self._done += 1
         after = self._source.state(element, label, keys)
         has_changed = before.fingerprint != after.fingerprint
         return Reading(element, label, before.count, wanted, read, after.count, has_changed)

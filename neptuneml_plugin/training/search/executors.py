@@ -11,7 +11,9 @@ from typing import Any, Protocol
 
 from neptuneml_plugin.artifacts import METRICS_LOG, PARTS
 from neptuneml_plugin.stage import Progress
+from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.search.failures import Failure, Kind, killed
+from neptuneml_plugin.training.search.trial import read_request
 
 #: What a trial writes to stderr; there only if it wrote something.
 ERRORS = "stderr.txt"
@@ -109,9 +111,11 @@ class MetricsReader:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._read = folder, 0
+        request = read_request(folder)
+        self._epochs = hyperparameters.build(request.hyperparameters, request.model).num_epochs
 
     def tell(self, progress: Progress) -> None:
-        """Report the newest evaluation, if there has been one since the last time."""
+        """Report the newest evaluation, if there has been one since the last time, and the share of the trial."""
         try:
             with (self._folder / METRICS_LOG).open("rb") as log:
                 log.seek(self._read)
@@ -120,7 +124,8 @@ class MetricsReader:
             return
         self._read += len(whole) + len(newline)
         if whole:
-            progress(f"trial {self._folder.name}, {said(json.loads(whole.splitlines()[-1]))}")
+            newest = json.loads(whole.splitlines()[-1])
+            progress(f"trial {self._folder.name}, {said(newest)}", newest["epoch"] / self._epochs)
 
 
 def said(evaluation: Mapping[str, Any]) -> str:

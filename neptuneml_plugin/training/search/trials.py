@@ -65,6 +65,8 @@ class Trials:
         self._search = Search(plan.space, plan.trials, plan.seed)
         self._curves: list[list[float]] = []
         self._records: list[TrialRecord] = []
+        #: Trials that have ended.
+        self._ended = 0
         if plan.previous is not None:
             for record in open_previous(plan.previous, data).trials:
                 self._learn(record, plan.previous)
@@ -93,6 +95,7 @@ class Trials:
             for number, values in zip(numbers, self._search.ask(numbers), strict=True)
         }
         left = [folder for folder in requests if not _is_done(folder)]
+        self._ended += len(requests) - len(left)
         for folder in left:
             requests[folder].write(folder)
         again = []
@@ -112,11 +115,13 @@ class Trials:
         if self._executor is None:
             for folder in folders:
                 with _memory_named():
-                    run_trial(folder, self._data, self._progress)
+                    run_trial(folder, self._data, self._of_one)
+                self._ended += 1
             return []
         found = []
-        with contextlib.closing(self._executor.run(folders, self._progress)) as endings:
+        with contextlib.closing(self._executor.run(folders, self._of_one)) as endings:
             for ending in endings:
+                self._ended += ending.failure is None or ending.failure.kind is not Kind.MEMORY
                 if ending.failure is not None:
                     ending.failure.raise_if_shared()
                     found.append((ending.folder, ending.failure))
@@ -124,9 +129,13 @@ class Trials:
                     self._tell(read_record(ending.folder / TRIAL, TrialRecord))
         return found
 
+    def _of_one(self, message: str, fraction: float | None = None) -> None:
+        """Tell the progress of a trial as a share of all; those beside it count once they have ended."""
+        share = None if fraction is None else min(1.0, (self._ended + fraction) / self._plan.trials)
+        self._progress(message, share)
+
     def _tell(self, record: TrialRecord) -> None:
-        done = (record.number + 1) / self._plan.trials
-        self._progress(f"trial {record.number} took {record.seconds:.0f} s ({record.state})", done)
+        self._of_one(f"trial {record.number} took {record.seconds:.0f} s ({record.state})", 0.0)
 
     def _request(self, number: int, values: Mapping[str, Any], bar: tuple[float | None, ...]) -> TrialRequest:
         plan = self._plan
