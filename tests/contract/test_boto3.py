@@ -67,7 +67,6 @@ NEVER = {
     "IllegalArgumentException",  # the same
     "PreconditionsFailedException",  # only an export needs something that may not be there
     "ClientTimeoutException",  # a body that stops arriving: tests/service/test_app.py
-    "TooManyRequestsException",  # a limit of rate
 }
 #: What a status holds beyond botocore's model (docs/management.md).
 BEYOND = {
@@ -140,6 +139,13 @@ def connect(service: RunningService, *, signed: bool = True) -> Boto:
     boto = Boto(client)
     client.meta.events.register("after-call.neptunedata.*", boto.remember)
     return boto
+
+
+#: Classes that a test of its own provokes.
+BY_THEMSELVES = {
+    "ConstraintViolationException",  # test_an_endpoint_that_is_being_created_is_not_updated
+    "TooManyRequestsException",  # test_who_asks_too_often_is_told_so
+}
 
 
 @dataclass(frozen=True)
@@ -458,7 +464,19 @@ def test_an_endpoint_that_is_being_created_is_not_updated(stack: Stack) -> None:
 def test_every_class_that_can_be_provoked_is() -> None:
     classes = {shape.name for model in ml_operations().values() for shape in model.error_shapes}
     assert len(classes) == 11
-    assert classes - NEVER == {refusal.code for refusal in REFUSALS} | {"ConstraintViolationException"}
+    assert classes - NEVER == {refusal.code for refusal in REFUSALS} | BY_THEMSELVES
+
+
+def test_who_asks_too_often_is_told_so(tmp_path: Path) -> None:
+    with running_service(tmp_path / "root", requests_per_second=0.01, request_burst=2) as service:
+        boto = connect(service)
+        for _ in range(2):
+            assert boto("ListMLEndpoints")["ids"] == []
+        assert_refused(boto, Refusal("TooManyRequestsException", "ListMLEndpoints", {}))
+        with pytest.raises(boto.client.exceptions.TooManyRequestsException) as caught:
+            boto("ListMLEndpoints")
+        wait = caught.value.response["ResponseMetadata"]["HTTPHeaders"]["retry-after"]
+        assert 0 < int(wait) <= 100
 
 
 def _signed(stack: Stack) -> Boto:
