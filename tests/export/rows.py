@@ -73,6 +73,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "datetime_imputer", "on_error", "split_stratified", "split_inductive", "split_time", "similar",
         "refused_on_error", "refused_hash_width", "refused_split", "refused_split_property",
         "refused_similar", "refused_similar_entry", "refused_in_v1",
+        "regression_of_texts", "regression_of_several_values",
     ),
     # What Neptune's exporter warns of. The first two are refused here.
     "warnings": (

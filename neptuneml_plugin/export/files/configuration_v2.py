@@ -14,6 +14,7 @@ from neptuneml_plugin.export.request.layout import Layout
 from neptuneml_plugin.export.request.targets import LearningJob, TargetRequest
 from neptuneml_plugin.export.schema import PropertyColumn, TypeTable
 from neptuneml_plugin.export.values import DATE, NUMBERS
+from neptuneml_plugin.trainingdata.splits import REGRESSION
 
 _INFERRED_PARTS = ("year", "month", "weekday", "hour")
 #: Several entries for one column are written in this order.
@@ -67,7 +68,20 @@ class _Entry(Entry):
         if target.separator:
             return {**label, "separator": target.separator}
         column = self.table.columns.get(target.property_name)
-        return {**label, **self.separator(column)} if column else label
+        if column is None:
+            return label
+        if target.type == REGRESSION:
+            self._warn_of_regression(column)
+        return {**label, **self.separator(column)}
+
+    def _warn_of_regression(self, column: PropertyColumn) -> None:
+        if column.is_multi_value:
+            of = "several values per element"
+        elif column.data_type in {*NUMBERS, None}:
+            return
+        else:
+            of = f"values of the type {column.data_type}"
+        self.warn(column.name, f"regression of {of}; a value that is no number stops the data processing")
 
     def _features(self) -> list[Members]:
         if not self.job.encode:
