@@ -98,7 +98,10 @@ class InductiveModel:
         self._model, self._tables = _load(folder, manifest)
         self._learned = [self._tables.get(f"encoder.inputs.{kind}.embedding") for kind in range(len(self._ids))]
         self._structures = [self._tables.get(f"encoder.inputs.{kind}.structure") for kind in range(len(self._ids))]
-        self._roles = [self._tables[f"encoder.roles.{kind}"] for kind in range(len(self._model.encoder.roles))]
+        encoder = self._model.encoder
+        joined = [f"encoder.roles.{kind}" for kind in range(len(encoder.roles))]
+        joined += [f"encoder.votes.{kind}.values" for kind in range(len(encoder.votes))]
+        self._joined = [self._tables[name] for name in joined]
         self._encoders, self._edge_encoders = _encoders(folder, self._schema, with_edges=self._model.reads_edges)
         self._degrees = _degrees(folder, self._schema) if self._model.symmetric else []
 
@@ -137,7 +140,7 @@ class InductiveModel:
             [_hop(part, channels, carried, said) for part in computed],
             features,
             self._initial(channels, rows),
-            [table.of(known[at]) for table, known, at in zip(self._roles, rows, chosen, strict=False)],
+            [table.of(known[at]) for table, known, at in zip(self._joined, rows, chosen, strict=False)],
         )
         if not computed:  # no layer has chosen among the rows
             vectors = [h[torch.from_numpy(at)] for h, at in zip(vectors, chosen, strict=True)]

@@ -44,7 +44,7 @@ class Hyperparameters:
     batch_size: int = 4096
     #: Concatenate the features with a learnable vector per node.
     concat_node_embed: bool = True
-    #: Ours. A relation weighs each column of a message instead of multiplying it by a matrix, and starts at ones.
+    #: Ours. A relation, and the self term, weighs each column instead of multiplying by a matrix; starts at ones.
     diagonal_relations: bool = False
     dropout: float = 0.3
     #: Width of the hidden layer through which edges' features reach messages.
@@ -53,6 +53,8 @@ class Hyperparameters:
     #: end, and learns those, ten steps an epoch; 0: batches of edges are hidden and learned in turn.
     edge_masking: float = 0.0
     enable_early_stop: bool = True
+    #: Ours. Share of the features' values that a step leaves out, before anything is made of them.
+    feature_dropout: float = 0.0
     #: Ours. The first layer's self term takes a node's features alone, without dropout; what was learned about the
     #: node itself reaches it by its neighbours only, so that its own edges are not learned by heart.
     feature_self_loop: bool = False
@@ -63,6 +65,8 @@ class Hyperparameters:
     #: Ours; link prediction. Scores gain denoising EASE with a weight fitted on validation, where there are not
     #: more than `items.MAX_ITEMS` candidates.
     item_item: bool = False
+    #: Ours; properties of vertices. Embeddings are joined with what the labels around say (`models.votes`).
+    label_votes: bool = False
     layer_norm: bool = True
     #: Layers are computed again for the gradient, instead of kept; without effect on full neighbourhoods.
     low_mem: bool = False
@@ -124,12 +128,12 @@ class Hyperparameters:
 
 _KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field in fields(Hyperparameters)}
 _AT_LEAST: Mapping[str, float] = {
-    "batch-size": 1, "dropout": 0, "edge-masking": 0, "edge-num-hidden": 1, "gamma": 0, "l2norm": 0,
-    "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
+    "batch-size": 1, "dropout": 0, "edge-masking": 0, "edge-num-hidden": 1, "feature-dropout": 0, "gamma": 0,
+    "l2norm": 0, "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
     "regularization-coef": 0, "sparse-lr": 0, "structural-features": 0,
     "window-for-early-stop": 1,
 }  # fmt: skip
-_BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1}
+_BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1, "feature-dropout": 1}
 
 
 def reads(model: str, name: str, *, sampled: bool = False) -> bool:

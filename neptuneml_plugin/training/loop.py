@@ -32,6 +32,7 @@ from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.kge import KgeDecoder
 from neptuneml_plugin.training.models.model import Model, has_items
 from neptuneml_plugin.training.models.structure import set_structure
+from neptuneml_plugin.training.models.votes import set_votes
 from neptuneml_plugin.training.objectives import Batch, Objective, Setting, objective_of
 from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.seen import Seen
@@ -107,6 +108,7 @@ class Trainer:
         self._model = Model(self._data.processed, hyperparameters, model).to(self._device)
         self._model.scale.copy_(label_scale(self._data))
         set_structure(self._model, self._data)
+        set_votes(self._model.encoder, self._data)
         if hyperparameters.popularity_start and isinstance(self._model.decoder, LinkDecoder):
             start_at_popularity(self._model.decoder, self._data)
         if self._course.initial is not None:

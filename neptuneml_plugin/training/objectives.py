@@ -83,7 +83,7 @@ class Setting:
         features = encoder.structured(around.features(self.data), around.rows)
         none = self.data.samples[0].ends[0].new_zeros(0)
         rows = [nodes.get(kind, none) for kind in range(len(self.data.counts))]
-        vectors = encoder.along(around.hops, features, encoder.learned(around.rows), encoder.roles_of(rows))
+        vectors = encoder.along(around.hops, features, encoder.learned(around.rows), encoder.joined_of(rows))
         return Embedded(vectors, rows)
 
     def _left_out(self, batch: Batch) -> LeftOut:

@@ -51,6 +51,10 @@ def _on_featured_nodes(data: TrainingData) -> bool:
     return data.task.on_nodes and bool(data.features[data.samples[0].position])
 
 
+def _on_featured_and_joined_nodes(data: TrainingData) -> bool:
+    return _on_featured_nodes(data) and _on_joined_nodes(data)
+
+
 def _on_joined_nodes(data: TrainingData) -> bool:
     kinds = {relation.target_type for relation in data.relations}
     return data.task.on_nodes and data.samples[0].position in kinds
@@ -95,6 +99,15 @@ PRESETS = (
         "properties of vertices that have edges: features and places in the graph, without learned vectors",
         _on_joined_nodes,
         {"structural-features": 32, "concat-node-embed": False, "dropout": 0.5},
+    ),
+    Preset(
+        "smooth",
+        "properties of vertices that have features and edges: features averaged along edges, for few labels",
+        _on_featured_and_joined_nodes,
+        {
+            "concat-node-embed": False, "diagonal-relations": True, "symmetric-norm": True, "layer-norm": False,
+            "dropout": 0.5, "feature-dropout": 0.5, "l2norm": 0.002, "label-votes": True,
+        },
     ),
     Preset(
         "edges",

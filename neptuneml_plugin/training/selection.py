@@ -35,8 +35,8 @@ PRESETS = "presets"
 ROUNDS = ((1 / 12, 6), (1 / 6, 6), (1 / 3, 2), (1 / 2, 2))
 #: Optimiser steps before which nothing is told from how a preset gains: many a model first answers all alike.
 LEAST_STEPS = 100
-#: Validation rows of a node task below which a share of the training rows judges presets too: the order by a
-#: hundred rows is chance.
+#: Validation rows of a node task below which a share of the training rows judges presets too, if there are more of
+#: these: the order by a hundred rows is chance.
 FEW_ROWS, LENT_SHARE = 1000, 0.25
 
 
@@ -125,7 +125,7 @@ def with_more_to_judge_by(data: TrainingData) -> TrainingData:
     """Return the data with training rows of a node task among those of validation, where these are few."""
     samples = data.samples[0]
     train, valid = samples.splits["train"], samples.splits["valid"]
-    if not data.task.on_nodes or len(valid) >= FEW_ROWS:
+    if not data.task.on_nodes or len(valid) >= min(FEW_ROWS, len(train)):
         return data
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0)).to(train.device)
     lent = min(int(LENT_SHARE * len(train)), FEW_ROWS - len(valid))

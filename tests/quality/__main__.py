@@ -1,4 +1,4 @@
-"""Our models beside every trivial competitor, on real data, through the commands that a user types.
+"""Our models beside every trivial competitor, on real and planted data, through the commands that a user types.
 
 `python -m tests.quality [FOLDER] [NAME]…`: builds everything under the folder (default `run/quality`), some ten
 minutes the first time; exports that are there are kept, everything after them is done anew.
@@ -17,6 +17,8 @@ from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from neptuneml_plugin.stage import write_json
 from tests.quality.knowledge_graphs import KNOWLEDGE_GRAPHS, write_graph
 from tests.quality.movielens import RATED, request, write_u1
+from tests.quality.peers import peers
+from tests.quality.planted import PLANTED, planted
 
 MOVIES = Path(__file__).parents[2] / "examples" / "movies"
 
@@ -26,7 +28,7 @@ class Quality:
     """One row of the table."""
 
     name: str
-    #: What the embedded server starts with, MovieLens in `empty`; or a knowledge graph, which needs no server.
+    #: What the embedded server starts with, MovieLens in `empty`; or a knowledge graph or a planted one, without.
     graph: str
     request: Mapping[str, Any]
     metric: str
@@ -37,7 +39,7 @@ class Quality:
 
 
 def cases() -> tuple[Quality, ...]:
-    """Return the rows: the quickstart's tasks, five on MovieLens, ratings by two splits, and knowledge graphs."""
+    """Return the rows: the quickstart's tasks, MovieLens, knowledge graphs, and stand-ins for public graphs."""
     metrics = {"airport-country": "acc", "route-distance": "rmse", "airport-routes": "mrr"}
     airports = (Quality(c.name, "air-routes", c.request, metrics[c.name]) for c in quickstart.CASES)
     stars = {"edge": list(RATED), "property": "score", "type": "classification"}
@@ -62,6 +64,7 @@ def cases() -> tuple[Quality, ...]:
             for graph in KNOWLEDGE_GRAPHS
             for model in (None, "distmult", "rotate", "transe", "rgcn")
         ),
+        *(Quality(name, name, {}, metric) for name, (metric, _) in PLANTED.items()),
     )
 
 
@@ -74,7 +77,9 @@ def main(folder: Path, names: list[str]) -> int:
     for graph in dict.fromkeys(case.graph for case in rows):
         export(folder, graph, [case for case in rows if case.graph == graph])
     for case in rows:
-        sys.stdout.write(line(case, train(folder / case.name, case)) + "\n")
+        summary = train(folder / case.name, case)
+        found = peers(folder / case.name / "processed") if case.graph in PLANTED else {}
+        sys.stdout.write(line(case, summary, found) + "\n")
         sys.stdout.flush()
     return 0
 
@@ -85,7 +90,10 @@ def export(folder: Path, graph: str, rows: list[Quality]) -> None:
     if graph in KNOWLEDGE_GRAPHS:
         for case in missing:
             write_graph(graph, folder / case.name / "export", folder / "data")
-    if not missing or graph in KNOWLEDGE_GRAPHS:
+    if graph in PLANTED:
+        for case in missing:
+            planted(graph, folder / case.name / "export")
+    if not missing or graph in KNOWLEDGE_GRAPHS or graph in PLANTED:
         return
     config = GremlinServerConfig(folder, graph, gremlin_server.free_port(8182))
     with gremlin_server.running_server(config, say) as server:
@@ -118,9 +126,9 @@ def run(stage: str, *arguments: str) -> dict[str, Any]:
     return summary
 
 
-def line(case: Quality, summary: Mapping[str, Any]) -> str:
-    """Return the row as text: the model first, then the competitors."""
-    values = {"ours": summary["metrics"][summary["baselines_split"]], **summary["baselines"]}
+def line(case: Quality, summary: Mapping[str, Any], found: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the row as text: the model first, then the competitors, then the peers that were found."""
+    values = {"ours": summary["metrics"][summary["baselines_split"]], **summary["baselines"], **found}
     figures = "  ".join(f"{name} {value[case.metric]:.4g}" for name, value in values.items())
     chosen = "".join(f"; {note}" for note in summary.get("notes", ()))
     effort = f"({summary['counts']['epochs']} epochs, {summary['seconds']:.0f} s{chosen})"

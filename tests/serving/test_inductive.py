@@ -36,6 +36,7 @@ CASES = [
     (Task.NODE_CLASS, {"num-layer": 3, "symmetric-norm": True, "per-feat-name-embed": True}),
     (Task.EDGE_CLASS, LABELS),
     (Task.NODE_CLASS, {"structural-features": 8, "concat-node-embed": False}),
+    (Task.NODE_CLASS, {"label-votes": True, "diagonal-relations": True}),
     (Task.LINK_PREDICTION, NEIGHBOURS_ONLY | {"edge-masking": 0.9}),
     (Task.EDGE_REGRESSION, LABELS | {"symmetric-norm": True}),
     (Task.NODE_CLASS, {"use-edge-features": True}),

@@ -60,6 +60,8 @@ CASES: list[tuple[Task, dict[str, Any]]] = [
     (Task.EDGE_REGRESSION, {"use-edge-labels": True, "feature-self-loop": True, "num-layer": 1}),
     (Task.LINK_PREDICTION, {"separate-roles": True, "concat-node-embed": False}),
     (Task.NODE_CLASS, {"use-edge-features": True}),
+    (Task.NODE_CLASS, {"structural-features": 4, "concat-node-embed": False}),
+    (Task.NODE_REGRESSION, {"label-votes": True, "diagonal-relations": True}),
 ]
 
 

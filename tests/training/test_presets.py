@@ -27,8 +27,8 @@ from tests.training.test_resume import log, results, same_weights
 from tests.triples import write_triples
 
 FITTING = {
-    Task.NODE_CLASS: ["rgcn", "features", "places", "edges"],
-    Task.NODE_REGRESSION: ["rgcn", "features", "places", "edges"],
+    Task.NODE_CLASS: ["rgcn", "features", "places", "smooth", "edges"],
+    Task.NODE_REGRESSION: ["rgcn", "features", "places", "smooth", "edges"],
     Task.EDGE_CLASS: ["rgcn", "linear"],
     Task.EDGE_REGRESSION: ["rgcn", "linear"],
     Task.LINK_PREDICTION: ["items", "neighbours"],
@@ -185,6 +185,7 @@ def test_presets_go_on_while_they_can_win(
         "rgcn": [0.2, 0.4, 0.6, 0.8],
         "features": [0.3, 0.5, 0.7, 0.79],
         "places": [0.2, 0.2],
+        "smooth": [0.1, 0.1],
         "edges": [0.1, 0.1],
     }
     shares: dict[str, list[float]] = {name: [] for name in gains}
@@ -196,10 +197,10 @@ def test_presets_go_on_while_they_can_win(
     monkeypatch.setattr(selection, "_go_on", go_on)
     chosen = select(*race_of(folders[Task.NODE_CLASS], tmp_path, "auto"), silent)
     assert shares["rgcn"] == shares["features"] == [share for share, _ in ROUNDS]
-    assert shares["places"] == shares["edges"] == [share for share, _ in ROUNDS[:2]]
+    assert shares["places"] == shares["smooth"] == shares["edges"] == [share for share, _ in ROUNDS[:2]]
     assert chosen.reason == (
-        "preset 'rgcn': acc 0.8 on validation against 'features' 0.79, 'places' 0.2, 'edges' 0.1 after a part of "
-        "their epochs"
+        "preset 'rgcn': acc 0.8 on validation against 'features' 0.79, 'places' 0.2, 'smooth' 0.1, 'edges' 0.1 "
+        "after a part of their epochs"
     )
     assert chosen.begun is None  # rows of training have judged
     stored = json.loads((tmp_path / SELECTION).read_text())
@@ -280,6 +281,9 @@ def test_where_validation_rows_are_few_training_rows_judge_too(
     assert sorted(everything) == sorted(torch.cat([before["train"], before["valid"]]).tolist())
     edges = load_data(folders[Task.EDGE_CLASS])
     assert selection.with_more_to_judge_by(edges) is edges
+    few = dict(before) | {"train": before["train"][: len(before["valid"])]}
+    few_labels = dataclasses.replace(data, samples=(dataclasses.replace(data.samples[0], splits=few),))
+    assert selection.with_more_to_judge_by(few_labels) is few_labels
     monkeypatch.setattr(selection, "FEW_ROWS", len(before["valid"]))
     assert selection.with_more_to_judge_by(data) is data
 

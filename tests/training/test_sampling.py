@@ -18,6 +18,7 @@ from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.models.structure import set_structure
+from neptuneml_plugin.training.models.votes import set_votes
 from neptuneml_plugin.training.objectives import DrawnLinks, Setting, objective_of
 from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.stopping import Goal
@@ -33,6 +34,7 @@ CASES: Mapping[str, tuple[Task, Mapping[str, Any]]] = {
     "symmetric": (Task.LINK_PREDICTION, {"symmetric-norm": True}),
     "roles": (Task.LINK_PREDICTION, {"separate-roles": True, "num-layer": 1, "use-self-loop": False}),
     "structure": (Task.NODE_CLASS, {"structural-features": 4, "concat-node-embed": False}),
+    "votes": (Task.NODE_REGRESSION, {"label-votes": True, "diagonal-relations": True}),
     "labels": (Task.EDGE_REGRESSION, {"use-edge-labels": True, "symmetric-norm": True, "feature-self-loop": True}),
     "class labels": (Task.EDGE_CLASS, {"use-edge-labels": True}),
     "edge features": (Task.LINK_PREDICTION, {"use-edge-features": True, "symmetric-norm": True}),
@@ -52,6 +54,7 @@ def model_of(folder: Path, values: Mapping[str, Any]) -> tuple[Model, TrainingDa
     data = load_data(folder)
     model = Model(data.processed, hyperparameters.build({"num-hidden": 8} | dict(values))).eval()
     set_structure(model, data)
+    set_votes(model.encoder, data)
     stir(model)
     return model, data
 
@@ -62,9 +65,9 @@ def embedded(
     sampler = NeighbourSampler(model.graph(data), data, [fanout] * len(model.encoder.layers))
     around = sampler.around(nodes, left_out)
     encoder, none = model.encoder, torch.zeros(0, dtype=torch.int64)
-    roles = encoder.roles_of([nodes.get(kind, none) for kind in range(len(data.counts))])
+    joined = encoder.joined_of([nodes.get(kind, none) for kind in range(len(data.counts))])
     return encoder.along(
-        around.hops, encoder.structured(around.features(data), around.rows), encoder.learned(around.rows), roles
+        around.hops, encoder.structured(around.features(data), around.rows), encoder.learned(around.rows), joined
     )
 
 

@@ -86,7 +86,7 @@ class RelationalLayer(nn.Module):
         ends: source and target node type of each relation.
         types: number of node types.
         bases: 0, or the number of matrices of which each W_r is a combination.
-        diagonal: each W_r is diagonal, and starts at one; `bases` means nothing then.
+        diagonal: each W_r, and W_0, is diagonal and starts at ones; `bases` means nothing then.
         carries: relation -> what its edges do to each h_u, where they have features.
     """
 
@@ -108,7 +108,8 @@ class RelationalLayer(nn.Module):
         matrices = bases if uses_bases else len(ends)
         self.weights = nn.Parameter(torch.ones(matrices, width) if diagonal else _glorot(matrices, width, width))
         self.coefficients = nn.Parameter(_glorot(len(ends), bases)) if uses_bases else None
-        self.self_weights = nn.Parameter(_glorot(types, width, width)) if self_loop else None
+        loops = torch.ones(types, width) if diagonal else _glorot(types, width, width)
+        self.self_weights = nn.Parameter(loops) if self_loop else None
         self.bias = nn.Parameter(torch.zeros(types, width))
 
     def forward(self, vectors: Vectors, hop: Hop, themselves: Vectors | None = None) -> Vectors:
@@ -118,14 +119,19 @@ class RelationalLayer(nn.Module):
             weights = torch.einsum("rb,bio->rio", self.coefficients, weights)
         own = self.self_weights
         out = [
-            (h @ own[kind] if own is not None else torch.zeros_like(h)) + self.bias[kind]
+            (_weighed(h, own[kind]) if own is not None else torch.zeros_like(h)) + self.bias[kind]
             for kind, h in enumerate(hop.own(themselves or vectors))
         ]
         for relation, (source, target) in enumerate(self._ends):
             carry = dict(self.carries.items()).get(str(relation))
-            message, weight = hop.messages[relation].aggregate(vectors[source], carry), weights[relation]
-            out[target] = out[target] + (message @ weight if weight.dim() > 1 else message * weight)
+            message = hop.messages[relation].aggregate(vectors[source], carry)
+            out[target] = out[target] + _weighed(message, weights[relation])
         return out
+
+
+def _weighed(vectors: Tensor, weight: Tensor) -> Tensor:
+    """Multiply vectors, (rows, d), by a matrix, (d, d), or by a diagonal one, (d,)."""
+    return vectors @ weight if weight.dim() > 1 else vectors * weight
 
 
 #: Name of the structural features among a node's.
@@ -153,6 +159,7 @@ class InputLayer(nn.Module):
             self.parts = nn.ModuleList(nn.Linear(width, hidden) for width in widths.values())
             total = hidden * len(widths)
         self.project = nn.Linear(total + (hidden if learns else 0), hidden) if widths else None
+        self._dropout = hyperparameters.feature_dropout
 
     def forward(
         self, features: Mapping[str, Tensor], learned: Tensor | None = None, *, embedded: bool = True
@@ -167,6 +174,8 @@ class InputLayer(nn.Module):
             self.structure if name == STRUCTURE and name not in features else features[name]
             for name in self._names
         ]
+        if self._dropout:
+            columns = [functional.dropout(column, self._dropout, self.training) for column in columns]
         if self.parts is not None:
             columns = [part(column) for part, column in zip(self.parts, columns, strict=True)]
         if self.embedding is not None and table is not None:
@@ -175,10 +184,22 @@ class InputLayer(nn.Module):
         return joined if self.project is None else self.project(joined)
 
 
+class Table(nn.Module):
+    """Numbers of each node that are not learned."""
+
+    values: Tensor
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("values", torch.zeros(count, width))
+
+
 class Encoder(nn.Module):
     """R-GCN over the whole graph, with the learnable vectors of its nodes, or over another with given ones."""
 
-    def __init__(self, described: Described, hyperparameters: Hyperparameters, labels: int) -> None:
+    def __init__(
+        self, described: Described, hyperparameters: Hyperparameters, labels: int, votes: int = 0
+    ) -> None:
         super().__init__()
         hp = hyperparameters
         nodes = described.schema.nodes
@@ -187,6 +208,8 @@ class Encoder(nn.Module):
         self.roles = nn.ParameterList(
             torch.randn(n.count, hp.num_hidden) * 0.1 for n in nodes if has_roles(hp, described)
         )
+        #: What the labels around a node say (`models.votes`), joined too; empty unless `label-votes`.
+        self.votes = nn.ModuleList(Table(n.count, votes) for n in nodes if votes)
         ends = channel_ends(described.schema, labels, described.target.edges[0] if labels else None)
         self.layers = nn.ModuleList(
             RelationalLayer(
@@ -213,12 +236,12 @@ class Encoder(nn.Module):
         hops: Sequence[Hop],
         features: Sequence[Mapping[str, Tensor]],
         learned: Sequence[Tensor | None] | None = None,
-        roles: Sequence[Tensor] | None = None,
+        joined: Sequence[Tensor] | None = None,
     ) -> Vectors:
         """Return the embeddings of the last hop's rows, (rows, d) per node type.
 
-        `learned` stands in for the encoder's own vectors, per node type; None where its nodes have none. `roles`
-        does so for `self.roles`, of the last hop's rows.
+        `learned` stands in for the encoder's own vectors, per node type; None where its nodes have none. `joined`
+        does so for `self.roles` or `self.votes`, of the last hop's rows.
         """
         given = list(zip(self.inputs, features, learned or [None] * len(self.inputs), strict=True))
         vectors = [self._drop(layer(columns, own)) for layer, columns, own in given]
@@ -230,9 +253,8 @@ class Encoder(nn.Module):
             # Where a neighbourhood is drawn; on whole ones what is kept is small beside the graph.
             saves = self._low_mem and hop.kept is not None and torch.is_grad_enabled()
             vectors = checkpoint(self._layer, *given_to, use_reentrant=False) if saves else self._layer(*given_to)
-        if not self.roles:
-            return vectors
-        return [torch.cat(pair, 1) for pair in zip(vectors, roles or self.roles, strict=True)]
+        tables = joined or [*self.roles] or self.vote_tables()
+        return [torch.cat(pair, 1) for pair in zip(vectors, tables, strict=True)] if tables else vectors
 
     def _layer(self, position: int, vectors: Vectors, hop: Hop, themselves: Vectors | None) -> Vectors:
         vectors = self.layers[position](vectors, hop, themselves)
@@ -258,13 +280,20 @@ class Encoder(nn.Module):
             for layer, columns, chosen in zip(self.inputs, features, rows, strict=True)
         ]
 
-    def roles_of(self, rows: Sequence[Tensor]) -> list[Tensor] | None:
-        """Return `roles` of distinct rows, per node type, as `learned` does; None: there are none."""
+    def vote_tables(self) -> list[Tensor]:
+        """Return what the labels around each node say, (rows, columns) per node type; empty where nothing does."""
+        return [table.values for table in self.votes if isinstance(table, Table)]
+
+    def joined_of(self, rows: Sequence[Tensor]) -> list[Tensor] | None:
+        """Return what is joined to the embeddings of distinct rows, per node type; None: nothing.
+
+        The gradient of `roles` has these rows alone, as `learned` does it.
+        """
         tables = [
             functional.embedding(chosen, table, sparse=True)
             for chosen, table in zip(rows, self.roles, strict=False)
         ]
-        return tables or None
+        return tables or [table[chosen] for table, chosen in zip(self.vote_tables(), rows, strict=False)] or None
 
     def _drop(self, vectors: Tensor) -> Tensor:
         return functional.dropout(vectors, self._dropout, self.training)

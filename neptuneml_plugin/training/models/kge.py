@@ -177,7 +177,7 @@ class NodeVectors(Encoder):
         hops: Sequence[Hop],
         features: Sequence[Mapping[str, Tensor]],
         learned: Sequence[Tensor | None] | None = None,
-        roles: Sequence[Tensor] | None = None,
+        joined: Sequence[Tensor] | None = None,
     ) -> Vectors:
         """See `Encoder`."""
         given = learned or [None] * len(self.inputs)

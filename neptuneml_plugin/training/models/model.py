@@ -16,6 +16,7 @@ from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Described, Encoder, has_roles
 from neptuneml_plugin.training.models.items import REGULARIZATION
 from neptuneml_plugin.training.models.kge import KgeDecoder, NodeVectors
+from neptuneml_plugin.training.models.votes import vote_width
 from neptuneml_plugin.training.tasks import label_columns, output_count
 
 if TYPE_CHECKING:
@@ -46,14 +47,15 @@ class Model(nn.Module):
         self.reads_edges = hp.use_edge_features and name == RGCN
         #: Whether messages are weighed by both ends' degrees.
         self.symmetric = hp.symmetric_norm and name == RGCN
+        votes = vote_width(described, hp) if name == RGCN else 0
         #: Of an embedding.
-        self.width = hp.num_hidden * (2 if has_roles(hp, described) and name == RGCN else 1)
+        self.width = hp.num_hidden * (2 if has_roles(hp, described) and name == RGCN else 1) + votes
         self.encoder: Encoder = (
             NodeVectors(described, hp)
             if name in KGE_MODELS
-            else Encoder(described, hp, outputs if self.says_labels else 0)
+            else Encoder(described, hp, outputs if self.says_labels else 0, votes)
         )
-        self.decoder = _decoder(described, hp, outputs, name)
+        self.decoder = _decoder(described, hp, outputs, name, self.width)
         #: Mean and standard deviation of the training labels: regressions learn standardised values.
         self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
         #: Weights of the item-item part when targets, and when sources are asked for (`items`).
@@ -93,6 +95,7 @@ class Model(nn.Module):
         if self.hyperparameters.structural_features:
             tables |= {f"encoder.inputs.{kind}.structure": kind for kind in range(len(self.encoder.inputs))}
         tables |= {f"encoder.roles.{kind}": kind for kind in range(len(self.encoder.roles))}
+        tables |= {f"encoder.votes.{kind}.values": kind for kind in range(len(self.encoder.votes))}
         for position, (source, target) in enumerate(_target_ends(described)):
             if isinstance(self.decoder, EdgeDecoder):
                 tables |= {"decoder.source_bias": source, "decoder.target_bias": target}
@@ -116,10 +119,10 @@ def _target_ends(described: Described) -> list[tuple[int, int]]:
 
 
 def _decoder(
-    described: Described, hp: Hyperparameters, outputs: int, name: str
+    described: Described, hp: Hyperparameters, outputs: int, name: str, width: int
 ) -> NodeDecoder | EdgeDecoder | LinkDecoder | KgeDecoder:
     if described.task.on_nodes:
-        return NodeDecoder(hp.num_hidden, outputs, hp.dropout)
+        return NodeDecoder(width, outputs, hp.dropout)
     nodes = described.schema.nodes
     counts = [(nodes[source].count, nodes[target].count) for source, target in _target_ends(described)]
     if name in KGE_MODELS:

@@ -119,7 +119,8 @@ def changed_embeddings(
         ]
         encoder = model.encoder
         with torch.no_grad():
-            newest = encoder.along(hops, features, encoder.learned(first), encoder.roles_of(rows))
+            structured = encoder.structured(features, first)
+            newest = encoder.along(hops, structured, encoder.learned(first), encoder.joined_of(rows))
         for values, chosen, new in zip(vectors, rows, newest, strict=True):
             values[chosen] = new
     return vectors, computed

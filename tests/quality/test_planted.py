@@ -1,0 +1,115 @@
+"""Stand-ins for public graphs: what is planted is there, and peers find it."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neptuneml_plugin.artifacts import PARTS
+from neptuneml_plugin.training.data import load_data
+from tests.quality import peers as quality_peers
+from tests.quality.__main__ import cases
+from tests.quality.peers import peers
+from tests.quality.planted import (
+    PLANTED,
+    Planted,
+    citations,
+    films,
+    heterophilous,
+    planted,
+    purchases,
+    write_planted,
+)
+from tests.training.graphs import processed_export, trained
+
+SIZES: Mapping[str, tuple[int, ...]] = {
+    "citations": (400,),
+    "films": (300,),
+    "heterophilous": (200,),
+    "acquaintances": (200,),
+    "purchases": (40, 60),
+    "noise": (200,),
+}
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def alike(graph: Planted) -> float:
+    """Return the share of edges whose ends have the same answer."""
+    assert graph.answers is not None
+    sources, targets = graph.answers[graph.edges[0].ends].T
+    return float((sources == targets).mean())
+
+
+def test_every_graph_is_a_row_and_is_processed(tmp_path: Path) -> None:
+    assert {case.name for case in cases()} >= set(PLANTED) == set(SIZES)
+    for name, sizes in SIZES.items():
+        data = load_data(processed_export(planted(name, tmp_path / name / "export", *sizes)))
+        rows = [data.samples[0].splits[part] for part in PARTS]
+        assert all(len(each) for each in rows), name
+        assert len(set(np.concatenate(rows).tolist())) == sum(map(len, rows)), name
+
+
+def test_citations_have_few_labels_and_stay_within_a_class() -> None:
+    graph = citations(rng())
+    assert graph.answers is not None
+    assert np.bincount(graph.answers[graph.parts["train"]]).tolist() == [20] * 7
+    assert [len(graph.parts[part]) for part in PARTS] == [140, 500, 1000]
+    assert 0.75 < alike(graph) < 0.85
+    words = graph.vertices[0].features["words"]
+    assert 8 < words.sum(1).mean() < 18
+
+
+def test_films_are_split_as_the_protocol_says_and_directors_have_a_genre() -> None:
+    graph = films(rng())
+    assert graph.answers is not None
+    assert [len(graph.parts[part]) for part in PARTS] == [300, 300, 2339]
+    directed = graph.edges[0].ends
+    of_one = directed[np.argsort(directed[:, 1], kind="stable")]
+    same = of_one[1:, 1] == of_one[:-1, 1]
+    agree = graph.answers[of_one[1:, 0]] == graph.answers[of_one[:-1, 0]]
+    assert agree[same].mean() > agree[~same].mean() + 0.1
+
+
+def test_pages_link_to_other_classes() -> None:
+    graph = heterophilous(rng())
+    assert graph.answers is not None
+    assert alike(graph) < 0.15
+    sources, targets = graph.answers[graph.edges[0].ends].T
+    assert ((sources - targets) % 5 == 1).mean() > 0.6
+
+
+def test_ratings_are_biases_tastes_and_noise() -> None:
+    graph = purchases(rng(), 300, 300)
+    assert graph.answers is not None
+    assert graph.answers.std() == pytest.approx(1.19, abs=0.1)
+    assert len(np.unique(graph.edges[0].ends, axis=0)) == len(graph.edges[0].ends)
+
+
+def test_only_elements_of_a_part_are_named_in_its_file(tmp_path: Path) -> None:
+    graph = citations(rng(), 400)
+    write_planted(graph, tmp_path)
+    for part in PARTS:
+        with (tmp_path / f"paper-{part}.csv").open(encoding="utf-8") as file:
+            assert [row["~id"] for row in csv.DictReader(file)] == [f"paper-{row}" for row in graph.parts[part]]
+
+
+def test_peers_find_what_is_planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality_peers, "EPOCHS", 40)
+    few = peers(processed_export(planted("citations", tmp_path / "few" / "export", 1000)))
+    assert few.keys() == {"gcn", "appnp", "label_propagation"}
+    assert min(few["gcn"]["acc"], few["appnp"]["acc"]) > 0.35
+    assert peers(processed_export(planted("films", tmp_path / "films" / "export", 300))).keys() == few.keys()
+    links = peers(processed_export(planted("acquaintances", tmp_path / "links" / "export", 300)))
+    assert links["adamic_adar"]["mrr"] >= links["common_neighbours"]["mrr"] > 0.05
+    assert peers(processed_export(planted("purchases", tmp_path / "edges" / "export", 40, 60))) == {}
+
+
+def test_a_report_says_that_there_is_no_signal(tmp_path: Path) -> None:
+    source = processed_export(planted("noise", tmp_path / "export", 200))
+    warnings = trained(source, tmp_path / "training").warnings
+    assert any("does not beat the trivial competitor 'majority'" in warning for warning in warnings)
