@@ -41,7 +41,7 @@ _LABELS = ("endpoint", "version", "worker")
 class Histogram:
     """How often values fell into each of some buckets; for several threads.
 
-    Prometheus's own takes four times as long to observe one, which a look-up notices.
+    Prometheus's own takes twice as long to observe one, and more for later buckets, which a look-up notices.
 
     Args:
         bounds: the buckets' upper ends, ascending; what is larger has a bucket of its own.
