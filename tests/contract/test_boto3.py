@@ -73,6 +73,7 @@ BEYOND = {
     *("creationTimeInMillis", "startTimeInMillis", "endTimeInMillis", "queued", "progress", "logTail"),
     *("metrics", "baselines", "counts", "warnings", "reportLocation", "trials", "failureReason", "version"),
     "options",  # of an endpoint
+    "withoutEffect",  # members that were given and change nothing here
     "versions",  # those that an endpoint can be rolled back to
     "processingJob",  # of a transform, where graph-notebook reads it
     "nextToken",

@@ -100,6 +100,7 @@ _OF_A_JOB: Mapping[str, Schema] = {
     "warnings": list_of({}),
     "reportLocation": TEXT,
     "trials": list_of(object_of({"name": TEXT, "status": TEXT, "isBest": {"type": "boolean"}, "metrics": {}})),
+    "withoutEffect": ANY_OBJECT,
 }
 
 
@@ -130,7 +131,12 @@ ANSWERS: Mapping[str, Schema] = {
             "endpoint": _RESOURCE,
             "endpointConfig": _NAMED,
         },
-        {"version": {"type": ["string", "null"]}},
+        {
+            "version": {"type": ["string", "null"]},
+            "versions": list_of(ANY_OBJECT),
+            "options": ANY_OBJECT,
+            "withoutEffect": ANY_OBJECT,
+        },
     ),
     "ExportStarted": object_of({"jobName": TEXT, "jobId": TEXT}),
     "Export": object_of(
