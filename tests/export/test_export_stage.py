@@ -24,6 +24,7 @@ from neptuneml_plugin.export.block import Block
 from neptuneml_plugin.export.consistency import State
 from neptuneml_plugin.export.elements import Element, Keys
 from neptuneml_plugin.export.export import export_graph, run
+from neptuneml_plugin.export.readers.selected import READ
 from neptuneml_plugin.export.readers.source import MemoryGraph
 from neptuneml_plugin.export.request.request import read_request
 from neptuneml_plugin.stage import Summary
@@ -243,7 +244,9 @@ def test_progress_is_told(tmp_path: Path) -> None:
     export_graph(
         BOOKS, read_request(config), tmp_path / "out", progress=lambda text, part=None: told.append((text, part))
     )
-    assert told[0] == ("nodes of 'Book': 2 of 2", 1.0)
+    assert told[0][0] == "nodes of 'Book': 2 of 2"
+    fractions = [part for _, part in told if part is not None]
+    assert fractions == pytest.approx([READ * share / 3 for share in (1, 2, 3)])  # of three labels
     assert told[-1][0] == "writing csv files"
 
 
