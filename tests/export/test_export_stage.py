@@ -24,6 +24,7 @@ from neptuneml_plugin.export.block import Block
 from neptuneml_plugin.export.consistency import State
 from neptuneml_plugin.export.elements import Element, Keys
 from neptuneml_plugin.export.export import export_graph, run
+from neptuneml_plugin.export.readers.connection import Connection
 from neptuneml_plugin.export.readers.selected import READ
 from neptuneml_plugin.export.readers.source import MemoryGraph
 from neptuneml_plugin.export.request.request import read_request
@@ -258,6 +259,18 @@ def test_no_server_is_said_with_its_url(tmp_path: Path) -> None:
         run(ExportConfig(gremlin=url), tmp_path / "out")
     assert caught.value.exit_code == 1
     assert list(tmp_path.iterdir()) == []
+    gc.collect()  # an open session would warn
+
+
+def test_a_server_that_has_answered_before_has_gone_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    url = f"ws://127.0.0.1:{port}/gremlin"
+    with (
+        Connection(ExportConfig(gremlin=url), is_reached=True) as connection,
+        pytest.raises(FailureByQuery, match=f"the Gremlin Server at {url} went away while exporting"),
+    ):
+        connection.send("g.V()", 1)
     gc.collect()  # an open session would warn
 
 

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -288,9 +288,12 @@ class Relay:
             while (data := source.recv(65_536)) and self._left > 0:
                 self._left -= weight * len(data)
                 sink.sendall(data)
-        self._cut()
+        self._shut(self._sockets if self._left <= 0 else [source, sink])
 
     def _cut(self) -> None:
-        for end in self._sockets:
+        self._shut(self._sockets)
+
+    def _shut(self, ends: Sequence[socket.socket]) -> None:
+        for end in ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

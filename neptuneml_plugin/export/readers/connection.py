@@ -43,6 +43,10 @@ _WHO, _NOT_KNOWN = 407, 401
 class Connection:
     """Asks one request at a time; a context manager, opened by the first one.
 
+    Args:
+        config: where the server is.
+        is_reached: whether it has answered another connection, so that it has gone away if it does not answer.
+
     Raises:
         PreconditionsFailed: nothing answers at the URL.
         FailureByQuery: the server went away or refused a query. InvalidParameter: it refused a script.
@@ -50,13 +54,13 @@ class Connection:
         AccessDenied: it wants a name and a password, others than the environment has.
     """
 
-    def __init__(self, config: ExportConfig) -> None:
+    def __init__(self, config: ExportConfig, *, is_reached: bool = False) -> None:
         # The driver prints whole server traces; our errors say what happened.
         logging.getLogger("gremlinpython").addHandler(logging.NullHandler())
         self._config = config
         self._serializer = GraphBinarySerializersV1(reader=TypedReader())
         self._transport: AiohttpTransport | None = None
-        self._is_reached = False
+        self._is_reached = is_reached
         self._script: str | None = None
         #: None once it was told, which is done once.
         self._login: Login | None = login_of()

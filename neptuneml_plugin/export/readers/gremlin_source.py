@@ -91,7 +91,7 @@ class GremlinSource(GremlinChoice):
 
     def _in_turn(self, element: Element, keys: Keys, parts: Iterable[Sequence[Any]]) -> Iterator[Block]:
         """Read parts in this process; the server works on the next one while the present one is decoded."""
-        with Connection(self._config) as second:
+        with Connection(self._config, is_reached=True) as second:
             waiting: deque[tuple[Connection, Sequence[Any]]] = deque()
             for connection, part in zip(itertools.cycle((self._connection, second)), parts, strict=False):
                 ask_for(connection, element, keys, part)

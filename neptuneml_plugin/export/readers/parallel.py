@@ -57,7 +57,7 @@ class BlockReaders:
 
 
 def _connect(config: ExportConfig) -> None:
-    connection = Connection(config)
+    connection = Connection(config, is_reached=True)
     atexit.register(connection.close)
     _connections.append(connection)
 
