@@ -260,6 +260,15 @@ class WarmUp(StrEnum):
     INDUCTIVE = "inductive"
 
 
+class Index(StrEnum):
+    """How the best of many candidates are found."""
+
+    #: By looking at all of them.
+    EXACT = "exact"
+    #: By an approximate index, which misses some.
+    FAISS = "faiss"
+
+
 @dataclass(frozen=True)
 class WorkerConfig:
     """Settings of one worker process; the service writes them, no user does."""
@@ -286,6 +295,7 @@ class WorkerConfig:
     memory_mib: int = 0
     #: What a vertex that the model does not know takes in place of a learned vector.
     new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
+    index: Index = Index.EXACT
 
 
 @dataclass(frozen=True)
@@ -409,6 +419,7 @@ for _kind in _KIND_NAMES:
 _CONVERTER.register_structure_hook(NewNodeVectors, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(LogFormat, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(WarmUp, lambda value, kind: one_of(kind, value))
+_CONVERTER.register_structure_hook(Index, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(TrialExecutor, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Reader, lambda value, kind: one_of(kind, value))
 _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))

@@ -41,7 +41,7 @@ async def start(environment: Mapping[str, str], threads: int = 1, module: str = 
     )
 
 
-async def ready(process: Process, settings: Mapping[str, Any]) -> dict[str, str]:
+async def ready(process: Process, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Hand the settings over (`WorkerConfig`) and return what the worker reports once it answers.
 
     Raises:
@@ -57,7 +57,7 @@ async def ready(process: Process, settings: Mapping[str, Any]) -> dict[str, str]
     if not line:
         code = await process.wait()
         raise FailureByQuery(f"the worker ended with code {code} before it answered; the log says more")
-    report: dict[str, str] = json.loads(line)
+    report: dict[str, Any] = json.loads(line)
     if "address" in report:
         return report
     kind = PreconditionsFailed if report["code"] == PreconditionsFailed.code else InvalidData

@@ -105,6 +105,12 @@ def _endpoint_options(command: Command) -> Command:
             "artifact, or also what needs the model and torch.  [default: stored]",
         ),
         click.option(
+            "--index",
+            type=click.Choice([choice.value for choice in config.Index]),
+            help="How the best of many candidates are found: by looking at all, or by an approximate index (extra "
+            "faiss), whose recall the endpoint's description says.  [default: exact]",
+        ),
+        click.option(
             "--memory-mib",
             "memoryMib",
             metavar="N",

@@ -2,8 +2,8 @@
 
 `python -m neptuneml_plugin.serving.endpoint` reads its `WorkerConfig` as one line of JSON from stdin (the token
 must not be seen in a process list), verifies the artifact, and writes one line of JSON to stdout: `{"address",
-"version"}` when it answers, or `{"code", "message"}` when it cannot. It ends on SIGTERM, and when stdin closes, as
-its parent has died then.
+"version", "indices"}` when it answers, or `{"code", "message"}` when it cannot. It ends on SIGTERM, and when stdin
+closes, as its parent has died then.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -255,7 +255,9 @@ async def serve(config: WorkerConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     transport, _ = await loop.connect_read_pipe(lambda: ParentWatch(stop), sys.stdin)
-    manifest, predictor = await asyncio.to_thread(open_predictor, config.artifact, config.new_node_vectors)
+    manifest, predictor = await asyncio.to_thread(
+        open_predictor, config.artifact, config.new_node_vectors, config.index
+    )
     endpoint = Endpoint(config, manifest, predictor)
     runner = web.ServerRunner(create_server(endpoint), shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
@@ -263,7 +265,8 @@ async def serve(config: WorkerConfig) -> None:
         await _listen(runner, config)
         check_memory(config)
         await endpoint.warm_up(_address(runner, config.host))
-        report({"address": _address(runner, config.host), "version": manifest.version})
+        indices = [asdict(index) for index in predictor.indices]
+        report({"address": _address(runner, config.host), "version": manifest.version, "indices": indices})
         watch = asyncio.create_task(watch_memory(config, stop))
         await stop.wait()
         watch.cancel()

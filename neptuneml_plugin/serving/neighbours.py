@@ -4,6 +4,7 @@ The similarity is the cosine, in float64; a vector of zeros is like nothing: 0. 
 found.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neptuneml_plugin.arrays import map_array
 from neptuneml_plugin.artifacts import Manifest, Scores, Task
 from neptuneml_plugin.errors import InvalidParameter, MissingParameter, UnsupportedOperation, nearest
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
-from neptuneml_plugin.serving.links import known_rows
+from neptuneml_plugin.serving.directions import known_rows
+from neptuneml_plugin.serving.index import ApproximateIndex, IndexReport, drawn, index_of
 from neptuneml_plugin.serving.scores import FUNCTIONS
 from neptuneml_plugin.serving.topk import (
     Floats,
@@ -53,9 +56,7 @@ class _Label:
     def __init__(self, folder: Path, label: str) -> None:
         self.ids = IdColumn(folder)
         # A plain view: `np.memmap` itself takes its time over each slice.
-        self.vectors: npt.NDArray[Any] = np.asarray(
-            np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
-        )
+        self.vectors: npt.NDArray[Any] = np.asarray(map_array(folder / "embeddings.npy"))
         if not self.vectors.shape[1]:
             raise UnsupportedOperation(
                 f"the custom model of this artifact gave no embeddings of '{label}' vertices"
@@ -69,6 +70,19 @@ class _Label:
         #: What a product is multiplied by; a vector that is not finite is nobody's neighbour.
         self._inverses = np.where(finite, np.float32(0), np.float32(np.nan))
         self._inverses[ordinary] = 1 / self.lengths[ordinary]
+        self.index: ApproximateIndex | None = None
+
+    def make_index(self, of: str) -> None:
+        """Have an index propose neighbours, where there are many vertices."""
+
+        def samples(wanted: int) -> Floats32:
+            return self.units(drawn(len(self.lengths), wanted))
+
+        self.index = index_of(of, self.units, len(self.lengths), samples)
+
+    def units(self, at: slice | Rows) -> Floats32:
+        """Return the directions of some vertices' vectors; of a vector of zeros, zeros."""
+        return _units(self.vectors[at], self.lengths[at]).astype(np.float32)
 
     def approximate(self, directions: Floats32, block: slice) -> Floats32:
         """Return cosines of a block of vertices, (queries, vertices)."""
@@ -76,8 +90,7 @@ class _Label:
         scores *= self._inverses[block]
         odd = self._odd[slice(*np.searchsorted(self._odd, (block.start, block.stop)))]
         if len(odd):
-            units = self.vectors[odd].astype(np.float64) / self.lengths[odd, None]
-            scores[:, odd - block.start] = _PRODUCT.approximate(directions, units.astype(np.float32))
+            scores[:, odd - block.start] = _PRODUCT.approximate(directions, self.units(odd))
         return scores
 
     def exact(self, asked: Floats, lengths: Floats, rows: Rows) -> Floats:
@@ -101,10 +114,24 @@ class Neighbours:
                 arrays = folder / f"edges/{manifest.schema.edge(edge)}"
                 for ends, csr in (((edge.source, edge.target), "tails"), ((edge.target, edge.source), "heads")):
                     indptr, indices = (
-                        np.asarray(np.load(arrays / f"{csr}_{part}.npy", mmap_mode="r", allow_pickle=False))
-                        for part in ("indptr", "indices")
+                        np.asarray(map_array(arrays / f"{csr}_{part}.npy")) for part in ("indptr", "indices")
                     )
                     self._joined.setdefault(ends, []).append((indptr, indices))
+
+    def make_indices(self) -> list[IndexReport]:
+        """Make an index of each label that has embeddings, and return what is to be said of them.
+
+        Raises:
+            PreconditionsFailed: faiss is not installed.
+        """
+        reports = []
+        for node in self._schema.nodes:
+            with contextlib.suppress(UnsupportedOperation):  # a custom model may have none of a label
+                of = self._label(node.label)
+                of.make_index(f"embed_knn ({node.label})")
+                if of.index is not None:
+                    reports.append(of.index.report)
+        return reports
 
     def labels(self, invocation: Invocation) -> tuple[str, str]:
         """Return the labels of the vertices that are asked about, and of their neighbours.
@@ -206,16 +233,30 @@ def _best(
 ) -> list[list[Scored]]:
     """Return, for each vector, up to `topk` (similarity, id)."""
     doubles, lengths = vectors.astype(np.float64), lengths_of(vectors)
-    directions = np.divide(doubles, lengths[:, None], out=np.zeros_like(doubles), where=lengths[:, None] != 0)
-    with np.errstate(all="ignore"):
-        found = contenders(
-            lambda block: of.approximate(directions.astype(np.float32), block),
+    directions = _units(vectors, lengths)
+    directions32 = directions.astype(np.float32)
+    roundings = np.array([_PRODUCT.rounding(direction, 1.0, more_terms=4) for direction in directions])
+
+    def exhaustive(some: Rows) -> list[Rows]:
+        return contenders(
+            lambda block: of.approximate(directions32[some], block),
             len(of.ids),
             topk,
-            np.array([_PRODUCT.rounding(direction, 1.0, more_terms=4) for direction in directions]),
-            left_out,
+            roundings[some],
+            left_out.of_queries(some),
             check,
         )
+
+    with np.errstate(all="ignore"):
+        if of.index is None:
+            found = exhaustive(np.arange(len(vectors)))
+        else:
+            found = of.index.contenders(directions32, topk, left_out, exhaustive, check)
         return rescored(
             lambda queries, rows: of.exact(doubles[queries], lengths[queries], rows), found, topk, of.ids.text
         )
+
+
+def _units(vectors: npt.NDArray[Any], lengths: Floats) -> Floats:
+    doubles = vectors.astype(np.float64)
+    return np.divide(doubles, lengths[:, None], out=np.zeros_like(doubles), where=lengths[:, None] != 0)

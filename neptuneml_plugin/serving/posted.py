@@ -7,8 +7,8 @@ import numpy as np
 
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.serving.directions import Ends
 from neptuneml_plugin.serving.embeddings import NewCandidates, Vectors
-from neptuneml_plugin.serving.links import Ends
 from neptuneml_plugin.serving.topk import Rows
 from neptuneml_plugin.serving.wire import Mode
 

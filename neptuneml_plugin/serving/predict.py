@@ -13,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from neptuneml_plugin.artifacts import CUSTOM, Manifest, Target, Task, edge_folder, open_artifact
-from neptuneml_plugin.config import NewNodeVectors
+from neptuneml_plugin.config import Index, NewNodeVectors
 from neptuneml_plugin.ensembles.definition import ENSEMBLE_MODEL
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation, nearest
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
+from neptuneml_plugin.serving.directions import directions
 from neptuneml_plugin.serving.edges import EdgeDecoder, StoredEdges
 from neptuneml_plugin.serving.embeddings import Embeddings
-from neptuneml_plugin.serving.links import LinkRanker, LiveEnds, calibration, directions
+from neptuneml_plugin.serving.index import IndexReport
+from neptuneml_plugin.serving.links import LinkRanker, LiveEnds, calibration
 from neptuneml_plugin.serving.live import Live, LiveModel
 from neptuneml_plugin.serving.lookup import Lookup
 from neptuneml_plugin.serving.neighbours import Asked, Neighbours
@@ -51,15 +53,17 @@ class Predictor(Protocol):
 
 
 def open_predictor(
-    folder: Path, new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
-) -> tuple[Manifest, Predictor]:
+    folder: Path, new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE, index: Index = Index.EXACT
+) -> tuple[Manifest, "WithNeighbours"]:
     """Verify an artifact and map its arrays.
 
     Args:
         folder: the artifact.
         new_node_vectors: what vertices that the model does not know take.
+        index: whether links are found by an index, and vertices by their embeddings where no links are predicted.
 
     Raises:
+        PreconditionsFailed: the index's package is not installed.
         InvalidData: incomplete, changed, or not what its task needs; the message names the file.
     """
     manifest = open_artifact(folder)
@@ -71,11 +75,14 @@ def open_predictor(
             return manifest, WithNeighbours(open_ensemble(folder, manifest, new_node_vectors), None)
         live = LiveModel(folder, manifest, new_node_vectors)
         predictor = _PREDICTORS[manifest.task](folder, manifest, live)
-        return manifest, WithNeighbours(predictor, Neighbours(folder, manifest))
+        with_neighbours = WithNeighbours(predictor, Neighbours(folder, manifest))
     except (OSError, KeyError, ValueError) as error:
         raise InvalidData(
             f"artifact {folder} does not hold what a {manifest.task} needs: {error}; run `transform` again"
         ) from None
+    if index is Index.FAISS:
+        with_neighbours.make_indices()
+    return manifest, with_neighbours
 
 
 class WithNeighbours:
@@ -89,6 +96,17 @@ class WithNeighbours:
     def __init__(self, predictor: Predictor, neighbours: Neighbours | None) -> None:
         self._predictor, self._neighbours = predictor, neighbours
         self.live, self.look_up = predictor.live, predictor.look_up
+        #: What is to be said of the indices that it has.
+        self.indices: list[IndexReport] = []
+
+    def make_indices(self) -> None:
+        """Make indices of what is asked most: links, else neighbours.
+
+        Raises:
+            PreconditionsFailed: their package is not installed.
+        """
+        of = self._predictor if isinstance(self._predictor, LinkPredictor) else self._neighbours
+        self.indices = [] if of is None else of.make_indices()
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         """See `Predictor`."""
@@ -212,6 +230,10 @@ class LinkPredictor:
     def open(cls, folder: Path, manifest: Manifest, live: Live) -> "LinkPredictor":
         """Map an artifact's arrays."""
         return cls(manifest, live, LinkRanker(directions(folder, manifest), calibration(manifest)))
+
+    def make_indices(self) -> list[IndexReport]:
+        """See `LinkRanker`."""
+        return self._ranker.make_indices()
 
     def look_up(self, request: PlainRequest) -> str | None:
         """See `Predictor`."""

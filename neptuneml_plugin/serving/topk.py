@@ -55,6 +55,10 @@ class LeftOut:
         """Return the candidates that one query leaves out."""
         return np.asarray(self.candidates[self.queries == query])
 
+    def of_queries(self, queries: Rows) -> "LeftOut":
+        """Return the pairs of some queries, in their order."""
+        return LeftOut.of([[self.of_query(query)] for query in queries.tolist()])
+
     def within(self, block: slice) -> tuple[Rows, Rows]:
         """Return the positions, in a block, of candidates, and their queries."""
         first, last = np.searchsorted(self.candidates, (block.start, block.stop))

@@ -144,6 +144,8 @@ async def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         code, told = await running.post("/ml/endpoints", {**body, "workerGroup": "small", "instanceCount": 2})
         assert (code, told["code"]) == (400, "InvalidParameterException")
         assert "one process answers for a group" in told["message"]
+        code, told = await running.post("/ml/endpoints", {**body, "workerGroup": "small", "index": "faiss"})
+        assert (code, "index is faiss and workerGroup 'small'" in told["message"]) == (400, True)
         code, told = await running.post("/ml/endpoints", {**body, "workerGroup": "a/b"})
         assert (code, "workerGroup 'a/b' must be 1 to 48 letters" in told["message"]) == (400, True)
         await running.put("e", "a", instanceCount=2)

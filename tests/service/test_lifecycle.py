@@ -25,6 +25,7 @@ from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.endpoints.workers import Worker
 from neptuneml_plugin.service.routes.requests import REGISTRY
+from neptuneml_plugin.serving.index import LEAST_CANDIDATES
 from tests.made_artifacts import Made, make_artifact
 from tests.running_service import eventually, eventually_async, gone, running_service
 
@@ -109,6 +110,24 @@ async def test_neighbours_by_the_services_own_route(tmp_path: Path) -> None:
         ask["data"]["globalParameters"] = {"tailNodeType": "moovie"}  # type: ignore[index]
         code, answer = await running.post("/endpoints/e/invocations", ask)
         assert (code, answer["code"]) == (400, "InvalidParameterException")
+
+
+async def test_an_approximate_index_and_its_recall_in_the_description(tmp_path: Path) -> None:
+    movies, users = ([str(number) for number in range(count)] for count in (LEAST_CANDIDATES, 300))
+    make_artifact(tmp_path / "one", Made(task=Task.LINK_PREDICTION, movies=movies, users=users))
+    ask = {"mode": "predict_tail", "data": {"globalParameters": {"topk": 10}, "edges": [{"headNodeId": "7"}]}}
+    async with service(tmp_path) as running:
+        status = await running.put("e", "one")
+        assert ("indices" in (await running.get("/endpoints/e"))[1]) is False
+        exact = (await running.post("/endpoints/e/invocations", ask))[1]["answers"][0]
+        status = await running.put("e", "one", update=True, index="faiss")
+        assert (status["status"], status["options"]) == ("InService", {"index": "faiss"})
+        (index,) = (await running.get("/endpoints/e"))[1]["indices"]
+        assert (index["of"], index["kind"]) == ("predict_tail (user)-rated-(movie)", "HNSW")
+        assert (index["candidates"], index["recall"] > 0.8) == (LEAST_CANDIDATES, True)
+        found = (await running.post("/endpoints/e/invocations", ask))[1]["answers"][0]
+        assert len(found) == 10
+        assert [pair for pair in found if pair in exact]
 
 
 async def test_the_worker_answers_directly_with_the_descriptions_token(tmp_path: Path) -> None:

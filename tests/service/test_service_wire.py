@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import Task
-from neptuneml_plugin.config import NewNodeVectors, WarmUp
+from neptuneml_plugin.config import Index, NewNodeVectors, WarmUp
 from neptuneml_plugin.errors import (
     BadRequest,
     InvalidParameter,
@@ -69,6 +69,10 @@ def create(**body: Any) -> CreateEndpoint:
             CreateEndpoint(A, options=EndpointOptions(max_queue=9, memory_mib=512, warm_up=WarmUp.NONE)),
         ),
         ({"artifactLocation": "/a", "newNodeVectors": None, "fanouts": []}, CreateEndpoint(A)),
+        (
+            {"artifactLocation": "/a", "index": "faiss"},
+            CreateEndpoint(A, options=EndpointOptions(index=Index.FAISS)),
+        ),
         ({"mlModelTrainingJobId": "t"}, CreateEndpoint(("mlModelTrainingJobId", "t"))),
         (
             {"mlModelTransformJobId": "t", "artifactLocation": "", "id": "x", "instanceType": "ml.r5.xlarge"},
@@ -116,6 +120,7 @@ def test_what_neptunes_clients_send_is_read(body: dict[str, Any], expected: Crea
             InvalidParameter,
             "newNodeVectors must be type or",
         ),
+        ({"artifactLocation": "/a", "index": "fais"}, InvalidParameter, "index must be exact or"),
         ({"artifactLocation": "/a", "newNodeVectors": 3}, InvalidParameter, "newNodeVectors must be a text"),
         *(
             ({"artifactLocation": "/a", "fanouts": fanouts}, InvalidParameter, "fanouts is .*positive integers")

@@ -52,7 +52,7 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def predictors(tmp_path_factory: pytest.TempPathFactory) -> dict[Task, Predictor]:
-    found = {}
+    found: dict[Task, Predictor] = {}
     for task in (Task.NODE_CLASS, Task.EDGE_REGRESSION, Task.LINK_PREDICTION):
         folder = tmp_path_factory.mktemp(task)
         make_artifact(folder, Made(task=task, users=USERS[:3], movies=MOVIES[:3], training_edges=[(0, 0)]))

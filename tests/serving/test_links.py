@@ -320,7 +320,7 @@ def _bits(answers: list[Answer]) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def every_task(tmp_path_factory: pytest.TempPathFactory) -> dict[Task, Predictor]:
-    predictors = {}
+    predictors: dict[Task, Predictor] = {}
     for task in Task:
         folder = tmp_path_factory.mktemp(task)
         make_artifact(folder, Made(task=task, users=USERS, movies=MOVIES, training_edges=[(0, 1), (3, 3)]))

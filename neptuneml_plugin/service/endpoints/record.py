@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.config import NewNodeVectors, WarmUp
+from neptuneml_plugin.config import Index, NewNodeVectors, WarmUp
 from neptuneml_plugin.errors import ConstraintViolation, InvalidParameter
 
 ID_PATTERN = re.compile(r"[A-Za-z0-9-]{1,48}", re.ASCII)
@@ -59,6 +59,7 @@ class EndpointOptions:
     cache_mib: int | None = None
     warm_up: WarmUp | None = None
     memory_mib: int | None = None
+    index: Index | None = None
     #: Name of the endpoints that share one process; `NO_GROUP`: a process of its own.
     worker_group: str | None = None
 
@@ -213,5 +214,10 @@ def check_options(options: EndpointOptions) -> EndpointOptions:
         raise InvalidParameter(
             f"instanceCount is {options.instances} and workerGroup '{options.shared_with}', but one process "
             f"answers for a group; leave instanceCount at 1, or give workerGroup '{NO_GROUP}'"
+        )
+    if options.shared_with is not None and options.index is Index.FAISS:
+        raise InvalidParameter(
+            f"index is faiss and workerGroup '{options.shared_with}', whose endpoints come and go; leave the "
+            f"index exact, or give workerGroup '{NO_GROUP}'"
         )
     return options

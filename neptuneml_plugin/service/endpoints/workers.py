@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,8 @@ class Running:
     address: str
     version: str
     port: int = 0
+    #: What its indices are, in the words of the description.
+    indices: tuple[Mapping[str, Any], ...] = ()
 
 
 class Group(Protocol):
@@ -198,7 +200,7 @@ class Worker:
         except BaseException:
             await workerprocess.end(started)
             raise
-        return Running(started, report["address"], report["version"], port)
+        return Running(started, report["address"], report["version"], port, tuple(report.get("indices", ())))
 
     def settings(self, port: int) -> dict[str, Any]:
         """Return what the process is told (`WorkerConfig`)."""

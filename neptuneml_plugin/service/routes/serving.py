@@ -46,8 +46,9 @@ def _version(served: Served | None, config: ServiceConfig) -> Version | None:
         return None
     instances, manifest = served.instances, served.manifest
     addresses = tuple(running.address for running in instances.running)
+    indices = next((running.indices for running in instances.running), ())  # all make the same
     asked = inductive(manifest, instances.options, config)
-    return Version(manifest, instances.artifact, asked, addresses, instances.token)
+    return Version(manifest, instances.artifact, asked, addresses, instances.token, indices)
 
 
 @routes.get("/endpoints/{name}/tables/{label:(?s:.+)}")  # a label may hold anything

@@ -24,6 +24,8 @@ class Version:
     #: Where the workers listen that run just now, and the token that all of them ask for.
     addresses: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
+    #: The approximate indices that they have, one mapping for each.
+    indices: tuple[Mapping[str, Any], ...] = ()
 
 
 def render_description(
@@ -54,6 +56,8 @@ def render_description(
             "idHashes": manifest.target.property_name is not None,
             "inductive": None if version.inductive is None else _inductive(version.inductive),
         }
+        if version.indices:
+            described["indices"] = list(version.indices)
     return described | {"addresses": list(addresses), "token": version.token if version and addresses else ""}
 
 

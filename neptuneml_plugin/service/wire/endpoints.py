@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from neptuneml_plugin.config import Choice, NewNodeVectors, WarmUp, one_of
+from neptuneml_plugin.config import Choice, Index, NewNodeVectors, WarmUp, one_of
 from neptuneml_plugin.errors import InvalidParameter, MissingParameter
 from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
@@ -61,6 +61,7 @@ OPTIONS = {
     "fanouts": "fanouts",
     "warmUp": "warm_up",
     "workerGroup": "worker_group",
+    "index": "index",
     **{name: number.option for name, number in NUMBERS.items()},
 }
 MEMBERS = (
@@ -120,6 +121,7 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
         parse_options(given),
         warm_up=warm_up,
         worker_group=None if group is None else check_id(group, "workerGroup"),
+        index=_choice(Index, given, "index"),
         **_numbers(members),
     )
     endpoint_id = members.get("id")

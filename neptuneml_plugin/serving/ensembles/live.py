@@ -8,9 +8,10 @@ import numpy as np
 from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.ensembles.finish import Finish, mean
 from neptuneml_plugin.errors import InvalidParameter, UnsupportedOperation
+from neptuneml_plugin.serving.directions import Ends
 from neptuneml_plugin.serving.embeddings import NewCandidates, Vectors
 from neptuneml_plugin.serving.ensembles.ways import joined
-from neptuneml_plugin.serving.links import Ends, LiveEnds
+from neptuneml_plugin.serving.links import LiveEnds
 from neptuneml_plugin.serving.live import Check, Floats, Live
 from neptuneml_plugin.serving.subgraph import Ints, Subgraph
 from neptuneml_plugin.serving.topk import Rows

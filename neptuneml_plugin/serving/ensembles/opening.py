@@ -13,9 +13,10 @@ from neptuneml_plugin.ensembles.agreement import positions
 from neptuneml_plugin.ensembles.definition import Combine, Definition, EnsembleRecord, read_ensemble
 from neptuneml_plugin.ensembles.finish import Finish, Floats, mean
 from neptuneml_plugin.errors import InvalidData
+from neptuneml_plugin.serving.directions import Direction, directions
 from neptuneml_plugin.serving.ensembles.live import EnsembleLive
 from neptuneml_plugin.serving.ensembles.ways import Averaged, Judges, Rescored
-from neptuneml_plugin.serving.links import Direction, LinkRanker, Way, Ways, calibration, directions
+from neptuneml_plugin.serving.links import LinkRanker, Way, Ways, calibration
 from neptuneml_plugin.serving.live import Live, LiveModel
 from neptuneml_plugin.serving.predict import (
     EdgePredictor,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from neptuneml_plugin.ensembles.finish import shares
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.serving.links import Direction, Ends
+from neptuneml_plugin.serving.directions import Direction, Ends
 from neptuneml_plugin.serving.topk import Floats, LeftOut, Rows, Scored, ranked
 
 
