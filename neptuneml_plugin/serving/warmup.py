@@ -66,11 +66,11 @@ def stored(folder: Path, manifest: Manifest) -> list[bytes]:
 
 
 def inductive(folder: Path, manifest: Manifest) -> list[bytes]:
-    """Return invocations that bring a vertex or two of the artifact, without any neighbours."""
+    """Return invocations that bring a vertex or two of the artifact, with a neighbour by each type of edge."""
     bodies = []
     for question in _questions(manifest):
         items = _items(folder, manifest, question, 1)
-        bodies.append(_body(question, items, subgraph=_lone(question, items)))
+        bodies.append(_body(question, items, subgraph=_neighbourhood(folder, manifest, question, items)))
     return bodies
 
 
@@ -102,11 +102,24 @@ def _body(question: _Question, items: dict[str, list[str]], **more: Any) -> byte
     return json.dumps({"mode": question.mode, "data": data}).encode()
 
 
-def _lone(question: _Question, items: dict[str, list[str]]) -> dict[str, Any]:
+def _neighbourhood(
+    folder: Path, manifest: Manifest, question: _Question, items: dict[str, list[str]]
+) -> dict[str, Any]:
+    """Return the items' vertices and one of each label, joined by edges that no graph needs to have."""
     ids: dict[str, dict[str, None]] = {}
     for member, label in question.ends.items():
         ids.setdefault(label, {}).update(dict.fromkeys(items[member]))
+    for position, node in enumerate(manifest.schema.nodes):
+        column = IdColumn(folder / f"nodes/{position}")
+        ids.setdefault(node.label, {}).update({column.text(len(column) - 1): None} if len(column) else {})
+    joined = [
+        {"from": kind.source, "label": kind.label, "to": kind.target, "reverse": reverse}
+        | {"sources": [len(ids[kind.source]) - 1], "targets": [0], "drawnFrom": [1], "properties": {}}
+        for kind in (edge.type for edge in manifest.schema.edges if not edge.built)
+        for reverse in (False, True)
+        if ids[kind.source] and ids[kind.target]
+    ]
     return {
         "nodes": [{"type": label, "ids": list(names), "properties": {}} for label, names in ids.items()],
-        "edges": [],
+        "edges": joined,
     }

@@ -1,7 +1,6 @@
 """What a worker asks itself before others do."""
 
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from neptuneml_plugin.serving import warmup
 from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import parse_invocation
-from tests.made_artifacts import Made, make_artifact
+from tests.made_artifacts import RATED, Made, make_artifact
+from tests.serving.test_inductive import LABELS, SYMMETRIC, served, stored
+from tests.training.test_neighbours_only import NEIGHBOURS_ONLY
 from tests.worker_server import WorkerServer
 
 
@@ -54,14 +55,57 @@ async def test_every_task_is_warmed_up_with_requests_that_it_answers(tmp_path: P
 
 
 @pytest.mark.parametrize("task", list(Task))
-def test_inductive_requests_bring_each_vertex_that_they_ask_about(tmp_path: Path, task: Task) -> None:
+def test_inductive_requests_bring_what_they_ask_about_and_a_neighbour_by_each_type_of_edge(
+    tmp_path: Path, task: Task
+) -> None:
     manifest = make_artifact(tmp_path, Made(task=task))
     for body in warmup.inductive(tmp_path, manifest):
         invocation = parse_invocation(body)
-        assert invocation.is_inductive
-        brought = {name for node in json.loads(body)["data"]["subgraph"]["nodes"] for name in node["ids"]}
-        wanted = {name for names in json.loads(body)["data"]["items"].values() for name in names}
-        assert brought == wanted != set()
+        subgraph = invocation.subgraph
+        assert subgraph is not None
+        brought = {name for columns in subgraph.nodes.values() for name in columns.ids}
+        assert set() < set(invocation.items.vertices) <= brought
+        assert set(subgraph.nodes) == {"user", "movie"}
+        assert set(subgraph.edges) == {(RATED, False), (RATED, True)}
+
+
+#: Trained models: what messages carry, how they are weighed, and vectors in place of features.
+TRAINED: list[tuple[Task, dict[str, Any]]] = [
+    *((task, {"use-edge-features": True}) for task in Task),
+    (Task.NODE_CLASS, SYMMETRIC),
+    (Task.EDGE_REGRESSION, LABELS),
+    (Task.LINK_PREDICTION, NEIGHBOURS_ONLY | {"edge-masking": 0.9}),
+]
+
+
+@pytest.mark.parametrize(("task", "options"), TRAINED, ids=str)
+async def test_a_trained_model_is_warmed_up_and_then_answers_inductively(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, task: Task, options: dict[str, Any]
+) -> None:
+    made = served(tmp_path, task, options)
+    ids, _ = stored(made, "item")
+    async with serving(made.artifact, warm_up=WarmUp.INDUCTIVE) as (endpoint, server):
+        before = counted(endpoint)
+        await endpoint.warm_up(address(server))
+        assert endpoint._predictor.live.is_loaded
+        assert (counted(endpoint), caplog.messages) == (before, [])
+        client: TestClient[Any, Any] = TestClient(server, headers={"Authorization": "Bearer t"})
+        async with client:
+            for body in warmup.inductive(made.artifact, made.manifest):
+                answer = await client.post("/invocations", data=body)
+                assert [len(item) for item in (await answer.json())["answers"]] == [1], body
+            document = asked(task, ids)
+            document["data"]["subgraph"] = made.graph.neighbourhood([("item", name) for name in ids[:2]])
+            answer = await client.post("/invocations", json=document)
+            assert [len(item) for item in (await answer.json())["answers"]] == [1]
+
+
+def asked(task: Task, ids: list[str]) -> dict[str, Any]:
+    if task.on_nodes:
+        return {"data": {"nodes": [{"nodeId": ids[0]}]}}
+    if task is Task.LINK_PREDICTION:
+        return {"mode": "predict_tail", "data": {"edges": [{"headNodeId": ids[0]}]}}
+    return {"data": {"edges": [{"headNodeId": ids[0], "tailNodeId": ids[1]}]}}
 
 
 async def test_what_the_warm_up_took_is_not_counted(tmp_path: Path) -> None:
