@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.ensembles.building import build
 from neptuneml_plugin.ensembles.definition import Definition, read_definition
 from neptuneml_plugin.errors import InvalidParameter, InvalidSettings, NeptuneMLError, UnsupportedOperation
 from neptuneml_plugin.service.endpoints.record import EndpointRecord
@@ -78,6 +77,8 @@ def _found(member: Any, planner: Planner) -> dict[str, Any]:
 
 def _write(definition: Definition, config: ServiceConfig) -> Path:
     """Write the folder of an ensemble; one of the same version is replaced by its like."""
+    from neptuneml_plugin.ensembles.building import build  # noqa: PLC0415  # numpy, which the service does without
+
     root = config.data_root / ENSEMBLES
     fresh = root / f".{secrets.token_hex(8)}"
     version = build(definition, fresh, ENSEMBLE).version

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -111,8 +112,12 @@ class MetricsReader:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._read = folder, 0
-        request = read_request(folder)
-        self._epochs = hyperparameters.build(request.hyperparameters, request.model).num_epochs
+
+    @cached_property
+    def _epochs(self) -> int:
+        """The trial's most epochs, of one that learns: its process tells what is wrong with a request."""
+        request = read_request(self._folder)
+        return hyperparameters.build(request.hyperparameters, request.model).num_epochs
 
     def tell(self, progress: Progress) -> None:
         """Report the newest evaluation, if there has been one since the last time, and the share of the trial."""
