@@ -138,17 +138,6 @@ class Reply:
     packed: bool = False
 
 
-def parse_invocation(body: bytes) -> Invocation:
-    """Read a request.
-
-    Raises:
-        BadRequest: not JSON.
-        InvalidParameter: not an object, or as `read_invocation` says.
-        MissingParameter: a required member is absent.
-    """
-    return read_invocation(load(body))
-
-
 def load(body: bytes) -> dict[str, Any]:
     """Return the JSON object that a body holds.
 

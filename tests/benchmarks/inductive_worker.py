@@ -17,7 +17,8 @@ import numpy as np
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Reply, parse_invocation, render_reply
+from neptuneml_plugin.serving.wire import Reply, render_reply
+from tests.invocations import parse_invocation
 from tests.live_graph import LiveGraph, planted_graph
 from tests.training.graphs import processed, trained
 

@@ -28,7 +28,8 @@ from neptuneml_plugin.service.endpoints.passing import pass_on
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.endpoints.workers import Ports
 from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Reply, parse_invocation, render_reply
+from neptuneml_plugin.serving.wire import Reply, render_reply
+from tests.invocations import parse_invocation
 from tests.made_artifacts import Made, make_artifact
 
 CANDIDATES = 100_000

@@ -20,7 +20,8 @@ from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, parse_invocation, render_reply
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, render_reply
+from tests.invocations import parse_invocation
 from tests.made_artifacts import Made, make_artifact
 from tests.worker_server import WorkerServer, worker_client
 

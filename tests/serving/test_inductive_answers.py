@@ -15,7 +15,7 @@ from neptuneml_plugin.errors import InvalidData, InvalidParameter, MissingParame
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import parse_invocation
+from tests.invocations import parse_invocation
 from tests.listed_answers import Listed, listed
 from tests.live_graph import LINKED, LiveGraph
 from tests.made_artifacts import make_artifact

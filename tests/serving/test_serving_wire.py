@@ -14,7 +14,8 @@ from neptuneml_plugin.errors import (
     MissingParameter,
     NeptuneMLError,
 )
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode, parse_invocation
+from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from tests.invocations import parse_invocation
 
 
 def parse(document: Any) -> Invocation:

@@ -14,7 +14,7 @@ from neptuneml_plugin.errors import UnsupportedOperation
 from neptuneml_plugin.serving import warmup
 from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import parse_invocation
+from tests.invocations import parse_invocation
 from tests.made_artifacts import RATED, Made, make_artifact
 from tests.serving.test_inductive import LABELS, SYMMETRIC, served, stored
 from tests.training.test_neighbours_only import NEIGHBOURS_ONLY
