@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from neptuneml_plugin.artifacts import (
+    METRICS_LOG,
     ProcessedGraph,
     Task,
     TrainingRecord,
@@ -26,13 +27,14 @@ from neptuneml_plugin.artifacts import (
 from neptuneml_plugin.config import TrainConfig
 from neptuneml_plugin.errors import NeptuneMLError
 from neptuneml_plugin.stage import silent
+from neptuneml_plugin.training.checkpoints import Checkpoint, Position
 from neptuneml_plugin.training.data import load_data
 from neptuneml_plugin.training.search.budget import budget
 from neptuneml_plugin.training.search.configuration import read_configuration
-from neptuneml_plugin.training.search.executors import LocalProcesses
+from neptuneml_plugin.training.search.executors import LocalProcesses, MetricsReader
 from neptuneml_plugin.training.search.failures import Kind
 from neptuneml_plugin.training.search.pruning import LEAST_EVALUATIONS, medians
-from neptuneml_plugin.training.search.trial import TrialRequest, attempt, run_trial
+from neptuneml_plugin.training.search.trial import TrialRequest, attempt, open_log, run_trial
 from neptuneml_plugin.training.search.trials import Plan, Trials
 from neptuneml_plugin.training.train import run as train
 from tests.training.graphs import processed, set_hyperparameters
@@ -299,6 +301,41 @@ def test_what_stops_listening_stops_the_trials(tmp_path: Path, source: Path) -> 
     endings.close()
     assert not child.is_running()
     assert read_record(quick / "trial.json", TrialRecord).number == 0
+
+
+def evaluated(epoch: int, loss: float) -> str:
+    return json.dumps({"epoch": epoch, "loss": loss, "valid": {"acc": 0.5}}) + "\n"
+
+
+def test_progress_is_read_from_a_log_that_is_cut_meanwhile(tmp_path: Path, source: Path) -> None:
+    folder = requested(tmp_path / "trial", source)
+    log, told = folder / METRICS_LOG, list[tuple[str, float | None]]()
+
+    def progress(message: str, fraction: float | None = None) -> None:
+        told.append((message, fraction))
+
+    reader = MetricsReader(folder)
+    reader.tell(progress)
+    log.write_text("".join(evaluated(epoch, 1.0) for epoch in (1, 2, 3)) + '{"epoch": 4')
+    reader.tell(progress)
+    reader.tell(progress)
+    log.write_text(evaluated(1, 1.0))
+    with open_log(log, Checkpoint(Position(evaluations=1), {})) as going_on:
+        going_on.write(evaluated(2, 0.123456) + evaluated(3, 0.123456))
+    reader.tell(progress)
+    assert told == [
+        ("trial trial, epoch 3: loss 1.0000, valid acc 0.5", 3 / 12),
+        ("trial trial, epoch 3: loss 0.1235, valid acc 0.5", 3 / 12),
+    ]
+
+
+@pytest.mark.parametrize(("evaluations", "kept"), [(0, 0), (1, 1), (2, 2), (5, 2)])
+def test_a_log_goes_on_after_what_the_checkpoint_knows(tmp_path: Path, evaluations: int, kept: int) -> None:
+    log, lines = tmp_path / METRICS_LOG, [evaluated(1, 1.0), evaluated(2, 0.9), '{"epoch": 3, "lo']
+    log.write_text("".join(lines))
+    with open_log(log, Checkpoint(Position(evaluations=evaluations), {})) as going_on:
+        going_on.write(evaluated(9, 0.1))
+    assert log.read_text() == "".join([*lines[:kept], evaluated(9, 0.1)])
 
 
 def test_signals_have_names() -> None:

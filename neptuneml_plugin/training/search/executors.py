@@ -1,6 +1,7 @@
 """Who runs trials: processes of this machine; `raycluster` has those of a Ray cluster."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from neptuneml_plugin.training.search.trial import read_request
 #: What a trial writes to stderr; there only if it wrote something.
 ERRORS = "stderr.txt"
 _POLL_SECONDS = 0.05
+#: Of a log of metrics; holds many lines.
+_TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,10 @@ class _Process:
 
 
 class MetricsReader:
-    """Reads what a trial's log of metrics has had added since the last time."""
+    """Reads the newest evaluation in a trial's log of metrics, which is cut where a trial goes on from before."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._read = folder, 0
+        self._folder, self._told = folder, b""
 
     @cached_property
     def _epochs(self) -> int:
@@ -120,17 +123,21 @@ class MetricsReader:
         return hyperparameters.build(request.hyperparameters, request.model).num_epochs
 
     def tell(self, progress: Progress) -> None:
-        """Report the newest evaluation, if there has been one since the last time, and the share of the trial."""
+        """Report the newest evaluation, if it is another than the last time, and the share of the trial."""
+        newest = self._newest()
+        if newest and newest != self._told:
+            self._told, evaluation = newest, json.loads(newest)
+            progress(f"trial {self._folder.name}, {said(evaluation)}", evaluation["epoch"] / self._epochs)
+
+    def _newest(self) -> bytes:
+        """Return the last whole line; empty where there is none."""
         try:
             with (self._folder / METRICS_LOG).open("rb") as log:
-                log.seek(self._read)
-                whole, newline, _ = log.read().rpartition(b"\n")
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                whole, _, _ = log.read().rpartition(b"\n")
         except FileNotFoundError:
-            return
-        self._read += len(whole) + len(newline)
-        if whole:
-            newest = json.loads(whole.splitlines()[-1])
-            progress(f"trial {self._folder.name}, {said(newest)}", newest["epoch"] / self._epochs)
+            return b""
+        return whole.rpartition(b"\n")[2]
 
 
 def said(evaluation: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import torch
 
 from neptuneml_plugin.artifacts import METRICS_LOG, TRIAL, WEIGHTS, TrialRecord, TrialState, write_record
-from neptuneml_plugin.stage import Progress, silent, write_json
+from neptuneml_plugin.stage import Progress, silent, write_json, write_text
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.checkpoints import Checkpoint, Checkpoints
 from neptuneml_plugin.training.data import SPLITS, TrainingData, best_device, load_data
@@ -157,12 +157,14 @@ def _take_over(begun: Path, folder: Path) -> None:
 
 
 def open_log(path: Path, checkpoint: Checkpoint | None) -> TextIO:
-    """Open a log of metrics after the evaluations that the checkpoint knows of."""
+    """Open a log of metrics after the evaluations that the checkpoint knows of.
+
+    It is cut in one step, so that a kill here loses none of them.
+    """
     kept = checkpoint.position.evaluations if checkpoint else 0
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[:kept] if path.is_file() else []
-    log = path.open("w", encoding="utf-8")
-    log.writelines(lines)
-    return log
+    write_text(path, "".join(line for line in lines if line.endswith("\n")))
+    return path.open("a", encoding="utf-8")
 
 
 def attempt(folder: Path) -> Failure | None:
