@@ -7,7 +7,6 @@ from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.evaluation import collaborative, featured, rules
 from neptuneml_plugin.training.links import BLOCK_CELLS
 from neptuneml_plugin.training.loop import LEAST_STEPS
-from neptuneml_plugin.training.message_passing import KEPT_EDGES
 from neptuneml_plugin.training.models.items import MAX_ITEMS
 from neptuneml_plugin.training.presets import PRESETS, STILL_SEARCHED
 from neptuneml_plugin.training.tasks import TASKS
@@ -47,7 +46,6 @@ def test_every_competitor_is_told_with_its_limits() -> None:
     )  # fmt: skip
     assert all(f"{limit:,}" in section for limit in limits)
     assert f"more than {featured.MAX_FITTED_CELLS // featured.MAX_FITTED_ROWS:,} columns" in section
-    assert f"more than {KEPT_EDGES:,} edges" in PAGE
 
 
 def test_the_hyperparameters_of_ours_are_told_with_their_defaults() -> None:

@@ -6,26 +6,34 @@ per relation. The edges' weights are values of the matrix: leaving edges out cha
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from neptuneml_plugin.artifacts import EdgeType, GraphSchema
 
 if TYPE_CHECKING:
     from neptuneml_plugin.training.data import Samples, TrainingData
 
-#: Edges of a relation up to which a step keeps a vector of each for its gradient, where edges have features.
-KEPT_EDGES = 2**17
+#: Edges with features that are worked on at a time, few enough for their vectors to stay in a processor's cache.
+EDGES_AT_ONCE = 2**13
 
 
-#: What edges do to what they carry: (sources' vectors (edges, d), edges' features (edges, w)) -> (edges, d).
-Carry = Callable[[Tensor, Tensor], Tensor]
+class Carry(Protocol):
+    """What an edge does to the vector h that it carries: h * (a S') + a T', where a is made of its features."""
+
+    def __call__(self, vectors: Tensor, features: Tensor) -> Tensor:
+        """Map the sources' vectors, (edges, d), and the edges' features, (edges, w), to (edges, d)."""
+
+    def columns(self, features: Tensor) -> Tensor:
+        """Return a of each edge, (edges, k)."""
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """Return S and T, each (d, k)."""
 
 
 class Aggregation(Protocol):
@@ -56,25 +64,61 @@ class Messages:
 
 @dataclass(frozen=True)
 class FeaturedEdges:
-    """A relation's edges as rows between its nodes: each takes its source's vector and gives to its target."""
+    """A relation's edges, ordered by their targets, whose features change what they carry."""
 
-    #: From sources to edges.
-    taken: Messages
-    #: From edges to targets, with the edges' weights.
-    given: Messages
+    sources: Tensor
+    targets: Tensor
+    weights: Tensor
     #: (edges, w)
     features: Tensor
+    #: Rows of the targets' type.
+    count: int
 
     def aggregate(self, vectors: Tensor, carry: Carry) -> Tensor:
-        """See `Aggregation`; of many edges what they carry is computed again for the gradient."""
+        """See `Aggregation`; no vector of an edge is kept for the gradient."""
+        columns = carry.columns(self.features) * self.weights[:, None]
+        scale, shift = carry.weights()
+        scaled: Tensor = _Scaled.apply(vectors, columns, scale, self)
+        shifted = columns.new_zeros(self.count, columns.shape[1]).index_add(0, self.targets, columns)
+        return scaled + shifted @ shift.T
 
-        def whole(sent_by: Tensor) -> Tensor:
-            return self.given.aggregate(carry(self.taken.aggregate(sent_by), self.features))
+    def blocks(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield the edges block by block: which these are, their sources and their targets."""
+        for start in range(0, len(self.sources), EDGES_AT_ONCE):
+            at = slice(start, start + EDGES_AT_ONCE)
+            yield at, self.sources[at], self.targets[at]
 
-        if not torch.is_grad_enabled() or len(self.features) <= KEPT_EDGES:
-            return whole(vectors)
-        total: Tensor = checkpoint(whole, vectors, use_reentrant=False)
-        return total
+
+class _Scaled(torch.autograd.Function):
+    """Sum over the edges of each target of h * (a S'): h of the source, (n, d), a of the edge, (edges, k).
+
+    torch's own operations would write some thirty tensors of (edges, d) in a step, which is what takes the time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, columns: Tensor, scale: Tensor, edges: FeaturedEdges) -> Tensor:
+        ctx.save_for_backward(vectors, columns, scale)
+        ctx.edges = edges
+        sums = vectors.new_zeros(edges.count, vectors.shape[1])
+        for at, sources, targets in edges.blocks():
+            sums.index_add_(0, targets, (columns[at] @ scale.T).mul_(vectors.index_select(0, sources)))
+        return sums
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        vectors, columns, scale = ctx.saved_tensors
+        of_vectors, of_columns, of_scale = (
+            torch.zeros_like(vectors),
+            torch.empty_like(columns),
+            torch.zeros_like(scale),
+        )
+        for at, sources, targets in ctx.edges.blocks():
+            received = gradients[0].index_select(0, targets)
+            of_vectors.index_add_(0, sources, (columns[at] @ scale.T).mul_(received))
+            received.mul_(vectors.index_select(0, sources))
+            of_columns[at] = received @ scale
+            of_scale += received.T @ columns[at]
+        return of_vectors, of_columns, of_scale, None
 
 
 class EdgeMessages:
@@ -190,20 +234,8 @@ class Adjacency:
         )
 
     def _featured(self, weights: Tensor, features: Tensor) -> FeaturedEdges:
-        (rows, columns), edges = self._shape, len(features)
-        each, ones = torch.arange(edges + 1, device=weights.device), torch.ones_like(weights)
-        by_target, by_source = self._by_target, self._by_source
-        return FeaturedEdges(
-            Messages(
-                _csr(each, self._sources, ones, (edges, columns)),
-                _csr(by_source.offsets, by_source.edges, ones, (columns, edges)),
-            ),
-            Messages(
-                _csr(by_target.offsets, by_target.edges, weights[by_target.edges], (rows, edges)),
-                _csr(each, self._targets, weights, (edges, rows)),
-            ),
-            features,
-        )
+        sources, edges = self._by_target.others, self._by_target.edges
+        return FeaturedEdges(sources, self._targets[edges], weights[edges], features[edges], self._shape[0])
 
 
 class _Product(torch.autograd.Function):

@@ -111,11 +111,11 @@ def test_a_message_is_what_the_edge_makes_of_its_sender() -> None:
     torch.testing.assert_close(messages.aggregate(vectors), plain.aggregate(vectors))
 
 
-@pytest.mark.parametrize("kept", [0, 10])
-def test_gradients_are_those_of_torch_whether_kept_or_computed_again(
-    kept: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_once", [3, 10])
+def test_gradients_are_those_of_torch_in_one_block_or_several(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("neptuneml_plugin.training.message_passing.KEPT_EDGES", kept)
+    monkeypatch.setattr("neptuneml_plugin.training.message_passing.EDGES_AT_ONCE", at_once)
     torch.manual_seed(0)
     sources, targets = torch.tensor([0, 2, 1, 2]), torch.tensor([1, 0, 1, 1])
     features, weights = torch.randn(4, 2), torch.rand(4)

@@ -73,10 +73,21 @@ class EdgeModule(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, vectors: Tensor, features: Tensor) -> Tensor:
-        """Map (edges, d) and (edges, w) to (edges, d)."""
-        scale, shift = self.output(functional.relu(self.hidden(features))).chunk(2, 1)
-        changed: Tensor = vectors * (1 + scale) + shift
+        """See `message_passing.Carry`."""
+        columns, (scale, shift) = self.columns(features), self.weights()
+        changed: Tensor = vectors * (columns @ scale.T) + columns @ shift.T
         return changed
+
+    def columns(self, features: Tensor) -> Tensor:
+        """See `message_passing.Carry`: the hidden layer, and ones."""
+        hidden = functional.relu(self.hidden(features))
+        return functional.pad(hidden, (0, 1), value=1.0)
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """See `message_passing.Carry`."""
+        scale, shift = torch.cat([self.output.weight, self.output.bias[:, None]], 1).chunk(2)
+        unchanged = functional.pad(scale.new_ones(1), (self.output.in_features, 0))
+        return scale + unchanged, shift
 
 
 class RelationalLayer(nn.Module):
@@ -124,7 +135,8 @@ class RelationalLayer(nn.Module):
         ]
         for relation, (source, target) in enumerate(self._ends):
             carry = dict(self.carries.items()).get(str(relation))
-            message = hop.messages[relation].aggregate(vectors[source], carry)
+            carried = carry if isinstance(carry, EdgeModule) else None
+            message = hop.messages[relation].aggregate(vectors[source], carried)
             out[target] = out[target] + _weighed(message, weights[relation])
         return out
 
