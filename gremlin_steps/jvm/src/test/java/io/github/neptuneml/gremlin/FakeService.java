@@ -34,11 +34,13 @@ public final class FakeService implements AutoCloseable {
     public static final class Request {
         public final String path;
         public final String authorization;
+        public final String traceParent;
         public final JsonNode body;
 
-        Request(final String path, final String authorization, final JsonNode body) {
+        Request(final HttpExchange exchange, final String path, final JsonNode body) {
             this.path = path;
-            this.authorization = authorization;
+            this.authorization = exchange.getRequestHeaders().getFirst("Authorization");
+            this.traceParent = exchange.getRequestHeaders().getFirst("traceparent");
             this.body = body;
         }
 
@@ -176,7 +178,7 @@ public final class FakeService implements AutoCloseable {
             sendTable(exchange, parts[2], parts[4]);
             return;
         }
-        descriptions.add(new Request(exchange.getRequestURI().toString(), authorization(exchange), null));
+        descriptions.add(new Request(exchange, exchange.getRequestURI().toString(), null));
         await(holdDescriptions);
         final FakeEndpoint endpoint = endpoints.get(parts[2]);
         final String query = exchange.getRequestURI().getQuery();
@@ -217,7 +219,7 @@ public final class FakeService implements AutoCloseable {
 
     private void invoke(final HttpExchange exchange, final Canned canned) throws IOException {
         final JsonNode body = MAPPER.readTree(exchange.getRequestBody().readAllBytes());
-        final Request request = new Request(exchange.getRequestURI().getPath(), authorization(exchange), body);
+        final Request request = new Request(exchange, exchange.getRequestURI().getPath(), body);
         requests.add(request);
         asked.countDown();
         await(hold);
@@ -249,10 +251,6 @@ public final class FakeService implements AutoCloseable {
         final ByteBuffer rows = ByteBuffer.allocate(2 * Float.BYTES * items).order(ByteOrder.LITTLE_ENDIAN);
         for (int item = 0; item < items; item++) rows.putFloat(item).putFloat(items);
         return new Canned(200, answer.put("width", 2).put("embeddings", rows.array()).toString());
-    }
-
-    private static String authorization(final HttpExchange exchange) {
-        return exchange.getRequestHeaders().getFirst("Authorization");
     }
 
     private static void send(final HttpExchange exchange, final Canned canned) throws IOException {

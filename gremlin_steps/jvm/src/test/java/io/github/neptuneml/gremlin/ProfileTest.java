@@ -4,6 +4,7 @@ import static io.github.neptuneml.gremlin.NeptuneML.CLASSIFICATION;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.github.neptuneml.gremlin.wire.TraceParent;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -74,5 +75,26 @@ class ProfileTest extends PredictionTest {
         final String text = profile(g("links").V().hasLabel("person").out("created").with(NeptuneML.PREDICTION).hasLabel("software").profile()).toString();
         for (final String annotation : List.of("PredictedVerticesStep(", "requestId=", "calls=", "items=", "bytes=", "batches=", "tableHits=", "cacheHits=", "waitMillis="))
             assertTrue(text.contains(annotation), annotation + " is not in " + text);
+    }
+
+    /** What the query's requests said of their trace, by whichever route they came. */
+    private Set<String> traceParents() {
+        return service.requests.stream().map(request -> request.traceParent).collect(Collectors.toSet());
+    }
+
+    @Test
+    void allThatAQueryAsksIsOneTrace() {
+        service.workersSay(FakeService.Canned.error(503, "FailureByQueryException", "shutting down"));
+        final TraversalMetrics profile = profile(g("country").V().hasLabel("person").values("country").with(CLASSIFICATION).profile());
+        final String id = (String) of("PredictedPropertiesStep", profile).getAnnotation("requestId");
+        assertEquals(Set.of(TraceParent.of(id, null)), traceParents());
+        assertEquals(Set.of("/invocations", "/endpoints/country/invocations"), service.requests.stream().map(request -> request.path).collect(Collectors.toSet()));
+    }
+
+    @Test
+    void aQueryMayNameATraceOfItsCallers() {
+        final String given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        g("country").with("traceparent", given).V().hasLabel("person").values("country").with(CLASSIFICATION).iterate();
+        assertEquals(Set.of(given), traceParents());
     }
 }

@@ -12,12 +12,12 @@ import io.github.neptuneml.gremlin.wire.EndpointReference;
 import io.github.neptuneml.gremlin.wire.InductiveSchema;
 import io.github.neptuneml.gremlin.wire.Invocation;
 import io.github.neptuneml.gremlin.wire.PredictionClient;
+import io.github.neptuneml.gremlin.wire.TraceParent;
 import java.lang.ref.WeakReference;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Predicate;
@@ -39,7 +39,8 @@ final class Query {
     private final PredictionClient client;
     private final WeakReference<Traversal.Admin<?, ?>> root;
     private final Map<EndpointReference, EndpointDescription> pins = new ConcurrentHashMap<>();
-    private final String requestId = UUID.randomUUID().toString();
+    private final String requestId = TraceParent.newRequestId();
+    private final String traceParent;
     private final long startNanos = System.nanoTime();
     private final long seed = ThreadLocalRandom.current().nextLong();
     private final Map<List<Object>, Sampler> samplers = new HashMap<>();
@@ -56,6 +57,7 @@ final class Query {
     Query(final PredictionClient client, final Traversal.Admin<?, ?> root) {
         this.client = client;
         this.root = new WeakReference<>(root);
+        this.traceParent = TraceParent.of(requestId, SourceOptions.of(root.getStrategies()).traceParent);
     }
 
     boolean isOf(final Traversal.Admin<?, ?> traversal) {
@@ -96,8 +98,13 @@ final class Query {
 
     List<List<Answer>> ask(final EndpointDescription endpoint, final Invocation invocation, final long timeoutMillis,
                            final Counters counters) {
-        counters.requestId = requestId;
+        identify(counters);
         return client.invoke(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis), counters);
+    }
+
+    private void identify(final Counters counters) {
+        counters.requestId = requestId;
+        counters.traceParent = traceParent;
     }
 
     /** Given up a little early, so that the query ends with what went wrong and not with the server's own timeout. */
@@ -126,7 +133,7 @@ final class Query {
 
     List<byte[]> embed(final EndpointDescription endpoint, final Invocation invocation, final long timeoutMillis,
                        final Counters counters) {
-        counters.requestId = requestId;
+        identify(counters);
         return client.embed(endpoint, invocation, budgetMillis(endpoint.name(), timeoutMillis), counters);
     }
 

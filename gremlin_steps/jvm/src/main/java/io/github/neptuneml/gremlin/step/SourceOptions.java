@@ -10,6 +10,7 @@ import org.apache.tinkerpop.gremlin.process.traversal.strategy.decoration.Option
 public final class SourceOptions {
 
     private static final String EVALUATION_TIMEOUT = "evaluationTimeout";
+    private static final String TRACE_PARENT = "traceparent";
 
     final String endpoint;
     final Integer limit;
@@ -18,6 +19,7 @@ public final class SourceOptions {
     final Boolean inductive;
     final Boolean deterministic;
     final Boolean refresh;
+    final Object traceParent;
 
     private SourceOptions(final Map<String, Object> options) {
         endpoint = options.containsKey(NeptuneML.ENDPOINT)
@@ -31,6 +33,7 @@ public final class SourceOptions {
         deterministic = OptionValues.flagIn(options, NeptuneML.DETERMINISTIC);
         refresh = OptionValues.flagIn(options, NeptuneML.DISABLE_INDUCTIVE_INFERENCE_METADATA_CACHE);
         final Object timeout = options.get(EVALUATION_TIMEOUT);
+        traceParent = options.get(TRACE_PARENT);
         evaluationTimeoutMillis = timeout instanceof Number ? ((Number) timeout).longValue() : 0;
     }
 

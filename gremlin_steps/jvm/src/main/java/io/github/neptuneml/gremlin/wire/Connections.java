@@ -43,13 +43,14 @@ final class Connections {
      * request is sent once more on a new one, which is fine as nothing that workers do changes anything.
      *
      * @param token empty for none
+     * @param traceParent see {@link TraceParent}
      * @throws java.net.http.HttpConnectTimeoutException if there is no connection within two seconds
      * @throws HttpTimeoutException if the reply takes longer than allowed
      * @throws IOException if nothing comes back
      */
-    Reply post(final URI url, final String token, final byte[] json, final long timeoutMillis) throws IOException {
+    Reply post(final URI url, final String token, final String traceParent, final byte[] json, final long timeoutMillis) throws IOException {
         final TimeLimit limit = new TimeLimit(timeoutMillis);
-        final byte[] request = request(url, token, json);
+        final byte[] request = request(url, token, traceParent, json);
         final Connection kept = take(url.getAuthority());
         try {
             if (kept != null) return ask(url, kept, request, limit);
@@ -73,10 +74,11 @@ final class Connections {
         }
     }
 
-    private static byte[] request(final URI url, final String token, final byte[] json) throws IOException {
+    private static byte[] request(final URI url, final String token, final String traceParent, final byte[] json) throws IOException {
         if (!token.chars().allMatch(letter -> letter > ' ' && letter <= '~')) throw new ProtocolException("the worker's token is no token");
         final String head = "POST " + url.getRawPath() + " HTTP/1.1\r\nHost: " + url.getAuthority()
                 + (token.isEmpty() ? "" : "\r\nAuthorization: Bearer " + token)
+                + "\r\ntraceparent: " + traceParent
                 + "\r\nContent-Type: application/json\r\nContent-Length: " + json.length + "\r\n\r\n";
         final ByteBuffer request = ByteBuffer.allocate(head.length() + json.length);
         return request.put(head.getBytes(StandardCharsets.ISO_8859_1)).put(json).array();

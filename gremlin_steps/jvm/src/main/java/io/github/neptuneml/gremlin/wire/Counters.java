@@ -6,6 +6,9 @@ public final class Counters {
     /** The id that all requests of a query carry, by which the workers' logs tell them; null before the first. */
     public String requestId;
 
+    /** The trace that all requests of a query belong to; null before the first. */
+    public String traceParent;
+
     /** Requests to a worker. */
     public long calls;
 

@@ -22,12 +22,14 @@ final class Http {
      * Posts JSON and waits.
      *
      * @param token empty for none
+     * @param traceParent see {@link TraceParent}
      * @throws IOException as {@link #send}
      */
-    Reply post(final URI url, final String token, final byte[] json, final long timeoutMillis) throws IOException {
+    Reply post(final URI url, final String token, final String traceParent, final byte[] json, final long timeoutMillis) throws IOException {
         final HttpRequest.Builder request = HttpRequest.newBuilder(url)
                 .timeout(Duration.ofMillis(timeoutMillis))
                 .header("Content-Type", "application/json")
+                .header("traceparent", traceParent)
                 .POST(HttpRequest.BodyPublishers.ofByteArray(json));
         if (!token.isEmpty()) request.header("Authorization", "Bearer " + token);
         return Reply.of(send(request.build()));

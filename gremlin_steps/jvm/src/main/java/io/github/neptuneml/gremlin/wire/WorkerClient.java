@@ -20,7 +20,7 @@ final class WorkerClient {
 
     /** A way to post JSON. */
     private interface Route {
-        Reply post(URI url, String token, byte[] json, long timeoutMillis) throws IOException;
+        Reply post(URI url, String token, String traceParent, byte[] json, long timeoutMillis) throws IOException;
     }
 
     private final Http http;
@@ -108,7 +108,7 @@ final class WorkerClient {
         final byte[] body = asked.toJson(endpoint.version, counters.requestId, workers, asked.isInductive() ? mostBytes : Long.MAX_VALUE);
         final long start = System.nanoTime();
         try {
-            final Reply reply = route.post(url, token, body, left);
+            final Reply reply = route.post(url, token, counters.traceParent, body, left);
             counters.bytes += body.length + reply.body.length;
             return reply;
         } catch (final HttpConnectTimeoutException e) {

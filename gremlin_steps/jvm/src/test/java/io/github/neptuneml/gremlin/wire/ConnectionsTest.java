@@ -32,6 +32,8 @@ class ConnectionsTest {
 
     private static final String OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
+    private static final String TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
     private final Connections connections = new Connections();
     private final RawServer server = new RawServer();
 
@@ -41,7 +43,7 @@ class ConnectionsTest {
     }
 
     private Reply post(final long timeoutMillis, final byte[] json) throws IOException {
-        return connections.post(server.url(), "t0ken", json, timeoutMillis);
+        return connections.post(server.url(), "t0ken", TRACE, json, timeoutMillis);
     }
 
     private String post() throws IOException {
@@ -54,8 +56,8 @@ class ConnectionsTest {
         server.says(OK);
         assertEquals("200 ok", post());
         assertEquals("POST /invocations HTTP/1.1\r\nHost: " + server.url().getAuthority() + "\r\nAuthorization: Bearer t0ken\r\n"
-                + "Content-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"é\":1}", server.requests.remove());
-        connections.post(server.says(OK).url(), "", new byte[0], 10_000);
+                + "traceparent: " + TRACE + "\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"é\":1}", server.requests.remove());
+        connections.post(server.says(OK).url(), "", TRACE, new byte[0], 10_000);
         assertTrue(!server.requests.remove().contains("Authorization"));
     }
 
@@ -192,8 +194,8 @@ class ConnectionsTest {
 
     @Test
     void whatCannotBeSentIsRefused() {
-        assertThrows(UnknownHostException.class, () -> connections.post(URI.create("http://no_such_host:1/x"), "", new byte[0], 1000));
-        assertThrows(UnknownHostException.class, () -> connections.post(URI.create("http://no-such-host.invalid:1/x"), "", new byte[0], 5000));
-        assertThrows(ProtocolException.class, () -> connections.post(server.url(), "a\r\nX: y", new byte[0], 1000));
+        assertThrows(UnknownHostException.class, () -> connections.post(URI.create("http://no_such_host:1/x"), "", TRACE, new byte[0], 1000));
+        assertThrows(UnknownHostException.class, () -> connections.post(URI.create("http://no-such-host.invalid:1/x"), "", TRACE, new byte[0], 5000));
+        assertThrows(ProtocolException.class, () -> connections.post(server.url(), "a\r\nX: y", TRACE, new byte[0], 1000));
     }
 }
