@@ -116,7 +116,7 @@ class Scores(StrEnum):
     COMPLEX = "complex"
     #: -sum(|u * exp(i r) - v|), in complex numbers; r are angles.
     ROTATE = "rotate"
-    #: -sum(|u + r - v|)
+    #: -sum(|u + r - v|): of TransE's two distances (Bordes et al., 2013) the one that is trained.
     TRANSE = "transe"
 
 

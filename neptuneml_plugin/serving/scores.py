@@ -4,6 +4,7 @@ A relation moves the vector that asks, and what comes out is compared with each 
 Complex numbers are all real parts followed by all imaginary ones.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ Floats32 = npt.NDArray[np.float32]
 
 #: Numbers of candidates whose distances are taken at once: few enough to stay in a processor's cache.
 NUMBERS_PER_BLOCK = 1 << 16
+#: The same where one query alone meets each block: calls are to be few.
+NUMBERS_FOR_ONE_QUERY = 1 << 17
 _EPSILON = float(np.finfo(np.float32).eps)
 #: Squares below float32's smallest number are lost, and with them a distance of up to this.
 _LOST = 1e-18
@@ -125,7 +128,8 @@ def _distances(negative_sums: Callable[[Floats32, Floats32], None]) -> Callable[
     def approximate(moved: Floats32, candidates: Vectors) -> Floats32:
         count, width = candidates.shape
         scores = np.empty((len(moved), count), np.float32)
-        size = max(1, NUMBERS_PER_BLOCK // max(1, width))
+        numbers = NUMBERS_FOR_ONE_QUERY if len(moved) == 1 else NUMBERS_PER_BLOCK
+        size = max(1, numbers // max(1, width))
         room = np.empty((min(size, count), width), np.float32)
         for start in range(0, count, size):
             block = np.asarray(candidates[start : start + size])
@@ -153,7 +157,14 @@ def _negative_moduli(differences: Floats32, out: Floats32) -> None:
 
 def _negative_row_sums(rows: Floats32, out: Floats32) -> None:
     # A product adds up in a third of the time of `sum`.
-    np.matmul(rows, np.full(rows.shape[1], -1, np.float32), out=out)
+    np.matmul(rows, _minus_ones(rows.shape[1]), out=out)
+
+
+@functools.lru_cache(maxsize=8)
+def _minus_ones(count: int) -> Floats32:
+    ones = np.full(count, -1, np.float32)
+    ones.flags.writeable = False
+    return ones
 
 
 def _exact_distances(parts: Callable[[Vectors], Vectors]) -> Callable[[Floats, Vectors], Floats]:

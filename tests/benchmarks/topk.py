@@ -28,7 +28,7 @@ from tests.made_artifacts import Made, make_artifact
 WIDTH = 128
 QUERIES = (1, 32)
 #: Products take little time and vary; distances take a hundred times as much.
-ROUNDS = {Scores.PRODUCT: 41, Scores.TRANSE: 5, Scores.ROTATE: 3}
+ROUNDS = {Scores.PRODUCT: 41, Scores.TRANSE: 21, Scores.ROTATE: 3}
 #: Candidates whose complex differences from all queries torch holds at once.
 TORCH_BLOCK = 1 << 12
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
