@@ -17,6 +17,9 @@ import psutil
 from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.connection import Connection
 
+#: What a busy machine may take for a step of a test; who waits goes on as soon as it is there.
+PATIENCE_SECONDS = 120.0
+
 _PROGRAM = """
 import json, logging, sys
 from neptuneml_plugin.config import ServiceConfig, structure
@@ -83,7 +86,7 @@ def running_service(root: Path, token: str = "", port: int = 0, **settings: Any)
             yield RunningService(process.stdout.readline().strip(), process, log, token)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE_SECONDS)
 
 
 def gone(process: psutil.Process) -> bool:
@@ -94,7 +97,7 @@ def gone(process: psutil.Process) -> bool:
         return True
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Return once `condition` holds."""
     end = time.monotonic() + seconds
     while not condition():
@@ -103,7 +106,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-async def eventually_async(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+async def eventually_async(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Return once `condition` holds; the event loop runs meanwhile."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
@@ -118,11 +121,11 @@ def served_process(root: Path, *flags: str) -> Iterator[RunningService]:
     command = [sys.executable, "-m", "neptuneml_plugin.cli", "serve", "--port", "0", "--data-root", str(root)]
     with log.open("w") as stderr, subprocess.Popen([*command, *flags], stderr=stderr, text=True) as process:
         try:
-            eventually(lambda: "service on " in log.read_text() or process.poll() is not None, 120)
+            eventually(lambda: "service on " in log.read_text() or process.poll() is not None)
             found = re.search(r"service on (\S+),", log.read_text())
             if found is None:
                 raise AssertionError(f"the service did not start: {log.read_text()}")
             yield RunningService(found[1], process, log)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE_SECONDS)

@@ -16,7 +16,7 @@ import pytest
 from neptuneml_plugin.artifacts import Task
 from tests.made_artifacts import make_artifact
 from tests.planted import planted_export
-from tests.running_service import RunningService, running_service
+from tests.running_service import PATIENCE_SECONDS, RunningService, running_service
 from tests.servers import make_data_root
 
 #: The contract: command -> its flags.
@@ -302,7 +302,7 @@ def test_an_export_is_interrupted_while_the_server_says_nothing(tmp_path: Path) 
             connection, _ = silent.accept()
             process.send_signal(signal.SIGINT)
             with connection:
-                _, said = process.communicate(timeout=60)
+                _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
     assert said.strip().startswith("interrupted")
     assert list(tmp_path.iterdir()) == []

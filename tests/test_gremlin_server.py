@@ -23,6 +23,7 @@ from neptuneml_plugin.gremlin_server_config import (
     server_settings,
     write_configuration,
 )
+from tests.running_service import PATIENCE_SECONDS
 from tests.servers import Connect, make_data_root
 
 #: A process that only holds a foreground server, and tells its pid.
@@ -116,7 +117,7 @@ def test_a_foreground_server_ends_with_its_parent(data_root: Path, how: signal.S
         parent.send_signal(how)
         parent.wait()
         try:
-            server.wait(20)  # raises TimeoutExpired
+            server.wait(PATIENCE_SECONDS)  # raises TimeoutExpired
         finally:
             kill_if_alive(server.pid)
 

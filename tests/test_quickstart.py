@@ -104,7 +104,7 @@ def test_a_run_that_is_ended_while_it_trains_leaves_nothing_behind(tmp_path: Pat
     with quickstart_process(tmp_path) as quickstart:
         quickstart.read_until("airport-country: process")
         log = quickstart.data_root / "quickstart" / "airport-country" / "train.log"
-        eventually(lambda: log.is_file() and "epoch" in log.read_text(), 120)
+        eventually(lambda: log.is_file() and "epoch" in log.read_text())
         tree = quickstart.tree()
         assert len(tree) >= 4, "the Gremlin Server, the service, a training, and the quickstart itself"
         if how is signal.SIGINT:

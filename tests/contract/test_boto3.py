@@ -179,7 +179,7 @@ def completed(boto: Boto, what: str, job_id: str) -> dict[str, Any]:
 
 
 def in_service(boto: Boto, endpoint: str) -> dict[str, Any]:
-    eventually(lambda: boto("GetMLEndpoint", id=endpoint)["status"] not in ("Creating", "Updating"), 120)
+    eventually(lambda: boto("GetMLEndpoint", id=endpoint)["status"] not in ("Creating", "Updating"))
     return boto("GetMLEndpoint", id=endpoint)
 
 

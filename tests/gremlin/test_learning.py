@@ -72,7 +72,7 @@ def shown(name: str, properties: Any) -> dict[str, Any]:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("learn")
     graph = planted_graph(planted_export(folder / "planted", Task.NODE_CLASS, nodes=120))
-    port = gremlin_server.free_port(8183)
+    port = gremlin_server.free_port()
     settings = GremlinServerConfig(
         make_data_root(folder / "server"),
         "empty",

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from neptuneml_plugin.gremlin_server import GremlinServer, free_port, running_se
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from tests import stock_server
 from tests.gremlin.test_export import Relay, script
+from tests.running_service import eventually
 
 READERS = [Reader.GREMLIN, Reader.BULK]
 _NULLS = {"gremlin.tinkergraph.allowNullPropertyValues": "true"}
@@ -272,10 +272,8 @@ def test_an_export_that_was_killed_is_redone_cleanly(gremlin_server: GremlinServ
         "--gremlin", gremlin_server.url, "--output", str(tmp_path / "out"),
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob(".out.partial-*")):
-            assert time.monotonic() < deadline
-            assert process.poll() is None
+        eventually(lambda: bool(list(tmp_path.glob(".out.partial-*"))) or process.poll() is not None)
+        assert process.poll() is None
         os.kill(process.pid, signal.SIGKILL)
     assert not (tmp_path / "out").exists(), "half a folder never looks finished"
     run(ExportConfig(gremlin_server.url), tmp_path / "out")

@@ -14,7 +14,7 @@ from neptuneml_plugin.loadtest import applying
 from neptuneml_plugin.loadtest.choosing import Configuration
 from neptuneml_plugin.service.wire.endpoints import NUMBERS
 from tests.made_artifacts import make_artifact
-from tests.running_service import RunningService, eventually, running_service
+from tests.running_service import PATIENCE_SECONDS, RunningService, eventually, running_service
 from tests.test_cli import PROGRAM, neptuneml
 
 SHORT = ("--users", "3", "--duration", "0.3", "--confirm", "0.3")
@@ -103,12 +103,12 @@ def test_an_interrupted_test_leaves_no_worker_behind(tmp_path: Path, number: sig
         [*PROGRAM, *arguments, "--duration", "600"], stderr=subprocess.PIPE, text=True
     ) as process:
         seen = psutil.Process(process.pid)
-        eventually(lambda: any(child.net_connections() for child in seen.children()), 120)
+        eventually(lambda: any(child.net_connections() for child in seen.children()))
         started = seen.children()
         process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, "interrupted" in said) == (130, True)
-    assert psutil.wait_procs(started, timeout=30)[1] == []
+    assert psutil.wait_procs(started, timeout=PATIENCE_SECONDS)[1] == []
     assert [path.name for path in tmp_path.iterdir()] == ["artifact"]
 
 

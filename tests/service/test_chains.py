@@ -17,7 +17,7 @@ from neptuneml_plugin.service.chains.record import ChainRecord, Part
 from neptuneml_plugin.service.jobs.record import JobKind, JobState
 from neptuneml_plugin.service.routes.requests import CHAINS, JOBS, REGISTRY
 from tests.planted import planted_export
-from tests.running_service import eventually, eventually_async, running_service
+from tests.running_service import PATIENCE_SECONDS, eventually, eventually_async, running_service
 from tests.service.stages_service import StagesService, one_at_a_time
 
 #: The quickest of the models.
@@ -203,7 +203,7 @@ def test_a_service_that_was_killed_is_followed_by_one_that_goes_on(
         jobs.start(CHAIN, document)
         eventually(lambda: "path" in jobs.status(CHAIN, "c")["parts"][list(WHOLE).index(part)], 300)
         os.kill(first.process.pid, signal.SIGKILL)
-        first.process.wait(30)
+        first.process.wait(PATIENCE_SECONDS)
     with running_service(tmp_path / "root", **settings) as second:
         jobs = JobClient(second.url)
         shown = jobs.wait(CHAIN, "c", lambda _: None)

@@ -27,7 +27,7 @@ from neptuneml_plugin.service.endpoints.workers import Worker
 from neptuneml_plugin.service.routes.requests import REGISTRY
 from neptuneml_plugin.serving.index import LEAST_CANDIDATES
 from tests.made_artifacts import Made, make_artifact
-from tests.running_service import eventually, eventually_async, gone, running_service
+from tests.running_service import PATIENCE_SECONDS, eventually, eventually_async, gone, running_service
 
 ASK = {"data": {"nodes": [{"nodeId": "a"}]}}
 
@@ -383,7 +383,7 @@ def test_a_restarted_service_finds_its_endpoints(root: Path) -> None:
         assert fanouts == {"a": [10], "b": [6, 5]}
         workers = second.workers()
         second.process.send_signal(signal.SIGINT)
-        assert second.process.wait(30) == 0
+        assert second.process.wait(PATIENCE_SECONDS) == 0
         assert all(gone(worker) for worker in workers)
 
 

@@ -17,7 +17,7 @@ from neptuneml_plugin.service.endpoints.record import (
     Status,
 )
 from tests.made_artifacts import Made, make_artifact
-from tests.running_service import eventually_async, running_service
+from tests.running_service import PATIENCE_SECONDS, eventually_async, running_service
 from tests.service.test_lifecycle import Service, service
 
 ROLLBACK = "/ml/endpoints/e/rollback"
@@ -188,7 +188,7 @@ def test_a_restarted_service_remembers_the_versions(tmp_path: Path) -> None:
         first.client.create_endpoint("e", str(root / "a"))
         first.client.update_endpoint("e", str(root / "b"))
         first.process.kill()
-        first.process.wait(30)
+        first.process.wait(PATIENCE_SECONDS)
     with running_service(root) as second:
         assert second.client.roll_back_endpoint("e") == made[0]
         assert [entry["version"] for entry in second.client.get_endpoint("e")["versions"]] == [

@@ -21,6 +21,7 @@ from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.predict import Check, Predictor, open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, render_reply
 from tests.made_artifacts import Made, make_artifact
+from tests.running_service import PATIENCE_SECONDS
 
 USERS, MOVIES = ("u1", "u2", "u3", "unknown"), ("m1", "m2", "m3", "unknown")
 
@@ -45,7 +46,7 @@ class Counted:
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         self.entered.set()
-        assert self.go.wait(30)
+        assert self.go.wait(PATIENCE_SECONDS)
         self.sizes.append(len(invocation.items))
         return self.predictor.answer(invocation, check)
 

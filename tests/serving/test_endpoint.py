@@ -25,6 +25,7 @@ from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.predict import Check, open_predictor
 from neptuneml_plugin.serving.wire import Invocation
 from tests.made_artifacts import make_artifact
+from tests.running_service import PATIENCE_SECONDS
 from tests.worker_server import WorkerServer, worker_client
 
 TOKEN = {"Authorization": "Bearer secret-token"}
@@ -46,7 +47,7 @@ class HeldPredictor:
 
     def answer(self, invocation: Invocation, check: Check) -> Answers:
         self.entered.set()
-        self.go.wait(30)
+        self.go.wait(PATIENCE_SECONDS)
         check()
         self.answered += 1
         return Answers(np.ones(len(invocation.items), np.int64), values=np.ones(len(invocation.items)))
@@ -185,7 +186,7 @@ class Loading:
 
     def load(self) -> None:
         self.begun.set()
-        self.is_loaded = self.go.wait(30)
+        self.is_loaded = self.go.wait(PATIENCE_SECONDS)
 
     def look_up(self, request: PlainRequest) -> str | None:
         return None
@@ -262,7 +263,7 @@ def test_it_ends_when_its_parent_does_and_hides_its_token(tmp_path: Path) -> Non
             assert answer.status == 200
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_it_ends_on_sigterm(tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_it_ends_on_sigterm(tmp_path: Path) -> None:
     with worker_process({"endpoint": "e", "artifact": str(tmp_path), "token": "t"}) as process:
         report(process)
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_it_says_why_it_cannot_serve(tmp_path: Path) -> None:
@@ -280,7 +281,7 @@ def test_it_says_why_it_cannot_serve(tmp_path: Path) -> None:
         told = report(process)
         assert told["code"] == "BadRequestException"
         assert "nodes/1/predictions.npy has 0 bytes" in told["message"]
-        assert process.wait(30) == 2
+        assert process.wait(PATIENCE_SECONDS) == 2
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,7 @@ def test_it_says_why_it_cannot_serve(tmp_path: Path) -> None:
 def test_settings_it_cannot_read(settings: Any, says: str) -> None:
     with worker_process(settings) as process:
         assert says in report(process)["message"]
-        assert process.wait(30) == 2
+        assert process.wait(PATIENCE_SECONDS) == 2
 
 
 async def test_a_taken_port_is_told(tmp_path: Path) -> None:
@@ -321,6 +322,6 @@ async def test_a_worker_that_has_taken_too_much_ends_by_itself(
 ) -> None:
     stop = asyncio.Event()
     watch = asyncio.create_task(watch_memory(config(tmp_path, memory_mib=memory_mib), stop, 0.01))
-    done, _ = await asyncio.wait({watch}, timeout=30 if ends else 0.2)
+    done, _ = await asyncio.wait({watch}, timeout=PATIENCE_SECONDS if ends else 0.2)
     watch.cancel()
     assert (bool(done), stop.is_set()) == (ends, ends)

@@ -11,7 +11,7 @@ import pytest
 
 from neptuneml_plugin.artifacts import Task
 from tests.made_artifacts import Made, make_artifact
-from tests.running_service import running_service
+from tests.running_service import PATIENCE_SECONDS, running_service
 from tests.serving.test_endpoint import TOKEN, report, worker_process
 
 USERS = [str(number) for number in range(400)]
@@ -68,7 +68,7 @@ async def test_nothing_is_computed_for_callers_of_the_service_who_have_gone(arti
             os.kill(worker.pid, signal.SIGSTOP)  # so that all of them wait
             leaving = [asyncio.create_task(client.post(url, json=asks(1500))) for _ in range(20)]
             taken = 'neptuneml_passed_requests_total{endpoint="e"'
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while await _metric(client, running.url, taken) < 20:  # noqa: ASYNC110 - no event tells
                     await asyncio.sleep(0.02)
             for task in leaving:
@@ -85,6 +85,6 @@ async def test_nothing_is_computed_for_callers_of_the_service_who_have_gone(arti
 
 async def _gone(client: aiohttp.ClientSession, url: str) -> None:
     """Return once the service has noticed; its connections to the worker are then closed."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await _metric(client, url, "neptuneml_requests_in_hand{") > 0:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.02)

@@ -18,6 +18,7 @@ from neptuneml_plugin.serving.paths import bare_server
 from neptuneml_plugin.serving.shared import SharedPaths
 from neptuneml_plugin.serving.tenants import Tenants
 from tests.made_artifacts import Made, make_artifact
+from tests.running_service import PATIENCE_SECONDS
 from tests.worker_server import BareServer
 
 ASK: dict[str, Any] = {"data": {"nodes": [{"nodeId": "a"}]}}
@@ -162,7 +163,7 @@ async def test_a_process_that_is_too_large_with_nobody_ends(tmp_path: Path) -> N
         await asyncio.sleep(0.05)
         assert not stop.is_set()
         memory.base = 200
-        await asyncio.wait_for(stop.wait(), 10)
+        await asyncio.wait_for(stop.wait(), PATIENCE_SECONDS)
         await watch
 
 

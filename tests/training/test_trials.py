@@ -37,6 +37,7 @@ from neptuneml_plugin.training.search.pruning import LEAST_EVALUATIONS, medians
 from neptuneml_plugin.training.search.trial import TrialRequest, attempt, open_log, run_trial
 from neptuneml_plugin.training.search.trials import Plan, Trials
 from neptuneml_plugin.training.train import run as train
+from tests.running_service import PATIENCE_SECONDS
 from tests.training.graphs import processed, set_hyperparameters
 from tests.training.test_resume import FEW, command, results, same_weights, settings
 
@@ -149,7 +150,7 @@ def test_a_trial_dies_with_the_process_that_started_it(tmp_path: Path, source: P
         children = psutil.Process(process.pid).children()
         process.kill()
     assert children
-    gone, alive = psutil.wait_procs(children, timeout=60)
+    gone, alive = psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
     assert (len(gone), alive) == (len(children), [])
 
 

@@ -157,7 +157,7 @@ async def test_the_end_of_the_service_ends_its_callers(config: ServiceConfig) ->
         await socket.send_str("x")
         assert await socket.receive_str() == "x"
         ended = asyncio.create_task(socket.receive())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):  # half of what aiohttp gives its handlers
             await client.server.close()
             assert (await ended).data == WSCloseCode.GOING_AWAY
 

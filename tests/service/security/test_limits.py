@@ -15,7 +15,7 @@ from neptuneml_plugin.errors import TooManyRequests
 from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.security import ratelimit
 from neptuneml_plugin.service.security.ratelimit import RateLimit
-from tests.running_service import served_process
+from tests.running_service import PATIENCE_SECONDS, served_process
 
 Client = TestClient[Any, Any]
 
@@ -123,7 +123,7 @@ async def test_slow_clients_are_hung_up_on_and_hold_nobody_up(tmp_path: Path) ->
     settings.write_text("idle_seconds: 0.5\n")
     with served_process(tmp_path / "data", "--config", str(settings)) as service:
         port = int(service.url.rpartition(":")[2])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             slow = [asyncio.create_task(drip(port)) for _ in range(20)]
             answered = await asyncio.to_thread(lambda: [service.client.health()["status"] for _ in range(20)])
             ends = await asyncio.gather(*slow)
