@@ -34,6 +34,8 @@ setup: $(VENV)/.installed $(JAR) ## install into .venv, build the jar, fetch the
 quickstart: setup ## the whole loop on the embedded server, on air-routes
 	$(BIN)/neptuneml quickstart
 
+# Threads of OpenMP spin while they wait for each other, which takes ten times as long where another worker has the core.
+test: export OMP_WAIT_POLICY := passive
 test: setup ## everything but what the next five run
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) test
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) surefire:test -Dtinkerpop.version=$(NEWEST_TINKERPOP) -Ddifferential.percent=10
