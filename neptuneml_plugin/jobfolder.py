@@ -5,7 +5,6 @@ process does, whoever its parent is by then. The process writes its progress whi
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import time
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from neptuneml_plugin.filelock import take_lock
 from neptuneml_plugin.stage import Progress, Summary, write_json
 
 #: In the environment of a job's process, and of all that it starts: its folder.
@@ -61,12 +61,10 @@ class JobFolder:
     def lock(self) -> int | None:
         """Take the lock and return its descriptor, to be handed to the process; None while another holds it."""
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return descriptor
+        if take_lock(descriptor):
+            return descriptor
+        os.close(descriptor)
+        return None
 
     def is_locked(self) -> bool:
         """Return whether the process lives."""

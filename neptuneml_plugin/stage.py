@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import glob
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.filelock import take_lock
 
 Metrics = Mapping[str, float]
 #: In an unfinished folder: the settings that it was begun with.
@@ -178,12 +178,8 @@ def _locked(folder: Path, target: Path) -> Iterator[None]:
     """Hold a folder for this process alone; the lock ends with the process."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InvalidParameter(
-                f"another process writes {target}; wait for it, or name another folder"
-            ) from None
+        if not take_lock(descriptor):
+            raise InvalidParameter(f"another process writes {target}; wait for it, or name another folder")
         yield
     finally:
         os.close(descriptor)

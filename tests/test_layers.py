@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "neptuneml_plugin"
 
 #: Lowest first; a module imports from layers below its own, or from its own folder.
 LAYERS = (
-    ("errors",),
+    ("errors", "filelock"),
     (
         "cells",
         "charts",

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ from neptuneml_plugin import tracing
 from neptuneml_plugin.config import LogFormat, ServiceConfig
 from neptuneml_plugin.error_body import Runner, answer_errors
 from neptuneml_plugin.errors import PreconditionsFailed
+from neptuneml_plugin.filelock import take_lock
 from neptuneml_plugin.redaction import set_up_logging
 from neptuneml_plugin.service.chains.chains import Chains
 from neptuneml_plugin.service.chains.store import ChainStore
@@ -111,12 +111,10 @@ def _locked(config: ServiceConfig) -> Iterator[None]:
     except OSError as error:
         raise PreconditionsFailed(f"data root {config.data_root} cannot be written: {error.strerror}") from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not take_lock(lock.fileno()):
             raise PreconditionsFailed(
                 f"another service uses data root {config.data_root}; stop it or pass another --data-root"
-            ) from None
+            )
         yield
 
 
