@@ -13,8 +13,9 @@ HIDDEN = "[hidden]"
 _NAMES = (
     r"authorization|proxy-authorization|cookie|set-cookie|"
     r"x-amz-(?:security-token|signature|credential|content-sha256)|"
-    r"(?:aws_?)?secret_?(?:access_?)?key|(?:aws_?)?session_?token|(?:service_?|neptuneml_service_)?token|password|"
-    r"passphrase|(?:s3output)?(?:volume)?(?:encryption)?kms_?key(?:_?id)?"
+    r"(?:aws_?)?secret_?(?:access_?)?key|(?:s3output)?(?:volume)?(?:encryption)?kms_?key(?:_?id)?|"
+    # any word that ends so; of bounded length, or a long one would be searched from each of its letters
+    r"[a-z0-9]{0,40}(?:password|passwd|passphrase|secret|token)"
 )
 #: A name, what stands between, and its value: a header, a member of JSON or of a dict, a parameter, a variable.
 _NAMED = re.compile(
