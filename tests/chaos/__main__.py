@@ -1,6 +1,8 @@
 """`make chaos`: many strikes of each kind, and a table of what came of them.
 
-python -m tests.chaos --points 20 --seed 0 [--kind modeltraining]
+python -m tests.chaos --points 20 --seed 0 [--kind modeltraining]… [--skip 10] [--root FOLDER]
+
+The same seed gives the same strikes, so that `--skip` and `--root` let a long series be made in parts.
 """
 
 import argparse
@@ -23,18 +25,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("--points", type=int, default=20, help="strikes of each kind")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", choices=[kind.name for kind in KINDS])
+    parser.add_argument("--skip", type=int, default=0, help="strikes of each kind that were made before")
+    parser.add_argument("--kind", action="append", choices=[kind.name for kind in KINDS], help="all where absent")
+    parser.add_argument("--root", type=Path, help="folder that keeps what the strikes build on")
     options = parser.parse_args()
-    kinds = [kind for kind in KINDS if options.kind in (None, kind.name)]
+    kinds = [kind for kind in KINDS if options.kind is None or kind.name in options.kind]
     done: list[Strike] = []
     console = Console(width=130)
     with tempfile.TemporaryDirectory(prefix="neptuneml-chaos-") as name:
         settings = GremlinServerConfig(make_data_root(Path(name) / "servers"), "modern", port=0)
         with gremlin_server.running_server(settings) as server:
-            rig = Rig(Path(name) / "root", server.url)
+            rig = Rig(options.root or Path(name) / "root", server.url)
             rig.prepare()
             for kind in kinds:
-                for victim, moment in strikes(kind, options.points, options.seed):
+                for victim, moment in strikes(kind, options.points, options.seed)[options.skip :]:
                     done.append(rig.strike(kind, victim, moment))
                     console.print(_line(done[-1]), markup=False, soft_wrap=True)
     console.print(_table(done))

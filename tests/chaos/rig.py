@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -106,11 +107,14 @@ class Rig:
     """A data root with everything that the jobs need, and the service on it."""
 
     def __init__(self, root: Path, gremlin: str) -> None:
-        self._root, self._gremlin, self._number = root, gremlin, 0
+        self._root, self._gremlin = root, gremlin
         self._usual: dict[str, float] = {}
 
     def prepare(self) -> None:
-        """Run an export, a data processing and a short training that the strikes build on."""
+        """Run a data processing and a short training that the strikes build on, where none has yet."""
+        prepared = self._root / "prepared"
+        if prepared.exists():
+            return
         planted_export(self._root / "s3" / "lib" / "export", Task.NODE_CLASS, nodes=120)
         with self._service() as service:
             post(service, "/ml/dataprocessing", {**KINDS[1].body, "id": "p"})
@@ -118,6 +122,7 @@ class Rig:
             set_hyperparameters(output, {"num-epochs": EPOCHS})
             post(service, "/ml/modeltraining", {**KINDS[2].body, "id": "t"})
             wait(service, "/ml/modeltraining/t")
+        prepared.touch()
 
     def strike(self, kind: Kind, victim: Victim, moment: float) -> Strike:
         """Start a job, kill at `moment` (0..1 of the usual time), and see it to its end."""
@@ -145,17 +150,21 @@ class Rig:
         return self._usual[kind.name]
 
     def _start(self, service: RunningService, kind: Kind) -> str:
-        self._number += 1
-        started = post(service, kind.path, {**kind.body, "id": f"{kind.name}-{self._number}"})
+        started = post(service, kind.path, {**kind.body, "id": f"{kind.name}-{secrets.token_hex(4)}"})
         return f"{kind.path}/{started.get('jobId') or started['id']}"
 
     def _see_to_its_end(self, service: RunningService, kind: Kind, path: str) -> tuple[dict[str, Any], list[str]]:
         faults: list[str] = []
-        document = wait(service, path, lambda: faults.extend(self._twice()))
+        try:
+            document = wait(service, path, lambda: faults.extend(self._twice()))
+        except AssertionError:
+            document = service.connection.call("GET", path)
         if document["status"] != kind.done:
             faults.append(f"{path} is {document['status']}: {document.get('failureReason', document)}")
             return document, faults
-        if kind.name != "endpoints":
+        if kind.name == "endpoints":
+            service.connection.call("DELETE", path)  # or each service of the next strikes starts it anew
+        else:
             faults += self._half_written(kind, document)
         return document, faults
 
