@@ -1,13 +1,15 @@
 """Properties of live elements as features, by the encoders that processing fitted: one code path.
 
 What a value is encoded as depends on nothing else, so rows are kept by value: names of classes and round numbers
-come again in every request, and a column of Polars costs more than a small request has time for.
+come again in every request, and a column of Polars costs more than a small request has time for. Numbers, which
+seldom come again, are read without one.
 
 A value that does not fit its encoder counts as missing: one neighbour or candidate with an odd value must not fail
 all queries near it. Where the encoder has nothing for a missing one, as for numbers without an imputer, it is
 refused by name.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,8 +18,9 @@ import numpy as np
 import polars as pl
 
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
-from neptuneml_plugin.processing.encoders.columns import Matrix
+from neptuneml_plugin.processing.encoders.columns import Floats, Matrix
 from neptuneml_plugin.processing.encoders.fitted import Encoder
+from neptuneml_plugin.processing.encoders.numerical import Buckets, Numerical
 from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.serving.subgraph import Cell
 
@@ -25,6 +28,8 @@ from neptuneml_plugin.serving.subgraph import Cell
 CACHED_CELLS = 1 << 19
 #: Of texts of one property, as an export joins them.
 SEPARATOR = ";"
+#: A number as most are written, in which Python and Polars read the same.
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
 class Names(Protocol):
@@ -114,6 +119,10 @@ class LiveEncoder:
             raise wrong from None
 
     def _encode_column(self, texts: list[str | None]) -> Matrix:
+        if isinstance(self._encoder, Numerical | Buckets) and getattr(self._encoder, "separator", None) is None:
+            numbers = _plain_numbers(texts)
+            if numbers is not None:
+                return self._encoder.of_numbers(numbers)
         values = pl.Series(self.column, texts, dtype=pl.String)
         return self._encoder.encode(_LiveColumn(values, "the query's graph", self.column))
 
@@ -123,6 +132,13 @@ class LiveEncoder:
             return cell or None
         separator: str = getattr(self._encoder, "separator", None) or SEPARATOR
         return separator.join(item.replace(separator, "\\" + separator) for item in cell) or None
+
+
+def _plain_numbers(texts: list[str | None]) -> Floats | None:
+    """Return (texts, 1); None where one is not written as most are, or not finite."""
+    read = [float(text) for text in texts if text is not None and _NUMBER.fullmatch(text)]
+    values = np.array(read)[:, None]
+    return values if len(read) == len(texts) and np.isfinite(values).all() else None
 
 
 def _advice(text: str | None) -> str:

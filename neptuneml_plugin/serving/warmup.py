@@ -20,6 +20,8 @@ from neptuneml_plugin.ids import IdColumn
 ROUNDS = 5
 #: Items of the requests.
 SIZES = (1, 64)
+#: Inductive requests of each kind.
+INDUCTIVE_REQUESTS = 5
 #: Warm-up ends early after this.
 MOST_SECONDS = 10.0
 
@@ -66,11 +68,18 @@ def stored(folder: Path, manifest: Manifest) -> list[bytes]:
 
 
 def inductive(folder: Path, manifest: Manifest) -> list[bytes]:
-    """Return invocations that bring a vertex or two of the artifact, with a neighbour by each type of edge."""
-    bodies = []
-    for question in _questions(manifest):
-        items = _items(folder, manifest, question, 1)
-        bodies.append(_body(question, items, subgraph=_neighbourhood(folder, manifest, question, items)))
+    """Return invocations that bring a vertex or two of the artifact, and neighbours.
+
+    Each has values that none before had: those that were met before are not encoded again.
+    """
+    from neptuneml_plugin.serving.samples import Samples  # noqa: PLC0415 - imports Polars, as the model does
+
+    samples, bodies = Samples(folder, manifest), []
+    for number in range(INDUCTIVE_REQUESTS):
+        for question in (*_questions(manifest), *_embeddings(manifest)):
+            items = _items(folder, manifest, question, 1)
+            seeds = {label: items[member] for member, label in question.ends.items()}
+            bodies.append(_body(question, items, subgraph=samples.subgraph(seeds, number)))
     return bodies
 
 
@@ -87,6 +96,13 @@ def _questions(manifest: Manifest) -> Iterator[_Question]:
             yield _Question({"tailNodeId": edge.target}, "predict_head", {**of, "headNodeType": edge.source})
 
 
+def _embeddings(manifest: Manifest) -> Iterator[_Question]:
+    """Yield what is asked of candidates that the model does not know."""
+    if manifest.task is Task.LINK_PREDICTION:
+        for label in {edge.target: None for edge in manifest.target.edges}:
+            yield _Question({"nodeId": label}, "embed", {"nodeType": label})
+
+
 def _items(folder: Path, manifest: Manifest, question: _Question, size: int) -> dict[str, list[str]]:
     """Return the first ids of each member, as many as all have."""
     columns = {
@@ -98,28 +114,5 @@ def _items(folder: Path, manifest: Manifest, question: _Question, size: int) -> 
 
 
 def _body(question: _Question, items: dict[str, list[str]], **more: Any) -> bytes:
-    data = {"globalParameters": question.parameters, "items": items, **more}
+    data: dict[str, Any] = {"globalParameters": question.parameters, "items": items, **more}
     return json.dumps({"mode": question.mode, "data": data}).encode()
-
-
-def _neighbourhood(
-    folder: Path, manifest: Manifest, question: _Question, items: dict[str, list[str]]
-) -> dict[str, Any]:
-    """Return the items' vertices and one of each label, joined by edges that no graph needs to have."""
-    ids: dict[str, dict[str, None]] = {}
-    for member, label in question.ends.items():
-        ids.setdefault(label, {}).update(dict.fromkeys(items[member]))
-    for position, node in enumerate(manifest.schema.nodes):
-        column = IdColumn(folder / f"nodes/{position}")
-        ids.setdefault(node.label, {}).update({column.text(len(column) - 1): None} if len(column) else {})
-    joined = [
-        {"from": kind.source, "label": kind.label, "to": kind.target, "reverse": reverse}
-        | {"sources": [len(ids[kind.source]) - 1], "targets": [0], "drawnFrom": [1], "properties": {}}
-        for kind in (edge.type for edge in manifest.schema.edges if not edge.built)
-        for reverse in (False, True)
-        if ids[kind.source] and ids[kind.target]
-    ]
-    return {
-        "nodes": [{"type": label, "ids": list(names), "properties": {}} for label, names in ids.items()],
-        "edges": joined,
-    }

@@ -1,7 +1,9 @@
 """Two instances beside one, first requests beside later ones, repeated ones beside new ones; over real workers.
 
-Run with `python -m tests.benchmarks.instances [--only two]`; one line of JSON per figure. Beside two instances
-stand two processes that do nothing but compute the same answers: what the machine's cores have to give.
+Run with `python -m tests.benchmarks.instances [--only PART]`; one line of JSON per figure. Beside two instances
+stand two processes that do nothing but compute the same answers: what the machine's cores have to give. A first
+request is compared with the later ones of the same start too (`paired_ratio`), as the machine may be busier at one
+start than at another.
 """
 
 import argparse
@@ -29,9 +31,13 @@ from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.endpoints.workers import Ports
 from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import Reply, render_reply
+from tests.benchmarks.inductive_worker import body as neighbourhood_of
 from tests.invocations import parse_invocation
+from tests.live_graph import planted_graph
 from tests.made_artifacts import Made, make_artifact
+from tests.training.graphs import processed, trained
 
+PARTS = ("two", "first", "inductive", "repeated")
 CANDIDATES = 100_000
 WIDTH = 128
 USERS = [str(number) for number in range(2000)]
@@ -48,18 +54,27 @@ LATER = 50
 def main(arguments: Sequence[str] = ()) -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.instances")
-    parser.add_argument("--only", choices=("two",), help="the instances, and nothing else")
+    parser.add_argument("--only", choices=PARTS, help="one part, and nothing else")
     only = parser.parse_args(arguments).only
+    parts = PARTS if only is None else (only,)
     with tempfile.TemporaryDirectory() as folder:
         slow, links = Path(folder) / "slow", Path(folder) / "links"
         movies = [str(number) for number in range(CANDIDATES)]
-        # RotatE's score is no product: each candidate is compared by itself, in one thread.
-        made = Made(Task.LINK_PREDICTION, users=USERS, movies=movies[:20_000], scores=Scores.ROTATE)
-        make_artifact(slow, made)
-        show(asyncio.run(two_instances(slow)))
-        if only is None:
+        if "two" in parts:
+            # RotatE's score is no product: each candidate is compared by itself, in one thread.
+            made = Made(Task.LINK_PREDICTION, users=USERS, movies=movies[:20_000], scores=Scores.ROTATE)
+            make_artifact(slow, made)
+            show(asyncio.run(two_instances(slow)))
+        if not {"first", "repeated"}.isdisjoint(parts):
             make_artifact(links, Made(Task.LINK_PREDICTION, users=USERS, movies=movies, overrides=_wide()))
-            show(asyncio.run(first_requests(links)))
+        if "first" in parts:
+            asks = [body([user]) for user in USERS[: LATER + 1]]
+            show({"benchmark": "first requests"} | first_requests(links, asks, (WarmUp.NONE, WarmUp.STORED)))
+        if "inductive" in parts:
+            asks = inductive_bodies(Path(folder))
+            artifact = Path(folder) / "training" / "artifact"
+            show({"benchmark": "first inductive requests"} | first_requests(artifact, asks, (WarmUp.INDUCTIVE,)))
+        if "repeated" in parts:
             show(asyncio.run(repeated(links)))
 
 
@@ -99,9 +114,14 @@ def body(users: Sequence[str]) -> bytes:
 
 
 async def ask(group: Instances, client: aiohttp.ClientSession, *users: str) -> float:
+    """Return the seconds of a request about users."""
+    return await ask_body(group, client, body(users))
+
+
+async def ask_body(group: Instances, client: aiohttp.ClientSession, asked: bytes) -> float:
     """Return the seconds of a request by the service's way."""
     began = time.perf_counter()
-    answer = await pass_on(body(users), group, client, {})
+    answer = await pass_on(asked, group, client, {})
     if answer.status != 200:
         raise RuntimeError(answer.body.decode())
     return time.perf_counter() - began
@@ -178,27 +198,53 @@ def _never() -> None:
     """No deadline."""
 
 
-async def first_requests(folder: Path) -> dict[str, Any]:
-    """Return the first request's milliseconds after each of several starts, with warm-up and without."""
-    figures: dict[str, Any] = {"benchmark": "first requests", "starts": STARTS}
-    async with aiohttp.ClientSession() as client:  # warm itself: it is the workers' start that counts
-        for wish in (WarmUp.NONE, WarmUp.STORED):
-            figures |= await _first_and_later(folder, wish, client)
-    return figures
+def inductive_bodies(folder: Path) -> list[bytes]:
+    """Train a small model below a folder; return requests that bring the neighbourhood of one vertex each."""
+    trained(
+        processed(folder, Task.NODE_CLASS, nodes=300, values={"num-epochs": 1, "num-hidden": 64}),
+        folder / "training",
+    )
+    graph = planted_graph(folder / "export")
+    return [neighbourhood_of(graph, [f"item-{number}"], 10) for number in range(LATER + 1)]
 
 
-async def _first_and_later(folder: Path, wish: WarmUp, client: aiohttp.ClientSession) -> dict[str, float]:
-    firsts, later = [], []
+def first_requests(folder: Path, asks: Sequence[bytes], wishes: Sequence[WarmUp]) -> dict[str, Any]:
+    """Return the first request's milliseconds after each of several starts, beside those of later ones.
+
+    Args:
+        folder: the artifact.
+        asks: bodies; the first one comes first after each start.
+        wishes: how the workers are warmed up, one after the other.
+    """
+
+    async def measured() -> dict[str, Any]:
+        figures: dict[str, Any] = {"starts": STARTS}
+        async with aiohttp.ClientSession() as client:  # warm itself: it is the workers' start that counts
+            for wish in wishes:
+                figures |= await _first_and_later(folder, asks, wish, client)
+        return figures
+
+    return asyncio.run(measured())
+
+
+async def _first_and_later(
+    folder: Path, asks: Sequence[bytes], wish: WarmUp, client: aiohttp.ClientSession
+) -> dict[str, float]:
+    firsts, later, paired = [], [], []
     for _ in range(STARTS):
         async with serving(folder, warm_up=wish) as (group, _):
-            firsts.append(await ask(group, client, USERS[0]))
-            later += [await ask(group, client, user) for user in USERS[1 : LATER + 1]]
+            firsts.append(await ask_body(group, client, asks[0]))
+            those = [await ask_body(group, client, each) for each in asks[1:]]
+            paired.append(firsts[-1] / float(np.median(those)))
+            later += those
     median, p95 = float(np.median(later)), float(np.quantile(firsts, 0.95))
     return {
         f"{wish}_first_p95_ms": round(p95 * 1000, 2),
+        f"{wish}_first_median_ms": round(float(np.median(firsts)) * 1000, 2),
         f"{wish}_median_ms": round(median * 1000, 2),
         f"{wish}_later_p95_ms": round(float(np.quantile(later, 0.95)) * 1000, 2),
         f"{wish}_ratio": round(p95 / median, 2),
+        f"{wish}_paired_ratio": round(float(np.quantile(paired, 0.95)), 2),
     }
 
 

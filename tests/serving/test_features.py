@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.processing.encoders.categorical import Category, Hashed
 from neptuneml_plugin.processing.encoders.datetimes import Datetime
 from neptuneml_plugin.processing.encoders.fitted import Encoder
@@ -57,6 +57,33 @@ def test_live_values_are_encoded_as_in_processing(
     np.testing.assert_array_equal(live.encode(cells[::-1], ids, "label"), expected[::-1])
     for cell, row in zip(cells, expected, strict=True):
         np.testing.assert_array_equal(live.encode([cell], ["v"], "label"), row[None])
+
+
+#: Numbers as Python and Polars may read them differently, and as they do not.
+WRITTEN = (
+    "7", "-7", "007", "-0", "1.5", "1e3", "1E-3", "2.5e+10", "0.1", "123456789012345678901234567890", "4.9e-324",
+    "1e-400", "9007199254740993", "+1", "1.", ".5", " 1", "1 ", "1_0", "0x1", "1e400", "nan", "inf", "-inf", "1e",
+    "\u0661", "1,5", "e5", "--1", "",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("encoder", [LOOSE, FILLED_AGE], ids=lambda encoder: encoder.type)
+def test_a_number_is_what_processing_reads_however_it_is_written(encoder: Encoder) -> None:
+    random = np.random.default_rng(0)
+    numbers = [repr(float(number)) for number in random.normal(size=300) * 10.0 ** random.integers(-300, 300, 300)]
+    for text in (*WRITTEN, *numbers):
+        column = Column(pl.Series([text or None], dtype=pl.String), "file.csv", encoder.column)
+        try:
+            expected = encoder.encode(column)
+        except InvalidData:
+            continue
+        np.testing.assert_array_equal(LiveEncoder(encoder).encode([text], ["v"], "label"), expected, text)
+
+
+def test_plain_numbers_are_read_without_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pl, "Series", None)
+    assert LiveEncoder(STRICT).encode(["1", "-2.5e1"], ["v", "w"], "label").tolist() == [[1.0], [-25.0]]
+    assert LiveEncoder(AGE).encode(["3.5"], ["v"], "label").sum() == 2.0
 
 
 @pytest.mark.parametrize(

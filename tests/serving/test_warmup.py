@@ -5,15 +5,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from aiohttp.test_utils import TestClient
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WarmUp, WorkerConfig
 from neptuneml_plugin.errors import UnsupportedOperation
+from neptuneml_plugin.processing.encoders.categorical import Category, Hashed
+from neptuneml_plugin.processing.encoders.datetimes import Datetime
+from neptuneml_plugin.processing.encoders.fitted import Encoder
+from neptuneml_plugin.processing.encoders.numerical import Buckets, Numerical
+from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.serving import warmup
 from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.samples import sample
+from neptuneml_plugin.serving.wire import Mode
 from tests.invocations import parse_invocation
 from tests.made_artifacts import RATED, Made, make_artifact
 from tests.serving.test_inductive import LABELS, SYMMETRIC, served, stored
@@ -67,6 +75,8 @@ def test_inductive_requests_bring_what_they_ask_about_and_a_neighbour_by_each_ty
         assert set() < set(invocation.items.vertices) <= brought
         assert set(subgraph.nodes) == {"user", "movie"}
         assert set(subgraph.edges) == {(RATED, False), (RATED, True)}
+        for columns in subgraph.nodes.values():  # with vertices that are known, and one that is not
+            assert [name for name in columns.ids if name.startswith("new ")] == [columns.ids[-1]]
 
 
 #: Trained models: what messages carry, how they are weighed, and vectors in place of features.
@@ -92,12 +102,50 @@ async def test_a_trained_model_is_warmed_up_and_then_answers_inductively(
         client: TestClient[Any, Any] = TestClient(server, headers={"Authorization": "Bearer t"})
         async with client:
             for body in warmup.inductive(made.artifact, made.manifest):
-                answer = await client.post("/invocations", data=body)
-                assert [len(item) for item in (await answer.json())["answers"]] == [1], body
+                answer = await (await client.post("/invocations", data=body)).json()
+                if parse_invocation(body).mode is Mode.EMBED:
+                    assert answer["embeddings"]
+                else:
+                    assert [len(item) for item in answer["answers"]] == [1], body
             document = asked(task, ids)
             document["data"]["subgraph"] = made.graph.neighbourhood([("item", name) for name in ids[:2]])
             answer = await client.post("/invocations", json=document)
             assert [len(item) for item in (await answer.json())["answers"]] == [1]
+
+
+async def test_every_request_has_values_that_none_before_had(tmp_path: Path) -> None:
+    made = served(tmp_path, Task.NODE_CLASS, {"use-edge-features": True})
+    met: set[object] = set()
+    for body in warmup.inductive(made.artifact, made.manifest):
+        subgraph = parse_invocation(body).subgraph
+        assert subgraph is not None
+        properties = [columns.properties for columns in subgraph.nodes.values()]
+        properties += [columns.properties for columns in subgraph.edges.values()]
+        assert set().union(*properties) == {"size", "shape", "colour", "weight", "since"}
+        sizes = [str(size) for size in subgraph.nodes["item"].properties["size"]]
+        assert len(set(sizes)) == len(sizes) == len(subgraph.nodes["item"].ids)
+        assert met.isdisjoint(sizes)
+        met.update(sizes)
+    assert met
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        Numerical("x", "x", (0.0,), (1.0,), None),
+        Numerical("x", "x", (0.0, 0.0), (1.0, 1.0), None, separator=";"),
+        Buckets("x", "x", 0.0, 10.0, 5, 1.0, None),
+        Datetime("x", "x", {"month": (1, 2)}, required=True),
+        Category("x", "x", ("a", "b"), required=True),
+        Category("x", "x", ()),
+        Hashed("x", "x", 8),
+    ],
+    ids=lambda encoder: encoder.type,
+)
+def test_samples_fit_their_encoders(encoder: Encoder) -> None:
+    texts = [sample(encoder, number) for number in range(100)]
+    column = Column(pl.Series(texts, dtype=pl.String), "file.csv", "x")
+    assert encoder.encode(column).shape == (100, encoder.width)
 
 
 def asked(task: Task, ids: list[str]) -> dict[str, Any]:

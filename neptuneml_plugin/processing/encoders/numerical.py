@@ -53,7 +53,10 @@ class Numerical:
             InvalidData: not a number, a list of another length, or missing with nothing to impute.
         """
         values = number_matrix(column, self.separator, self.width, coerce=self.coerce)
-        values = _filled(column, values, self.fill)
+        return self.of_numbers(_filled(column, values, self.fill))
+
+    def of_numbers(self, values: Floats) -> Matrix:
+        """Return (rows, width) of as many finite numbers."""
         with np.errstate(over="ignore"):
             values = (values - np.array(self.shift)) * np.array(self.scale)
         encoded: Matrix = np.clip(values, -_LARGEST, _LARGEST).astype(np.float32)
@@ -89,7 +92,11 @@ class Buckets:
             InvalidData: not a number, or missing with nothing to impute.
         """
         matrix = number_matrix(column, None, 1, coerce=self.coerce)
-        values = _filled(column, matrix, None if self.fill is None else (self.fill,))[:, 0]
+        return self.of_numbers(_filled(column, matrix, None if self.fill is None else (self.fill,)))
+
+    def of_numbers(self, values: Floats) -> Matrix:
+        """Return (rows, width) of finite numbers, (rows, 1)."""
+        values = values[:, 0]
         first, last = self._bucket(values - self.window / 2), self._bucket(values + self.window / 2)
         slots = np.arange(self.count)
         touched = (slots >= first[:, None]) & (slots <= last[:, None])
