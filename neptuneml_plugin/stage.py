@@ -8,7 +8,7 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -153,6 +153,13 @@ def resumable_folder(
             else:
                 shutil.rmtree(unfinished, ignore_errors=True)
             raise
+
+
+def clear_but(folder: Path, kept: Collection[str]) -> None:
+    """Remove what an earlier attempt has left in an unfinished folder, but the entries named."""
+    for path in folder.iterdir():
+        if path.name not in {*kept, UNFINISHED}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _stored_settings(unfinished: Path) -> dict[str, Any]:

@@ -32,10 +32,10 @@ from neptuneml_plugin.artifacts import (
 from neptuneml_plugin.config import Neighbourhoods, TrainConfig, TrialExecutor
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.stage import (
-    UNFINISHED,
     Progress,
     Stopwatch,
     Summary,
+    clear_but,
     part_of,
     resumable_folder,
     silent,
@@ -100,9 +100,7 @@ def run(config: TrainConfig, source: Path, target: Path, progress: Progress = si
     limits = budget(config, source)
     space = replace(space, sampled=_is_sampled(config, space, limits))
     with resumable_folder(target, _settings(config, source), _is_begun, overwrite=config.overwrite) as folder:
-        for path in folder.iterdir():  # what an earlier attempt wrote last is written again
-            if path.name not in {TRIALS, PRESETS, SELECTION, UNFINISHED}:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        clear_but(folder, (TRIALS, PRESETS, SELECTION))
         race = Race(source, folder, data, config)
         selection = _selection(config, space, limits.threads, race, part_of(progress, 0.0, SELECTED))
         space, plan = selection.space, _plan(folder, source, selection, config, limits)

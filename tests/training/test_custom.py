@@ -35,6 +35,7 @@ from neptuneml_plugin.config import CustomModel, ProcessConfig, TrainConfig, Tra
 from neptuneml_plugin.errors import (
     AccessDenied,
     InvalidData,
+    InvalidParameter,
     InvalidSettings,
     MissingParameter,
     UnsupportedOperation,
@@ -44,6 +45,7 @@ from neptuneml_plugin.processing import process
 from neptuneml_plugin.serving.edges import StoredEdges
 from neptuneml_plugin.serving.predict import open_predictor
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.stage import Progress
 from neptuneml_plugin.training import train, transform
 from neptuneml_plugin.training.custom.artifact import write_custom_artifact
 from neptuneml_plugin.training.custom.configuration import read_custom_space
@@ -575,7 +577,62 @@ def test_a_terminated_command_leaves_no_script_behind(graphs: Any, tmp_path: Pat
     assert run_.returncode == 130
     eventually(lambda: is_gone(script))
     assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob(".out.partial*"))
+    assert not list(tmp_path.glob(".out.*"))
+
+
+# --- interruptions ---------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """Raised where a test interrupts a search."""
+
+
+def stop_after(trial: int) -> Progress:
+    def progress(message: str, fraction: float | None = None) -> None:
+        del fraction
+        if message == f"trial {trial} is done":
+            raise Stopped
+
+    return progress
+
+
+def counting(folder: Path, runs: Path) -> CustomModel:
+    """Return a model whose runs, none of which fails, each leave a line in a file."""
+    count = f'\nwith open({str(runs)!r}, "a") as file:\n    print(os.environ["SM_MODEL_DIR"], file=file)\n'
+    return written(folder, training=TRAINING.replace('sys.exit("too wide")', "pass") + count)
+
+
+def test_an_interrupted_search_goes_on_from_the_trials_that_are_done(graphs: Any, tmp_path: Path) -> None:
+    custom, source = counting(tmp_path / "own", tmp_path / "runs"), graphs[Task.NODE_CLASS]
+    train.run(settings(custom, trials=4), source, tmp_path / "whole")
+    (tmp_path / "runs").unlink()
+    with pytest.raises(Stopped) as caught:
+        train.run(settings(custom, trials=4), source, tmp_path / "out", stop_after(1))
+    assert "the same command goes on" in caught.value.__notes__[0]
+    begun = tmp_path / ".out.unfinished/trials/2"
+    begun.mkdir()
+    (begun / "half").write_text("of a script that was ended")
+    train.run(settings(custom, trials=4), source, tmp_path / "out")
+    ran = [Path(line).name for line in (tmp_path / "runs").read_text().splitlines()]
+    assert ran == ["0", "1", "2", "3"]
+    assert not (tmp_path / "out/trials/2/half").exists()
+    assert not list(tmp_path.glob(".out.*"))
+    whole, resumed = (
+        read_record(tmp_path / name / "training.json", TrainingRecord).trials for name in ("whole", "out")
+    )
+    assert [(t.hyperparameters, t.metrics) for t in resumed] == [(t.hyperparameters, t.metrics) for t in whole]
+    check_served(tmp_path / "out", tmp_path / "out/artifact", source)
+
+
+def test_other_scripts_do_not_go_on(graphs: Any, tmp_path: Path) -> None:
+    custom, source = counting(tmp_path / "own", tmp_path / "runs"), graphs[Task.NODE_CLASS]
+    with pytest.raises(Stopped):
+        train.run(settings(custom, trials=2), source, tmp_path / "out", stop_after(0))
+    (custom.source / "training.py").write_text(TRAINING)
+    with pytest.raises(InvalidParameter, match=r"other settings \(scripts\)"):
+        train.run(settings(custom, trials=2), source, tmp_path / "out")
+    train.run(settings(custom, trials=2, overwrite=True), source, tmp_path / "out")
+    assert (tmp_path / "runs").read_text().count("\n") == 1
 
 
 def script_of(command: "subprocess.Popen[bytes]") -> int:

@@ -1,11 +1,13 @@
 """The folder of a custom model: its scripts, what it requires, and its hyperparameters."""
 
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from neptuneml_plugin.config import CustomModel
 from neptuneml_plugin.errors import AccessDenied, InvalidSettings
+from neptuneml_plugin.filerecords import content_version, describe_files
 
 #: Neptune ML's name first; that of processing is read too.
 CONFIGURATIONS = ("model-hpo-configuration.json", "model-HPO-configuration.json")
@@ -71,3 +73,10 @@ def copied(source: CustomSource, target: Path) -> CustomSource:
     """Return a copy of the folder: scripts write into no folder of the user's, and later runs see the same."""
     shutil.copytree(source.folder, target, ignore=shutil.ignore_patterns("__pycache__", ".git", ".venv"))
     return CustomSource(target, source.training_script, source.transform_script)
+
+
+def version(source: CustomSource) -> str:
+    """Return a hash of what `copied` copies, and of which scripts are run."""
+    with tempfile.TemporaryDirectory(prefix="neptuneml-source-") as name:
+        copied(source, Path(name) / "source")
+        return content_version(describe_files(Path(name)), source.training_script, source.transform_script)

@@ -1,18 +1,22 @@
 """The stages `train` and `transform` of custom models."""
 
+import hashlib
 import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from neptuneml_plugin import __version__
 from neptuneml_plugin.artifacts import (
     ARTIFACT,
     GRAPH,
     IDS,
     INFO_PICKLE,
+    PROCESSED,
     TRAINING,
     TRIALS,
     TrainingRecord,
@@ -20,13 +24,21 @@ from neptuneml_plugin.artifacts import (
 )
 from neptuneml_plugin.config import CustomModel, TrainConfig, TransformConfig
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, MissingParameter
-from neptuneml_plugin.stage import Progress, Stopwatch, Summary, output_folder, write_json
+from neptuneml_plugin.stage import (
+    Progress,
+    Stopwatch,
+    Summary,
+    clear_but,
+    output_folder,
+    resumable_folder,
+    write_json,
+)
 from neptuneml_plugin.training.custom.configuration import read_custom_space
 from neptuneml_plugin.training.custom.environment import python_for
 from neptuneml_plugin.training.custom.outputs import training_record, write_custom_outputs, write_metric_files
 from neptuneml_plugin.training.custom.process import Limits
-from neptuneml_plugin.training.custom.source import copied, open_source
-from neptuneml_plugin.training.custom.trials import Job, best_of, run_trials, transform_trial
+from neptuneml_plugin.training.custom.source import CustomSource, copied, open_source, version
+from neptuneml_plugin.training.custom.trials import Job, best_of, is_done, run_trials, transform_trial
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.reporting.page import Report, write_report
 from neptuneml_plugin.training.search.budget import threads_per_trial
@@ -53,7 +65,9 @@ def train_custom(config: TrainConfig, source: Path, target: Path, progress: Prog
     data = load_data(source)
     _check_graph(source)
     threads = threads_per_trial(config.threads, config.parallel)
-    with output_folder(target, overwrite=config.overwrite) as folder:
+    settings = _settings(config, given, source)
+    with resumable_folder(target, settings, _is_begun, overwrite=config.overwrite) as folder:
+        clear_but(folder, (TRIALS,))
         own = copied(given, folder / SOURCE)
         write_json(folder / SCRIPTS, [own.training_script, own.transform_script])
         with tempfile.TemporaryDirectory(prefix="neptuneml-model-") as name, python_for(own) as (python, toolkit):
@@ -103,6 +117,18 @@ def transform_custom(
         _, warnings = write_custom_outputs(folder, folder, model, source, data, trial)
     nodes = zip(data.processed.schema.nodes, data.counts, strict=True)
     return _summary("transform", data, target, watch, warnings, {node.label: count for node, count in nodes})
+
+
+def _settings(config: TrainConfig, given: CustomSource, source: Path) -> dict[str, Any]:
+    """Return what decides about the trials, by which an unfinished training is found again."""
+    chosen = {name: getattr(config, name) for name in ("trials", "parallel", "seed", "threads")}
+    graph = hashlib.sha256((source / PROCESSED).read_bytes()).hexdigest()
+    return {**chosen, PROCESSED: graph, "scripts": version(given), "release": __version__}
+
+
+def _is_begun(folder: Path) -> bool:
+    """Return whether a trial is done, which need not run again."""
+    return any(is_done(trial) for trial in folder.glob(f"{TRIALS}/*"))
 
 
 def _trained_with(training: Path) -> CustomModel:

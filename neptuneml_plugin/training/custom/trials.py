@@ -4,13 +4,13 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.artifacts import METRICS_LOG, TRIAL, TRIALS, TrialRecord, write_record
+from neptuneml_plugin.artifacts import METRICS_LOG, TRIAL, TRIALS, TrialRecord, read_record, write_record
 from neptuneml_plugin.config import TrainConfig
 from neptuneml_plugin.stage import Progress
 from neptuneml_plugin.training.custom.configuration import MODEL, CustomSpace
@@ -18,7 +18,7 @@ from neptuneml_plugin.training.custom.contract import environment, flags, identi
 from neptuneml_plugin.training.custom.process import Limits, ScriptFailed, run_script
 from neptuneml_plugin.training.custom.source import CustomSource
 from neptuneml_plugin.training.data import TrainingData
-from neptuneml_plugin.training.search.study import Search
+from neptuneml_plugin.training.search.study import Search, generations
 
 OUTPUT_LOG = "output.log"
 
@@ -52,13 +52,17 @@ class Job:
 def run_trials(
     job: Job, folder: Path, space: CustomSpace, config: TrainConfig, progress: Progress
 ) -> tuple[list[TrialRecord], list[str]]:
-    """Run all trials in rounds; return those that ended well, and what became of the others."""
+    """Run all trials in generations, but those whose folders hold their records already.
+
+    Returns:
+        the trials that ended well, and what became of the others.
+    """
     search = Search(space, config.trials, config.seed)
     done: list[TrialRecord] = []
     failures: list[ScriptFailed] = []
     with ThreadPoolExecutor(config.parallel) as pool:
         try:
-            for numbers in _rounds(config):
+            for numbers in generations(config.trials, config.parallel):
                 asked = search.ask(numbers)
                 made = pool.map(lambda *each: _run_trial(job, folder, space, config.seed, *each), numbers, asked)
                 for number, trial in zip(numbers, made, strict=True):
@@ -76,17 +80,17 @@ def run_trials(
     return done, [str(failure) for failure in failures]
 
 
-def _rounds(config: TrainConfig) -> Iterator[range]:
-    for first in range(0, config.trials, config.parallel):
-        yield range(first, min(first + config.parallel, config.trials))
-
-
 def _run_trial(
     job: Job, folder: Path, space: CustomSpace, seed: int, number: int, values: Mapping[str, Any]
 ) -> TrialRecord | ScriptFailed:
     """Run the training script once; what it prints of the objective becomes the log of metrics."""
     trial, started, objective = folder / TRIALS / str(number), time.monotonic(), space.objective
+    if is_done(trial):
+        return read_record(trial / TRIAL, TrialRecord)
     found: list[float] = []
+    shutil.rmtree(
+        trial, ignore_errors=True
+    )  # of a script that was ended; there is nothing that it could go on from
     trial.mkdir(parents=True)
     with (trial / METRICS_LOG).open("w", encoding="utf-8") as log:
 
@@ -112,6 +116,11 @@ def _run_trial(
     record = TrialRecord(number, MODEL, dict(values), metrics, best + 1, len(found), seconds, own_seed)
     write_record(trial / TRIAL, record)
     return record
+
+
+def is_done(trial: Path) -> bool:
+    """Return whether a trial has a record, which those that failed have not."""
+    return (trial / TRIAL).is_file()
 
 
 def best_of(trials: Sequence[TrialRecord], space: CustomSpace) -> TrialRecord:

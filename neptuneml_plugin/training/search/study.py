@@ -5,7 +5,7 @@ search that was interrupted goes on where it was from the records of its trials.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -71,6 +71,12 @@ class Search:
         distributions = {name: self._distributions[name] for name in known}
         outer = {name: distributions[name].to_external_repr(value) for name, value in known.items()}
         self._study.add_trial(optuna.trial.create_trial(params=outer, distributions=distributions, value=result))
+
+
+def generations(trials: int, parallel: int) -> Iterator[Sequence[int]]:
+    """Yield the numbers of trials that are asked for at once, and run at the same time."""
+    for first in range(0, trials, parallel):
+        yield range(first, min(first + parallel, trials))
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:

@@ -15,7 +15,7 @@ from neptuneml_plugin.training.search.executors import Executor
 from neptuneml_plugin.training.search.failures import Failure, Kind, failure_of
 from neptuneml_plugin.training.search.pruning import best_so_far, medians
 from neptuneml_plugin.training.search.space import SearchSpace
-from neptuneml_plugin.training.search.study import Search
+from neptuneml_plugin.training.search.study import Search, generations
 from neptuneml_plugin.training.search.trial import TrialRequest, run_trial
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.warmstart import open_previous
@@ -45,9 +45,8 @@ class Plan:
         return self.target / TRIALS / str(number)
 
     def generations(self) -> Iterator[Sequence[int]]:
-        """Yield the numbers of trials that run at the same time."""
-        for first in range(0, self.trials, self.parallel):
-            yield range(first, min(first + self.parallel, self.trials))
+        """See `study.generations`."""
+        return generations(self.trials, self.parallel)
 
 
 class Trials:
