@@ -5,7 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neptuneml_plugin.artifacts import KGE_MODELS, FeatureSchema, GraphSchema, NodeType, Target, Task
+from neptuneml_plugin.artifacts import (
+    KGE_MODELS,
+    EdgeSchema,
+    EdgeType,
+    FeatureSchema,
+    GraphSchema,
+    NodeType,
+    Target,
+    Task,
+)
 from neptuneml_plugin.processing.labels import Labels
 from neptuneml_plugin.processing.reports import kge
 from neptuneml_plugin.processing.reports.hpo import hpo_configurations, with_preset
@@ -25,9 +34,11 @@ def answers(task: Task, values: Any = None, rows: int = 100) -> Answers:
     return Answers(task, Target(), (1.0, 0.0, 0.0), {"a": Split(~none, none, none)}, labels)
 
 
-def schema(nodes: int, *, features: bool = True) -> GraphSchema:
-    given = (FeatureSchema("age", "numerical", 1, "age"),) if features else ()
-    return GraphSchema((NodeType("person", nodes, features=given), NodeType("place", 0)), ())
+def schema(nodes: int, *, features: bool = True, edge_features: bool = False) -> GraphSchema:
+    given = (FeatureSchema("age", "numerical", 1, "age"),)
+    edge = EdgeSchema(EdgeType("person", "went", "place"), 1, given if edge_features else ())
+    people = NodeType("person", nodes, features=given if features else ())
+    return GraphSchema((people, NodeType("place", 0)), (edge,))
 
 
 def model(given: Answers, nodes: int = 10, name: str = "rgcn") -> dict[str, Any]:
@@ -38,6 +49,15 @@ def model(given: Answers, nodes: int = 10, name: str = "rgcn") -> dict[str, Any]
 def parameter(document: dict[str, Any], name: str) -> dict[str, Any]:
     (found,) = [p for tier in TIERS for p in document[tier] if p["param"] == name]
     return dict(found)
+
+
+@pytest.mark.parametrize("task", list(Task))
+@pytest.mark.parametrize("featured", [True, False])
+def test_features_of_edges_are_a_choice_where_there_are_some(task: Task, *, featured: bool) -> None:
+    given = answers(task, None if task is Task.LINK_PREDICTION else [0, 1])
+    (document,) = hpo_configurations(given, schema(2, edge_features=featured))["rgcn"]["models"]
+    switch = {"param": "use-edge-features", "type": "bool", "default": False}
+    assert (switch in document["fixed-param"]) == featured
 
 
 def test_form() -> None:

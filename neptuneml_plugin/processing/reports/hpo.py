@@ -42,7 +42,7 @@ def hpo_configurations(answers: Answers, schema: GraphSchema) -> dict[str, dict[
     nodes = sum(node.count for node in schema.nodes)
     batch = _batch_size(sum(int(split.train.sum()) for split in answers.splits.values()))
     epochs = int(MOST_EPOCHS * max(1.0, nodes / EPOCHS_UNIT))
-    found = {RGCN: _document(RGCN, answers, _rgcn_parameters(answers, batch, epochs))}
+    found = {RGCN: _document(RGCN, answers, _rgcn_parameters(answers, batch, epochs, schema))}
     if answers.task is not Task.LINK_PREDICTION:
         return found
     kge = {name: _document(name, answers, kge_parameters(name, batch, nodes, epochs)) for name in KGE_MODELS}
@@ -66,7 +66,10 @@ def _document(model: str, answers: Answers, tiers: Mapping[str, Any]) -> dict[st
     return {"models": [head | dict(tiers)]}
 
 
-def _rgcn_parameters(answers: Answers, batch: int, epochs: int) -> dict[str, list[dict[str, Any]]]:
+def _rgcn_parameters(
+    answers: Answers, batch: int, epochs: int, schema: GraphSchema
+) -> dict[str, list[dict[str, Any]]]:
+    featured = any(edge.features for edge in schema.edges)
     defaults = DEFAULTS.get(answers.task, {})
     return {
         "1-tier-param": [
@@ -110,6 +113,7 @@ def _rgcn_parameters(answers: Answers, batch: int, epochs: int) -> dict[str, lis
             tuned("enable-early-stop", "bool", default=True),
             tuned("window-for-early-stop", "int", default=3),
             tuned("sparse-lr", "float", default=0.01),
+            *([tuned("use-edge-features", "bool", default=False)] if featured else []),
             *_task_parameters(answers.task),
         ],
     }
