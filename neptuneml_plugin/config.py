@@ -230,6 +230,8 @@ class ServiceConfig:
     request_burst: int = 100
     #: How long a connection may take for the head of a request, or wait for the next one.
     idle_seconds: float = 75.0
+    #: How long the body of a request may take to arrive.
+    body_seconds: float = 30.0
     max_body_mib: int = 64
     log_format: LogFormat = LogFormat.TEXT
     #: Edges that an inductive caller draws per edge type, direction and hop, where the model names no fan-outs.

@@ -6,10 +6,16 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from neptuneml_plugin.errors import BadRequest, NeptuneMLError, TooManyRequests, UnsupportedOperation
+from neptuneml_plugin.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    NeptuneMLError,
+    TooManyRequests,
+    UnsupportedOperation,
+)
 
 REQUEST_ID_HEADER = "x-amzn-RequestId"
 
@@ -101,7 +107,9 @@ def error_response(error: Exception, request_id: str) -> web.Response:
         error = NeptuneMLError(f"an unexpected error; the log has it under request {request_id}")
     headers = {REQUEST_ID_HEADER: request_id}
     if isinstance(error, TooManyRequests):
-        headers["Retry-After"] = str(error.retry_after_seconds)
+        headers[hdrs.RETRY_AFTER] = str(error.retry_after_seconds)
+    if isinstance(error, MethodNotAllowed):
+        headers[hdrs.ALLOW] = ", ".join(error.allowed)
     return web.json_response(error_document(error, request_id), status=error.http_status, headers=headers)
 
 
@@ -117,8 +125,7 @@ def http_error(error: web.HTTPException, request: web.BaseRequest, paths: Collec
         served = ", ".join(sorted(paths))
         return UnsupportedOperation(f"nothing is served at {request.path}; this server has {served}")
     if isinstance(error, web.HTTPMethodNotAllowed):
-        allowed = ", ".join(sorted(error.allowed_methods))
-        return UnsupportedOperation(f"{request.path} does not take {error.method}; it takes {allowed}")
+        return MethodNotAllowed(f"{request.path} does not take {error.method}", error.allowed_methods)
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return BadRequest(f"the request's body is too large: {error.text}; send fewer items at once")
     return BadRequest(f"the request cannot be read: {error.text or error.reason}")

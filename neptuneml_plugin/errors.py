@@ -4,6 +4,8 @@
 NeptuneMLError                 500  InternalFailureException
 ├── InvalidParameter           400  InvalidParameterException
 │   └── InvalidSettings        400  several problems at once, each with its path
+├── InvalidArgument            400  InvalidArgumentException
+├── IllegalArgument            400  IllegalArgumentException
 ├── MissingParameter           400  MissingParameterException
 ├── BadRequest                 400  BadRequestException
 │   └── InvalidData            400  a file or folder that does not hold what it should
@@ -14,6 +16,7 @@ NeptuneMLError                 500  InternalFailureException
 ├── PreconditionsFailed        400  PreconditionsFailedException
 ├── AccessDenied               403  AccessDeniedException
 ├── ResourceNotFound           404  MLResourceNotFoundException
+├── MethodNotAllowed           405  MethodNotAllowedException
 ├── ClientTimeout              408  ClientTimeoutException
 ├── TooManyRequests            429  TooManyRequestsException
 ├── TimeLimitExceeded          500  TimeLimitExceededException
@@ -58,6 +61,22 @@ class InvalidSettings(InvalidParameter):
         self.source = source
         self.problems = tuple(problems)
         super().__init__(f"{source}: " + "; ".join(self.problems))
+
+
+class InvalidArgument(NeptuneMLError):
+    """An argument for what a request would run is none."""
+
+    code = "InvalidArgumentException"
+    http_status = 400
+    exit_code = 2
+
+
+class IllegalArgument(NeptuneMLError):
+    """An argument that is right in itself is not supported for what it is given to."""
+
+    code = "IllegalArgumentException"
+    http_status = 400
+    exit_code = 2
 
 
 class MissingParameter(NeptuneMLError):
@@ -129,6 +148,22 @@ class ResourceNotFound(NeptuneMLError):
 
     code = "MLResourceNotFoundException"
     http_status = 404
+
+
+class MethodNotAllowed(NeptuneMLError):
+    """The path does not take this method of HTTP.
+
+    Args:
+        message: what was asked.
+        allowed: the methods that it takes, as the header `Allow` says.
+    """
+
+    code = "MethodNotAllowedException"
+    http_status = 405
+
+    def __init__(self, message: str, allowed: Iterable[str]) -> None:
+        self.allowed = tuple(sorted(allowed))
+        super().__init__(f"{message}; it takes {', '.join(self.allowed)}")
 
 
 class ClientTimeout(NeptuneMLError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from neptuneml_plugin.errors import BadRequest, InvalidParameter, InvalidSettings
+from neptuneml_plugin.errors import BadRequest, InvalidSettings
 
 S3_ENDPOINT_VARIABLE = "NEPTUNEML_S3_ENDPOINT"
 AWS_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_S3"
@@ -106,8 +106,7 @@ def resolve(location: str, allowed: Policy) -> Place:
     """Return what a location means; nothing need be there yet.
 
     Raises:
-        InvalidParameter: it is none that is read here.
-        BadRequest: it lies outside the folders that are allowed.
+        BadRequest: it is none that is read here, or lies outside the folders that are allowed.
     """
     bucket, key = split_s3(location) if location.startswith(_S3) else ("", "")
     if bucket and allowed.s3_endpoint is not None:
@@ -118,7 +117,7 @@ def resolve(location: str, allowed: Policy) -> Place:
         roots = (allowed.s3_folder,) if bucket and allowed.roots is None else allowed.roots
         is_allowed = roots is None or any(folder.is_relative_to(root.resolve()) for root in roots)
     except (ValueError, OSError, RuntimeError) as error:  # a NUL, a name too long, a loop of links
-        raise InvalidParameter(f"location {location!r} cannot be read: {error}") from None
+        raise BadRequest(f"location {location!r} cannot be read: {error}") from None
     if not is_allowed:
         raise BadRequest(
             f"location {location!r} lies outside the data root and the allowed paths; "
@@ -131,11 +130,11 @@ def split_s3(location: str) -> tuple[str, str]:
     """Return bucket and key of an `s3://` location, the key without a slash at its end.
 
     Raises:
-        InvalidParameter: the bucket is no bucket's name, or the key climbs.
+        BadRequest: the bucket is no bucket's name, or the key climbs.
     """
     bucket, _, key = location.removeprefix(_S3).partition("/")
     if not _BUCKET.fullmatch(bucket) or ".." in bucket or _is_address(bucket):
-        raise InvalidParameter(f"location {location!r} names no bucket; write s3://bucket/key")
+        raise BadRequest(f"location {location!r} names no bucket; write s3://bucket/key")
     key = key.removesuffix("/")
     if key:
         _check_key(key, location)
@@ -144,7 +143,7 @@ def split_s3(location: str) -> tuple[str, str]:
 
 def _check_key(key: str, location: str) -> None:
     if _CONTROL.search(key) or any(part in {"", ".", ".."} for part in key.split("/")):
-        raise InvalidParameter(
+        raise BadRequest(
             f"location {location!r} has an empty, '.' or '..' part, a backslash or a control character in its key"
         )
 
@@ -161,8 +160,8 @@ def _local_path(location: str, allowed: Policy) -> Path:
     parts = urlsplit(location)
     if parts.scheme == "file":
         if parts.netloc not in ("", "localhost"):
-            raise InvalidParameter(f"location {location!r} names another machine; write file:///path")
+            raise BadRequest(f"location {location!r} names another machine; write file:///path")
         return Path(unquote(parts.path))
     if "://" in location or (allowed.roots is not None and not location.startswith("/")):
-        raise InvalidParameter(f"location {location!r} is neither an absolute path, nor file://, nor s3://")
+        raise BadRequest(f"location {location!r} is neither an absolute path, nor file://, nor s3://")
     return Path(location)

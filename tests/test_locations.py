@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptuneml_plugin.errors import BadRequest, InvalidParameter, InvalidSettings, NeptuneMLError
+from neptuneml_plugin.errors import BadRequest, InvalidSettings, NeptuneMLError
 from neptuneml_plugin.locations import Place, Policy, policy, resolve, s3_endpoint, split_s3
 
 SERVER = "https://s3.example:9000"
@@ -33,7 +33,7 @@ def test_the_command_line_may_name_any_folder(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     assert resolve("relative/path", policy(tmp_path / "root")).folder == tmp_path / "relative/path"
     assert resolve(f"file://{tmp_path}/a%20b", policy(tmp_path / "root")).folder == tmp_path / "a b"
-    with pytest.raises(InvalidParameter, match="neither an absolute path"):
+    with pytest.raises(BadRequest, match="neither an absolute path"):
         resolve("gs://bucket/key", policy(tmp_path))
 
 
@@ -53,7 +53,7 @@ def test_no_link_leads_out_of_the_buckets(tmp_path: Path) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("endpoint", [None, SERVER])
 def test_names_that_are_none(tmp_path: Path, location: str, endpoint: str | None) -> None:
-    with pytest.raises(InvalidParameter):
+    with pytest.raises(BadRequest):
         resolve(location, Policy(tmp_path, (tmp_path,), endpoint))
 
 
@@ -73,14 +73,14 @@ def test_no_location_leads_out(text: str) -> None:
 def test_no_key_climbs(text: str) -> None:
     try:
         bucket, key = split_s3(f"s3://bucket/{text}")
-    except InvalidParameter:
+    except BadRequest:
         return
     assert bucket == "bucket"
     assert ".." not in key.split("/")
 
 
 def test_names_of_children_do_not_climb(tmp_path: Path) -> None:
-    with pytest.raises(InvalidParameter):
+    with pytest.raises(BadRequest):
         resolve("s3://bucket/key", policy(tmp_path)).child("../other")
 
 

@@ -24,7 +24,6 @@ from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.endpoints.store import EndpointStore
 from neptuneml_plugin.service.gateway.server import end_callers
 from neptuneml_plugin.service.guards import (
-    CONFIG,
     RATE_LIMIT,
     check_caller,
     check_host_and_origin,
@@ -46,7 +45,7 @@ from neptuneml_plugin.service.routes import (
     serving,
     unsupported,
 )
-from neptuneml_plugin.service.routes.requests import CHAINS, CLIENT, JOBS, LOGS, PLANNER, REGISTRY
+from neptuneml_plugin.service.routes.requests import CHAINS, CLIENT, CONFIG, JOBS, LOGS, PLANNER, REGISTRY
 from neptuneml_plugin.service.security.callers import CALLERS, load_callers
 from neptuneml_plugin.service.security.ratelimit import RateLimit
 from neptuneml_plugin.service.security.secretfiles import gremlin_login

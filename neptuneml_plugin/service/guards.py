@@ -6,9 +6,8 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import AccessDenied
-from neptuneml_plugin.service.routes.requests import read_body
+from neptuneml_plugin.service.routes.requests import CONFIG, read_body
 from neptuneml_plugin.service.security.callers import CALLERS
 from neptuneml_plugin.service.security.ratelimit import RateLimit
 from neptuneml_plugin.service.security.signatures import (
@@ -18,7 +17,6 @@ from neptuneml_plugin.service.security.signatures import (
     parse_signature,
 )
 
-CONFIG = web.AppKey("config", ServiceConfig)
 RATE_LIMIT = web.AppKey("rate_limit", RateLimit)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.errors import BadRequest, InvalidParameter, UnsupportedOperation
+from neptuneml_plugin.errors import BadRequest, UnsupportedOperation
 from neptuneml_plugin.locations import Place, Policy, policy, resolve
 
 #: Below the data root: artifacts of endpoints whose locations are in an S3.
@@ -20,8 +20,7 @@ def resolve_location(location: str, config: ServiceConfig) -> Place:
     """Return what a client's location means.
 
     Raises:
-        InvalidParameter: not a location that this service reads.
-        BadRequest: outside the data root and the allowed paths.
+        BadRequest: not a location that this service reads, or outside the data root and the allowed paths.
     """
     return resolve(location, client_policy(config))
 
@@ -30,8 +29,8 @@ def resolve_folder(location: str, config: ServiceConfig) -> Path:
     """Return the existing folder that a location names; for one in an S3, a fresh one that it may be fetched to.
 
     Raises:
-        InvalidParameter: not a location that this service reads.
-        BadRequest: outside the data root and the allowed paths, or no folder.
+        BadRequest: not a location that this service reads, outside the data root and the allowed paths, or no
+            folder.
     """
     place = resolve_location(location, config)
     if place.folder is None:
@@ -39,7 +38,7 @@ def resolve_folder(location: str, config: ServiceConfig) -> Path:
     try:
         is_folder = place.folder.is_dir()
     except OSError as error:  # a name too long
-        raise InvalidParameter(f"location {location!r} cannot be read: {error}") from None
+        raise BadRequest(f"location {location!r} cannot be read: {error}") from None
     if not is_folder:
         raise BadRequest(f"location {location!r} is not a folder (looked for {place.folder})")
     return place.folder
@@ -49,8 +48,8 @@ def resolve_file(location: str, config: ServiceConfig) -> Path:
     """Return where a file lies that a client names, whether or not anything is there.
 
     Raises:
-        InvalidParameter: not a location that this service reads or writes.
-        BadRequest: outside the data root and the allowed paths.
+        BadRequest: not a location that this service reads or writes, or outside the data root and the allowed
+            paths.
         UnsupportedOperation: in an S3.
     """
     place = resolve_location(location, config)

@@ -61,13 +61,6 @@ OURS = {
 }
 #: Members of botocore's model that we do not know: none.
 UNKNOWN_HERE: set[str] = set()
-#: Classes that the management API never answers with, or not at a client's word.
-NEVER = {
-    "InvalidArgumentException",  # Neptune's other word for InvalidParameterException
-    "IllegalArgumentException",  # the same
-    "PreconditionsFailedException",  # only an export needs something that may not be there
-    "ClientTimeoutException",  # a body that stops arriving: tests/service/test_app.py
-}
 #: What a status holds beyond botocore's model (docs/management.md).
 BEYOND = {
     *("creationTimeInMillis", "startTimeInMillis", "endTimeInMillis", "queued", "progress", "logTail"),
@@ -132,9 +125,10 @@ class Boto:
         self.bodies.append(json.loads(http_response.content))
 
 
-def connect(service: RunningService, *, signed: bool = True) -> Boto:
+def connect(service: RunningService, *, signed: bool = True, **more: Any) -> Boto:
     """A client as a notebook would make it: only its address differs."""
-    config = Config(retries={"total_max_attempts": 1}, **({} if signed else {"signature_version": UNSIGNED}))
+    unsigned = {} if signed else {"signature_version": UNSIGNED}
+    config = Config(retries={"total_max_attempts": 1}, **unsigned, **more)
     keys = {"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "example"} if signed else {}
     client = boto3.client("neptunedata", endpoint_url=service.url, region_name="us-east-1", config=config, **keys)
     boto = Boto(client)
@@ -145,6 +139,8 @@ def connect(service: RunningService, *, signed: bool = True) -> Boto:
 #: Classes that a test of its own provokes.
 BY_THEMSELVES = {
     "ConstraintViolationException",  # test_an_endpoint_that_is_being_created_is_not_updated
+    "ClientTimeoutException",  # test_who_does_not_send_the_whole_body_is_told_so
+    "PreconditionsFailedException",  # test_an_output_that_has_vanished_is_not_read
     "TooManyRequestsException",  # test_who_asks_too_often_is_told_so
 }
 
@@ -308,7 +304,10 @@ NEEDED: dict[str, dict[str, str]] = {
     "ModelTransformJob": {"dataProcessingJobId": "p", "mlModelTrainingJobId": "t"},
 }
 #: Optional members that are refused here by name, whatever stands beside them.
-REFUSED = {"customModelTrainingParameters", "customModelTransformParameters"}
+REFUSED = {
+    "customModelTrainingParameters": "UnsupportedOperationException",  # the service runs no scripts
+    "customModelTransformParameters": "IllegalArgumentException",  # it was not trained by scripts
+}
 
 
 @pytest.mark.parametrize(("what", "name"), starts(), ids=str)
@@ -324,8 +323,7 @@ def test_every_optional_member_of_a_start_is_taken_and_recorded(stack: Stack, wh
     elif name != "id":
         given[name] = value_of(name, shapes[name])
     if name in REFUSED:
-        with pytest.raises(stack.boto.client.exceptions.UnsupportedOperationException, match="custom models"):
-            stack.boto(STARTS + what, **given)
+        assert_refused(stack.boto, Refusal(REFUSED[name], STARTS + what, given))
         return
     started = stack.boto.raw(STARTS + what, **given)
     check(started, operation.output_shape)
@@ -369,6 +367,40 @@ def test_lists(stack: Stack, operation: str) -> None:
         stack.boto(operation, maxItems=1025)  # boto3 itself refuses 0
 
 
+#: Member of a query string -> values that it may not have.
+WRONG: dict[str, tuple[object, ...]] = {
+    "maxItems": (0, 1025, -1, "ten", "1.5"),
+    "neptuneIamRoleArn": ("me", "role/neptune"),
+    "clean": ("perhaps", "1", "yes"),
+}
+
+
+def in_queries() -> list[tuple[str, str]]:
+    """Every operation with each member of its query string."""
+    return [
+        (name, member)
+        for name, operation in ml_operations().items()
+        for member, shape in operation.input_shape.members.items()
+        if shape.serialization.get("location") == "querystring"
+    ]
+
+
+@pytest.mark.parametrize(("operation", "member"), in_queries())
+def test_every_member_of_a_query_string_is_checked(stack: Stack, operation: str, member: str) -> None:
+    """boto3 checks little of this itself, and nothing where it is told not to."""
+    lax = connect(stack.service, parameter_validation=False)
+    path = {} if operation.startswith("List") else {"id": "nothing"}
+    for value in WRONG[member]:
+        with pytest.raises(lax.client.exceptions.InvalidParameterException, match=f"{member} is '{value}'"):
+            lax(operation, **path, **{member: value})
+
+
+@pytest.mark.parametrize("operation", [name for name in ml_operations() if name.startswith(("Cancel", "Delete"))])
+def test_a_query_string_with_all_its_members_is_read(stack: Stack, operation: str) -> None:
+    with pytest.raises(stack.boto.client.exceptions.MLResourceNotFoundException, match="'nothing'"):
+        stack.boto(operation, id="nothing", clean=True, neptuneIamRoleArn=TEXTS["neptuneIamRoleArn"])
+
+
 def test_an_endpoint_is_created_with_every_member_updated_and_deleted(stack: Stack) -> None:
     operation = MODEL.operation_model("CreateMLEndpoint")
     given = {name: value_of(name, shape) for name, shape in operation.input_shape.members.items()}
@@ -398,6 +430,8 @@ class Refusal:
 DP = {"inputDataS3Location": "s3://lib/export", "processedDataS3Location": "s3://lib/dp"}
 TRAIN = {"dataProcessingJobId": "p", "trainModelS3Location": "s3://lib/train"}
 OUT = {"modelTransformOutputS3Location": "s3://lib/mt"}
+APPLY = OUT | {"dataProcessingJobId": "p", "mlModelTrainingJobId": "t"}
+SCRIPTS = {"sourceS3DirectoryPath": "s3://lib/src"}
 INVALID, BAD = "InvalidParameterException", "BadRequestException"
 REFUSALS = (
     Refusal("MissingParameterException", "StartMLModelTransformJob", OUT),
@@ -417,6 +451,7 @@ REFUSALS = (
     Refusal(INVALID, "CreateMLEndpoint", {"mlModelTrainingJobId": "t", "id": "e"}),
     Refusal(INVALID, "CreateMLEndpoint", {"mlModelTrainingJobId": "t", "id": "no", "update": True}),
     Refusal(BAD, "StartMLDataProcessingJob", DP | {"inputDataS3Location": "s3://lib/nothing"}),
+    Refusal(BAD, "StartMLDataProcessingJob", DP | {"inputDataS3Location": "no location"}),
     Refusal(BAD, "StartMLModelTrainingJob", TRAIN | {"previousModelTrainingJobId": "no"}),
     Refusal(BAD, "StartMLModelTransformJob", OUT | {"dataProcessingJobId": "p", "mlModelTrainingJobId": "no"}),
     Refusal(BAD, "StartMLModelTransformJob", OUT | {"trainingJobName": "no"}),
@@ -425,7 +460,17 @@ REFUSALS = (
     Refusal(
         "UnsupportedOperationException",
         "StartMLModelTrainingJob",
-        TRAIN | {"customModelTrainingParameters": {"sourceS3DirectoryPath": "s3://lib/src"}},
+        TRAIN | {"customModelTrainingParameters": SCRIPTS},
+    ),
+    Refusal(
+        "InvalidArgumentException",
+        "StartMLModelTrainingJob",
+        TRAIN | {"customModelTrainingParameters": SCRIPTS | {"trainingEntryPointScript": "../fit.py"}},
+    ),
+    Refusal(
+        "IllegalArgumentException",
+        "StartMLModelTransformJob",
+        APPLY | {"customModelTransformParameters": SCRIPTS},
     ),
     *(Refusal("MLResourceNotFoundException", f"GetML{what}", {"id": "no"}) for what in JOBS),
     *(Refusal("MLResourceNotFoundException", f"CancelML{what}", {"id": "no", "clean": False}) for what in JOBS),
@@ -462,10 +507,40 @@ def test_an_endpoint_that_is_being_created_is_not_updated(stack: Stack) -> None:
     stack.boto("DeleteMLEndpoint", id="busy")
 
 
-def test_every_class_that_can_be_provoked_is() -> None:
+@pytest.mark.parametrize(
+    ("kind", "job_id", "operation", "members"),
+    [
+        (JobKind.DATA_PROCESSING, "p", "StartMLModelTrainingJob", TRAIN),
+        (JobKind.DATA_PROCESSING, "p", "StartMLDataProcessingJob", DP | {"previousDataProcessingJobId": "p"}),
+        (JobKind.MODEL_TRAINING, "t", "StartMLModelTrainingJob", TRAIN | {"previousModelTrainingJobId": "t"}),
+        (JobKind.MODEL_TRAINING, "t", "StartMLModelTransformJob", APPLY),
+    ],
+)
+def test_an_output_that_has_vanished_is_not_read(
+    stack: Stack, kind: JobKind, job_id: str, operation: str, members: Mapping[str, Any]
+) -> None:
+    output = stack.output(kind, job_id)
+    away = output.rename(output.with_name("away"))
+    try:
+        assert_refused(stack.boto, Refusal("PreconditionsFailedException", operation, members))
+    finally:
+        away.rename(output)
+
+
+def test_who_does_not_send_the_whole_body_is_told_so(tmp_path: Path) -> None:
+    def promise_more(request: Any, **_: Any) -> None:
+        request.headers["Content-Length"] = str(len(request.body) + 1)
+
+    with running_service(tmp_path / "root", body_seconds=0.2) as service:
+        boto = connect(service)
+        boto.client.meta.events.register("before-send.neptunedata.*", promise_more)
+        assert_refused(boto, Refusal("ClientTimeoutException", "StartMLDataProcessingJob", DP))
+
+
+def test_every_class_is_provoked() -> None:
     classes = {shape.name for model in ml_operations().values() for shape in model.error_shapes}
     assert len(classes) == 11
-    assert classes - NEVER == {refusal.code for refusal in REFUSALS} | BY_THEMSELVES
+    assert classes == {refusal.code for refusal in REFUSALS} | BY_THEMSELVES
 
 
 def test_who_asks_too_often_is_told_so(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from neptuneml_plugin import __version__
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.service.app import create_app, run
-from neptuneml_plugin.service.routes import requests
 from neptuneml_plugin.service.routes.unsupported import INSTEAD
 from tests.made_artifacts import make_artifact
 
@@ -61,15 +60,15 @@ ERRORS = [
     ("POST", "/gremlin/profile", b'{"gremlin": "g.V()"}', 400, "UnsupportedOperationException"),
     ("GET", "/propertygraph/statistics/summary?mode=full", None, 400, "InvalidParameterException"),
     ("GET", "/pg/statistics/summary", None, 400, "UnsupportedOperationException"),
-    ("POST", "/status", b"", 400, "UnsupportedOperationException"),
-    ("PUT", "/ml/endpoints", b"{}", 400, "UnsupportedOperationException"),
-    ("POST", "/health", b"", 400, "UnsupportedOperationException"),
-    ("POST", "/openapi.json", b"", 400, "UnsupportedOperationException"),
+    ("POST", "/status", b"", 405, "MethodNotAllowedException"),
+    ("PUT", "/ml/endpoints", b"{}", 405, "MethodNotAllowedException"),
+    ("POST", "/health", b"", 405, "MethodNotAllowedException"),
+    ("POST", "/openapi.json", b"", 405, "MethodNotAllowedException"),
     ("POST", "/ml/endpoints", b"{", 400, "BadRequestException"),
     ("POST", "/ml/endpoints", b"{}", 400, "MissingParameterException"),
     ("POST", "/ml/endpoints", b'{"mlModelTrainingJobId": "t"}', 400, "BadRequestException"),
     ("POST", "/ml/endpoints", b'{"artifactLocation": "/"}', 400, "BadRequestException"),
-    ("POST", "/ml/endpoints", b'{"artifactLocation": "x:y"}', 400, "InvalidParameterException"),
+    ("POST", "/ml/endpoints", b'{"artifactLocation": "x:y"}', 400, "BadRequestException"),
     (
         "POST",
         "/ml/endpoints",
@@ -164,9 +163,15 @@ async def test_a_body_beyond_the_limit(config: ServiceConfig) -> None:
     assert "too large" in document["message"]
 
 
-async def test_a_body_that_does_not_arrive(config: ServiceConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "BODY_TIMEOUT_SECONDS", 0.05)
+async def test_a_method_that_a_path_does_not_take(config: ServiceConfig) -> None:
     async with service(config) as client:
+        answer = await client.put("/ml/endpoints/e")
+        assert (answer.status, answer.headers["Allow"]) == (405, "DELETE, GET, HEAD")
+        assert "/ml/endpoints/e does not take PUT; it takes DELETE, GET, HEAD" in await answer.text()
+
+
+async def test_a_body_that_does_not_arrive(config: ServiceConfig) -> None:
+    async with service(replace(config, body_seconds=0.05)) as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
         writer.write(b"POST /ml/endpoints HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         assert (await reader.readline()).startswith(b"HTTP/1.1 408")

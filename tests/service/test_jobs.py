@@ -277,13 +277,31 @@ async def test_ids_are_checked_and_used_once(service: Service) -> None:
     assert len(document["id"]) == 36
 
 
-async def test_scripts_of_users_run_only_where_the_service_allows(service: Service) -> None:
+SCRIPTS = {"customModelTrainingParameters": {"sourceS3DirectoryPath": "s3://lib/src"}}
+#: members of a training of classes, code, a part of the text
+UNFIT: list[tuple[dict[str, Any], str, str]] = [
+    ({"modelName": "custom"}, MISSING, "sourceS3DirectoryPath is missing"),
+    ({"modelName": "custom", **SCRIPTS}, "UnsupportedOperationException", "--allow-custom-models"),
+    ({"modelName": "rgcn", **SCRIPTS}, "IllegalArgumentException", "leave one of them out"),
+    ({"modelName": "transe"}, "IllegalArgumentException", "model 'transe' predicts links"),
+    ({"modelName": "kge"}, "IllegalArgumentException", "for that there is 'rgcn'"),
+    (
+        {"customModelTrainingParameters": {"sourceS3DirectoryPath": "s3://a", "transformEntryPointScript": "/x"}},
+        "InvalidArgumentException",
+        "transformEntryPointScript is '/x', which leads out",
+    ),
+]
+
+
+async def test_a_model_must_fit_the_data_and_the_service(service: Service) -> None:
     await service.process("p")
     await service.finished(PROCESSING, "p")
-    body = {"dataProcessingJobId": "p", "trainModelS3Location": "s3://lib/t", "modelName": "custom"}
-    status, document = await service.post("/ml/modeltraining", **body)
-    assert (status, document["code"]) == (400, "UnsupportedOperationException")
-    assert "--allow-custom-models" in document["message"]
+    for members, code, says in UNFIT:
+        body = {"dataProcessingJobId": "p", "trainModelS3Location": "s3://lib/t", **members}
+        status, document = await service.post("/ml/modeltraining", **body)
+        assert (status, document["code"]) == (400, code), members
+        assert says in document["message"], members
+    assert await service.get("/ml/modeltraining") == {"ids": []}
 
 
 def test_every_state_is_left_or_final() -> None:

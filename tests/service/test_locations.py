@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.errors import BadRequest, InvalidParameter, NeptuneMLError
+from neptuneml_plugin.errors import BadRequest, NeptuneMLError
 from neptuneml_plugin.service.locations import resolve_folder
 
 
@@ -41,18 +41,18 @@ def test_folders_that_may_be_read(tmp_path: Path, config: ServiceConfig, locatio
         ("{}/root/../secret/x", BadRequest, "outside"),
         ("{}/root/out/x", BadRequest, "outside"),
         ("file://{}/root/..%2fsecret", BadRequest, "outside"),
-        ("s3://bucket/../../../secret", InvalidParameter, r"'\.\.' part"),
-        ("s3://../../secret", InvalidParameter, "names no bucket"),
+        ("s3://bucket/../../../secret", BadRequest, r"'\.\.' part"),
+        ("s3://../../secret", BadRequest, "names no bucket"),
         ("{}/root/nothing", BadRequest, "is not a folder"),
         ("{}/root/file", BadRequest, "is not a folder"),
         ("s3://bucket/nothing", BadRequest, "is not a folder"),
-        ("{}/root/loop", InvalidParameter, "cannot be read"),
-        ("relative/path", InvalidParameter, "neither an absolute path"),
-        ("https://host/x", InvalidParameter, "neither an absolute path"),
-        ("file://elsewhere/x", InvalidParameter, "names another machine"),
-        ("{}/root/\0", InvalidParameter, "cannot be read"),
-        ("//[", InvalidParameter, "cannot be read"),
-        ("{}/root/" + "x" * 5000, NeptuneMLError, "cannot be read|not a folder"),
+        ("{}/root/loop", BadRequest, "cannot be read"),
+        ("relative/path", BadRequest, "neither an absolute path"),
+        ("https://host/x", BadRequest, "neither an absolute path"),
+        ("file://elsewhere/x", BadRequest, "names another machine"),
+        ("{}/root/\0", BadRequest, "cannot be read"),
+        ("//[", BadRequest, "cannot be read"),
+        ("{}/root/" + "x" * 5000, BadRequest, "cannot be read|not a folder"),
     ],
 )
 def test_others_are_refused(

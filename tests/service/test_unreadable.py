@@ -52,7 +52,7 @@ SECRET = b"Authorization: Bearer sec\x00ret"
         (b"POST /gremlin HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n", 400, "BadRequestException"),
         (b"GET /health HTTP/1.1\r\n" + HOST + b"Expect: a-miracle\r\n\r\n", 400, "BadRequestException"),
         (b"GET /nothing HTTP/1.1\r\n" + HOST + b"\r\n", 400, "UnsupportedOperationException"),
-        (b"PUT /health HTTP/1.1\r\n" + HOST + b"\r\n", 400, "UnsupportedOperationException"),
+        (b"PUT /health HTTP/1.1\r\n" + HOST + b"\r\n", 405, "MethodNotAllowedException"),
         (
             b"POST /ml/endpoints HTTP/1.1\r\n" + HOST + b"Content-Length: 2000000\r\n\r\n" + b" " * 2_000_000,
             400,

@@ -94,7 +94,7 @@ async def test_an_invocation(tmp_path: Path, manifest: Manifest) -> None:
         ("POST", "/invocations", "{", {}, 400, "BadRequestException"),
         ("POST", "/invocations", "{}", {}, 400, "MissingParameterException"),
         ("POST", "/invocations", " " * (1 << 20) + " ", {}, 400, "BadRequestException"),
-        ("GET", "/invocations", "", {}, 400, "UnsupportedOperationException"),
+        ("GET", "/invocations", "", {}, 405, "MethodNotAllowedException"),
         ("GET", "/ping", "", {}, 400, "UnsupportedOperationException"),
         (
             "POST",

@@ -27,17 +27,17 @@ async def running(folder: Path) -> AsyncIterator[WorkerServer]:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "says"),
+    ("method", "path", "status", "says"),
     [
-        ("GET", "/", "nothing is served at /; this server has /health, /invocations, /metrics"),
-        ("PUT", "/invocations", "/invocations does not take PUT; it takes POST"),
-        ("POST", "/health", "/health does not take POST; it takes GET, HEAD"),
+        ("GET", "/", 400, "nothing is served at /; this server has /health, /invocations, /metrics"),
+        ("PUT", "/invocations", 405, "/invocations does not take PUT; it takes POST"),
+        ("POST", "/health", 405, "/health does not take POST; it takes GET, HEAD"),
     ],
 )
-async def test_what_is_not_served(tmp_path: Path, method: str, path: str, says: str) -> None:
+async def test_what_is_not_served(tmp_path: Path, method: str, path: str, status: int, says: str) -> None:
     async with running(tmp_path) as server, worker_client(server) as client:
         answer = await client.request(method, path)
-        assert (answer.status, (await answer.json())["message"]) == (400, says)
+        assert (answer.status, (await answer.json())["message"]) == (status, says)
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/health?at=now"])

@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from neptuneml_plugin.artifacts import ARTIFACT
+from neptuneml_plugin.artifacts import ARTIFACT, CUSTOM, HPO_TEMPLATES, RGCN
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import (
     BadRequest,
+    IllegalArgument,
+    InvalidArgument,
     InvalidParameter,
     MissingParameter,
     PreconditionsFailed,
@@ -93,11 +95,22 @@ class Planner:
             )
         return found
 
+    def output_of(self, kind: JobKind, job_id: str) -> JobRecord:
+        """Return a job whose output another one reads.
+
+        Raises:
+            InvalidParameter, BadRequest: as `completed`.
+            PreconditionsFailed: its output has vanished.
+        """
+        found = self.completed(kind, job_id)
+        _check_output(found)
+        return found
+
     def output(self, location: str, *folders: str) -> _Output:
         """Return a job's own folder under the location that a client has given, here and as the client names it.
 
         Raises:
-            InvalidParameter, BadRequest: the location may not be written.
+            BadRequest: the location may not be written.
         """
         named = "/".join([location.rstrip("/"), *folders])
         place = resolve_location(location, self.config)
@@ -110,7 +123,7 @@ class Planner:
         """Return what a stage reads as it is told to: a folder of this machine, or a location in an S3.
 
         Raises:
-            InvalidParameter, BadRequest: the location may not be read, or nothing is there.
+            BadRequest: the location may not be read, or nothing is there.
         """
         if resolve_location(location, self.config).is_remote:
             return location
@@ -147,7 +160,7 @@ class Planner:
             raise BadRequest(
                 f"trainingJobName {trial_name[:80]!r} names no trial; the status of a training lists its own"
             )
-        return self.completed(JobKind.MODEL_TRAINING, found[0].id), int(number)
+        return self.output_of(JobKind.MODEL_TRAINING, found[0].id), int(number)
 
     def share(self) -> dict[str, int]:
         """Return the cores and the memory (MiB) that one job may use."""
@@ -156,6 +169,14 @@ class Planner:
             "cores": max(1, cores // self.config.parallel_jobs),
             "memory_mib": self.config.job_memory_mib // self.config.parallel_jobs,
         }
+
+
+def _check_output(record: JobRecord) -> None:
+    if not Path(record.plan.output).is_dir():
+        raise PreconditionsFailed(
+            f"the output of {record.kind} job '{record.id}' is no longer there (looked for {record.plan.output}); "
+            "run the job again"
+        )
 
 
 def _plan_export(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
@@ -172,7 +193,7 @@ def _with_local_files(planner: Planner, request: Mapping[str, Any]) -> dict[str,
     """Return a request whose files lie where this service may read and write.
 
     Raises:
-        InvalidParameter, BadRequest: one does not.
+        BadRequest: one does not.
     """
     document = {name: value for name, value in request.items() if name != "id"}
     given = request.get("params")
@@ -191,7 +212,7 @@ def _plan_processing(planner: Planner, request: Mapping[str, Any], name: str) ->
     if "configFileName" in request:
         settings["config_file_name"] = _file_name(request["configFileName"])
     if "previousDataProcessingJobId" in request:
-        before = planner.completed(JobKind.DATA_PROCESSING, request["previousDataProcessingJobId"])
+        before = planner.output_of(JobKind.DATA_PROCESSING, request["previousDataProcessingJobId"])
         settings["previous"] = before.plan.output
     output = planner.output(request["processedDataS3Location"], name, "preloading-output")
     timeout = request.get("processingTimeOutInSeconds") or DEFAULT_TIMEOUT_SECONDS
@@ -199,20 +220,25 @@ def _plan_processing(planner: Planner, request: Mapping[str, Any], name: str) ->
 
 
 def _plan_training(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
-    processed = planner.completed(JobKind.DATA_PROCESSING, request["dataProcessingJobId"])
+    processed = planner.output_of(JobKind.DATA_PROCESSING, request["dataProcessingJobId"])
     settings: dict[str, Any] = {
         "trials": request.get("maxHPONumberOfTrainingJobs") or DEFAULT_TRIALS,
         "parallel": request.get("maxHPOParallelTrainingJobs") or DEFAULT_TRIALS,
         **planner.share(),
     }
-    model = request.get("modelName") or _model_of_type(processed)
-    custom = request.get("customModelTrainingParameters")
-    if custom or model == "custom":
+    named, custom = request.get("modelName"), request.get("customModelTrainingParameters")
+    if custom or named == CUSTOM:
+        if named not in (None, CUSTOM):
+            raise IllegalArgument(
+                f"modelName '{named}' is a model of ours, and customModelTrainingParameters are for scripts of "
+                "one's own; leave one of them out"
+            )
         settings |= _custom(planner, custom or {}, trains=True)
-    elif model is not None:
+    elif (model := named or _model_of_type(processed)) is not None:
+        _check_model(model, processed)
         settings["model"] = model
     if "previousModelTrainingJobId" in request:
-        before = planner.completed(JobKind.MODEL_TRAINING, request["previousModelTrainingJobId"])
+        before = planner.output_of(JobKind.MODEL_TRAINING, request["previousModelTrainingJobId"])
         settings["previous"] = before.plan.output
     output = planner.output(request["trainModelS3Location"], name, "output")
     timeout = request.get("trainingTimeOutInSeconds") or DEFAULT_TIMEOUT_SECONDS
@@ -224,15 +250,34 @@ def _model_of_type(processed: JobRecord) -> str | None:
     return {"heterogeneous": "rgcn", "kge": "kge"}.get(processed.request.get("modelType", ""))
 
 
+def _check_model(model: str, processed: JobRecord) -> None:
+    """Refuse a model that cannot learn what the data were processed for.
+
+    Raises:
+        IllegalArgument: it cannot.
+    """
+    templates = {path.stem for path in (Path(processed.plan.output) / HPO_TEMPLATES).glob("*.json")}
+    if model != RGCN and templates == {RGCN}:
+        raise IllegalArgument(
+            f"model '{model}' predicts links, and data-processing job '{processed.id}' has another target; for "
+            f"that there is '{RGCN}'"
+        )
+
+
 def _plan_transform(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
     processing, training, trial = _transformed(planner, request)
     settings: dict[str, Any] = {"model": training.plan.output}
     if trial is not None:
         settings["trial"] = trial
-    custom = request.get("customModelTransformParameters")
+    custom, is_custom = request.get("customModelTransformParameters"), bool(training.plan.settings.get("custom"))
+    if custom and not is_custom:
+        raise IllegalArgument(
+            f"training job '{training.id}' trained a model of ours, which no script transforms; leave out "
+            "customModelTransformParameters"
+        )
     if custom:
         settings |= _custom(planner, custom, trains=False)
-    elif training.plan.settings.get("custom"):
+    elif is_custom:
         settings["allow_custom_models"] = planner.config.allow_custom_models
     output = planner.output(request["modelTransformOutputS3Location"], name, "output")
     flags = ("--input", processing.plan.output, *_scripts(planner, custom))
@@ -246,34 +291,42 @@ def _transformed(planner: Planner, request: Mapping[str, Any]) -> tuple[JobRecor
     if trial_name is None and (processing is None or training is None):
         raise MissingParameter("give dataProcessingJobId and mlModelTrainingJobId, or trainingJobName")
     if trial_name is None:
-        model, number = planner.completed(JobKind.MODEL_TRAINING, training or ""), None
+        model, number = planner.output_of(JobKind.MODEL_TRAINING, training or ""), None
     else:
         if training is not None:
             raise InvalidParameter("trainingJobName and mlModelTrainingJobId both name a model; give one of them")
         model, number = planner.trial(trial_name)
     data = processing or model.request["dataProcessingJobId"]
-    return planner.completed(JobKind.DATA_PROCESSING, data), model, number
+    return planner.output_of(JobKind.DATA_PROCESSING, data), model, number
 
 
 def _custom(planner: Planner, given: Mapping[str, str], *, trains: bool) -> dict[str, Any]:
     """Return the settings of a custom model.
 
     Raises:
-        UnsupportedOperation: the service does not run code of users.
         MissingParameter: no folder of scripts.
+        InvalidArgument: a script's name leads out of it.
+        UnsupportedOperation: the service does not run code of users.
     """
+    if "sourceS3DirectoryPath" not in given:
+        raise MissingParameter("sourceS3DirectoryPath is missing: the folder of a custom model's scripts")
+    names = {"transformEntryPointScript": "transform_script"}
+    if trains:
+        names["trainingEntryPointScript"] = "training_script"
+    scripts = {ours: _script(theirs, given[theirs]) for theirs, ours in names.items() if theirs in given}
     if not planner.config.allow_custom_models:
         raise UnsupportedOperation(
             "custom models run code of users, which this service does not; start it with --allow-custom-models"
         )
-    if "sourceS3DirectoryPath" not in given:
-        raise MissingParameter("sourceS3DirectoryPath is missing: the folder of a custom model's scripts")
     source = planner.input(given["sourceS3DirectoryPath"])
-    names = {"transformEntryPointScript": "transform_script"}
-    if trains:
-        names["trainingEntryPointScript"] = "training_script"
-    scripts = {ours: given[theirs] for theirs, ours in names.items() if theirs in given}
     return {"custom": {"source": source, **scripts}, "allow_custom_models": True}
+
+
+def _script(member: str, name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise InvalidArgument(f"{member} is {name[:80]!r}, which leads out of sourceS3DirectoryPath")
+    return name
 
 
 def _scripts(planner: Planner, custom: Mapping[str, str] | None) -> tuple[str, ...]:

@@ -8,13 +8,12 @@ from neptuneml_plugin.errors import ResourceNotFound
 from neptuneml_plugin.service.chains.document import Checker, complete
 from neptuneml_plugin.service.chains.record import ChainRecord, Part
 from neptuneml_plugin.service.endpoints.record import EndpointRecord
-from neptuneml_plugin.service.guards import CONFIG
 from neptuneml_plugin.service.jobs.record import JobRecord, now_millis
-from neptuneml_plugin.service.routes.requests import CHAINS, JOBS, PLANNER, REGISTRY, read_body
+from neptuneml_plugin.service.routes.requests import CHAINS, CONFIG, JOBS, PLANNER, REGISTRY, read_body
 from neptuneml_plugin.service.wire.chains import parse_chain, render_chain, render_chain_started
 from neptuneml_plugin.service.wire.jobs import Report, read_report
 from neptuneml_plugin.service.wire.members import load_object, parse_page, render_page
-from neptuneml_plugin.service.wire.queries import CANCEL, LIST_JOBS
+from neptuneml_plugin.service.wire.queries import CANCEL, LIST_JOBS, READ
 from neptuneml_plugin.service.wire.requests import parse_members
 
 FOLDER = "chains"
@@ -46,6 +45,7 @@ async def list_chains(request: web.Request) -> web.Response:
 @routes.get("/ml/chains/{id}")
 async def chain_status(request: web.Request) -> web.Response:
     """Tell a chain's state, and that of each of its parts."""
+    parse_members(request.query, READ)
     record = request.app[CHAINS].get(request.match_info["id"])
     jobs = await asyncio.to_thread(_jobs, request.app, record)
     return web.json_response(render_chain(record, jobs, _endpoint(request.app, record)))

@@ -20,8 +20,7 @@ from neptuneml_plugin.service.gateway.relay import relay
 from neptuneml_plugin.service.gateway.replies import reply
 from neptuneml_plugin.service.gateway.scripts import WRITING, names
 from neptuneml_plugin.service.gateway.server import SERVER, server_of
-from neptuneml_plugin.service.guards import CONFIG
-from neptuneml_plugin.service.routes.requests import is_gone, read_body
+from neptuneml_plugin.service.routes.requests import CONFIG, is_gone, read_body
 
 SUMMARIES = web.AppKey("summaries", summary.Summaries)
 STARTED_AT = web.AppKey("started_at", float)

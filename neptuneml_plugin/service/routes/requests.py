@@ -8,6 +8,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import BadRequest, ClientTimeout
 from neptuneml_plugin.service.chains.chains import Chains
 from neptuneml_plugin.service.endpoints.registry import Registry
@@ -15,10 +16,10 @@ from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.logs import RedactedLogs
 from neptuneml_plugin.service.jobs.plans import Planner
 
-BODY_TIMEOUT_SECONDS = 30.0
 #: How soon it is noticed that a caller has gone.
 LOOK_SECONDS = 0.05
 
+CONFIG = web.AppKey("config", ServiceConfig)
 REGISTRY = web.AppKey("registry", Registry)
 JOBS = web.AppKey("jobs", Jobs)
 LOGS = web.AppKey("logs", RedactedLogs)
@@ -36,11 +37,12 @@ async def read_body(request: web.Request) -> bytes:
         ClientTimeout: it did not arrive in time.
         BadRequest: it is compressed, and broken.
     """
+    seconds = request.app[CONFIG].body_seconds
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+        async with asyncio.timeout(seconds):
             return await request.read()
     except TimeoutError:
-        raise ClientTimeout(f"the body did not arrive within {BODY_TIMEOUT_SECONDS:.0f} s") from None
+        raise ClientTimeout(f"the body did not arrive within {seconds:g} s") from None
     except (HttpProcessingError, web.RequestPayloadError):
         raise BadRequest("the body is not encoded as its Content-Encoding says") from None
 

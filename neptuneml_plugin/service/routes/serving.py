@@ -15,8 +15,7 @@ from neptuneml_plugin.service.endpoints.inductive import inductive
 from neptuneml_plugin.service.endpoints.passing import pass_on
 from neptuneml_plugin.service.endpoints.record import Status
 from neptuneml_plugin.service.endpoints.registry import Registry, Served
-from neptuneml_plugin.service.guards import CONFIG
-from neptuneml_plugin.service.routes.requests import CLIENT, REGISTRY, read_body, while_wanted
+from neptuneml_plugin.service.routes.requests import CLIENT, CONFIG, REGISTRY, read_body, while_wanted
 from neptuneml_plugin.service.wire.description import Version, etag, pinned_version, render_description
 
 routes = web.RouteTableDef()
