@@ -245,14 +245,19 @@ def objective_of(setting: Setting) -> Objective:
     return WholeLinks(setting) if setting.sampler is None else DrawnLinks(setting)
 
 
+def batch_count(data: TrainingData, size: int, least: int) -> int:
+    """Return to how many batches of about `size` the training samples are dealt out."""
+    total = sum(len(samples.splits["train"]) for samples in data.samples)
+    return min(total, max(least, math.ceil(total / size)))
+
+
 def dealt(data: TrainingData, size: int, least: int) -> list[Batch]:
     """Deal all training samples out to at least `least` batches of about `size`, each with samples of every type.
 
     A type of few samples goes to as many batches as it has samples, which are others in every epoch.
     """
     types = {at: samples for at, samples in enumerate(data.samples) if len(samples.splits["train"])}
-    total = sum(len(samples.splits["train"]) for samples in types.values())
-    count = min(total, max(least, math.ceil(total / size)))
+    count = batch_count(data, size, least)
     batches: list[dict[int, Tensor]] = [{} for _ in range(count)]
     for at, samples in types.items():
         first = int(torch.randint(count, ())) if len(types) > 1 else 0

@@ -1,12 +1,15 @@
-"""Which preset to train: presets race over rounds of epochs, and those fall out that can no longer win.
+"""Which preset to train: presets race over rounds of the same cost, and those fall out that can no longer win.
 
-Each goes on from where it paused, so that no epoch is trained twice, and trial 0 goes on from where the chosen one
-is. All together take at most twice the epochs of one training; most often one that is not chosen trains a sixth.
+Costs follow from the graph and the hyperparameters (`cost`), so a race goes the same way on every machine. Its
+unit is the shortest training: one that stops early as soon as any may. Each preset goes on from where it paused,
+so that no epoch is trained twice, and trial 0 goes on from where the chosen one is.
 """
 
 import dataclasses
+import itertools
 import json
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +23,9 @@ from neptuneml_plugin.errors import InvalidParameter, NeptuneMLError
 from neptuneml_plugin.stage import Progress, write_json
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.checkpoints import Checkpoints
+from neptuneml_plugin.training.cost import Cost, cost_of
 from neptuneml_plugin.training.data import TrainingData, best_device
+from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.loop import Course, Trainer
 from neptuneml_plugin.training.presets import AUTO, BY_NAME, Preset, fitting, stands_for
 from neptuneml_plugin.training.search.space import SearchSpace
@@ -30,9 +35,15 @@ from neptuneml_plugin.training.warmstart import Initial, initial_weights
 
 #: Folder of the paused trainings, while a training is unfinished.
 PRESETS = "presets"
-#: Of each round: the share of its epochs that a preset has trained at its end, and how many presets take part, at
-#: most. Two trainings at most: 6 * 1/6 + 2 * 1/3 = 5/3.
-ROUNDS = ((1 / 12, 6), (1 / 6, 6), (1 / 3, 2), (1 / 2, 2))
+#: What a round costs, and at most all of them, where the typical preset's shortest training costs 1. With what the
+#: first rounds up to whole epochs, that stays below two trainings.
+ROUND, LIMIT = 0.4, 1.6
+#: What a preset may cost in the first round: a dearer one waits until cheaper ones have left it room.
+DEAREST = 0.8
+#: Presets that take part, at most, and those that a round leaves in the race, at least.
+MOST, LEAST = 6, 2
+#: Of its shortest training, the least that a preset is judged by.
+FIRST = 0.05
 #: Optimiser steps before which nothing is told from how a preset gains: many a model first answers all alike.
 LEAST_STEPS = 100
 #: Validation rows of a node task below which a share of the training rows judges presets too, if there are more of
@@ -69,33 +80,54 @@ class Race:
         return initial_weights(previous, self.source, self.data) if previous is not None else None
 
 
+@dataclass(frozen=True)
+class Entrant:
+    """A preset in the race."""
+
+    name: str
+    #: The search around it.
+    space: SearchSpace
+    hyperparameters: Hyperparameters
+    cost: Cost
+
+
 @dataclass
 class Standing:
     """How far a preset has come."""
 
     #: The goal's metric on validation at the end of each round; None where it could not be measured.
     values: list[float | None] = field(default_factory=list)
-    #: Of the optimiser.
-    steps: int = 0
+    #: The epochs trained by then.
+    epochs: list[int] = field(default_factory=list)
     #: Whether training longer would change nothing.
     over: bool = False
+
+    @property
+    def trained(self) -> int:
+        """Return the epochs trained."""
+        return self.epochs[-1] if self.epochs else 0
+
+    def after(self, rounds: int) -> "Standing":
+        """Return how it stood after some rounds."""
+        return Standing(self.values[:rounds], self.epochs[:rounds], self.over and len(self.values) <= rounds)
 
     def value(self, goal: Goal) -> float:
         """Return the newest metric."""
         newest = self.values[-1] if self.values else None
         return goal.worst if newest is None else newest
 
-    def in_reach(self, goal: Goal) -> float:
+    def in_reach(self, goal: Goal, entrant: Entrant) -> float:
         """Return the metric after all epochs, if each doubling of them goes on to gain as much as the last did."""
         newest = self.value(goal)
         if self.over:
             return newest
-        if len(self.values) < 2 or self.steps < LEAST_STEPS:
+        if len(self.values) < 2 or self.trained * entrant.cost.steps < LEAST_STEPS:
             return -goal.worst
-        before, share, earlier = self.values[-2], *(ROUNDS[len(self.values) - back][0] for back in (1, 2))
+        before, earlier = self.values[-2], self.epochs[-2]
         if before is None or not goal.better(newest, before):
             return newest
-        return newest + (newest - before) * math.log(1 / share) / math.log(share / earlier)
+        doublings = math.log(entrant.hyperparameters.num_epochs / self.trained) / math.log(self.trained / earlier)
+        return newest + (newest - before) * doublings
 
 
 def select(space: SearchSpace, race: Race, progress: Progress) -> Selection:
@@ -111,7 +143,7 @@ def select(space: SearchSpace, race: Race, progress: Progress) -> Selection:
         if not (preset.fits(race.data) and stands_for(preset, space.model)):
             raise InvalidParameter(f"preset '{preset.name}' does not fit here; it is for {preset.when}")
         return Selection(preset.applied(space), f"preset '{preset.name}', as the file says")
-    presets = fitting(race.data, space.model)[: ROUNDS[0][1]]
+    presets = fitting(race.data, space.model)
     if len(presets) == 1:
         return Selection(presets[0].applied(space), f"preset '{presets[0].name}': no other fits")
     if not any(len(samples.splits["valid"]) for samples in race.data.samples):
@@ -135,53 +167,88 @@ def with_more_to_judge_by(data: TrainingData) -> TrainingData:
 
 
 def _best(space: SearchSpace, race: Race, presets: Sequence[Preset], progress: Progress) -> Selection:
-    goal, left, judged = space.goal, list(presets), with_more_to_judge_by(race.data)
+    goal, judged = space.goal, with_more_to_judge_by(race.data)
     is_lent, race = judged is not race.data, dataclasses.replace(race, data=judged.to(best_device()))
+    every = [_entrant(preset, space, race) for preset in presets]
+    unit = statistics.median_low(entrant.cost.least for entrant in every)
+    left = entrants = affordable(every, unit)
     standings = _stored(race.folder / SELECTION)
-    for at, (share, most) in enumerate(ROUNDS):
-        left = left[:most]
-        for position, preset in enumerate(left):
-            standing = standings.setdefault(preset.name, Standing())
-            if len(standing.values) <= at and not standing.over:
-                done = (at + position / len(left)) / len(ROUNDS)
-                progress(f"choosing a preset: '{preset.name}' for {share:.0%} of its epochs", done)
-                _go_on(preset.applied(space), race, standing, preset.name, share)
-                write_json(race.folder / SELECTION, {name: vars(each) for name, each in standings.items()})
-        left = ranked(left, standings, goal)
-        if len(left) == 1 or all(standings[preset.name].over for preset in left):
+    share = spent = 0.0
+    for at in itertools.count():
+        room = min(ROUND, LIMIT - spent)
+        if room < ROUND / 2:
             break
-    best, others = left[0], [preset for preset in presets if preset is not left[0]]
+        share += room * unit / sum(entrant.cost.least for entrant in left)
+        before = {entrant.name: standings.setdefault(entrant.name, Standing()).after(at) for entrant in left}
+        until = {entrant.name: epochs_of(share, entrant, before[entrant.name]) for entrant in left}
+        spent += sum((until[e.name] - before[e.name].trained) * e.cost.epoch for e in left) / unit
+        for position, entrant in enumerate(left):
+            standing = standings[entrant.name]
+            if len(standing.values) <= at and not standing.over:
+                said = f"choosing a preset: '{entrant.name}' for {until[entrant.name]} epochs"
+                progress(said, min(1.0, (spent - room * (1 - position / len(left))) / LIMIT))
+                _go_on(entrant, race, standing, until[entrant.name])
+                write_json(race.folder / SELECTION, {name: vars(each) for name, each in standings.items()})
+        now = {entrant.name: standings[entrant.name].after(at + 1) for entrant in left}
+        left = ranked(left, now, goal)[: max(LEAST, math.ceil(len(left) / 2))]
+        if len(left) == 1 or all(now[entrant.name].over for entrant in left):
+            break
+    best = left[0]
     values = {name: f"{standing.value(goal):.4g}" for name, standing in standings.items()}
-    against = ", ".join(f"'{preset.name}' {values[preset.name]}" for preset in others)
+    against = ", ".join(f"'{entrant.name}' {values[entrant.name]}" for entrant in entrants if entrant is not best)
     said = f"preset '{best.name}': {goal.metric} {values[best.name]} on validation against {against}"
+    dear = "".join(f"; '{entrant.name}' costs too much to try" for entrant in every if entrant not in entrants)
     begun = None if is_lent else race.folder / PRESETS / best.name
-    return Selection(best.applied(space), f"{said} after a part of their epochs", begun)
+    return Selection(best.space, f"{said} after a part of their epochs{dear}", begun)
 
 
-def ranked(presets: Sequence[Preset], standings: Mapping[str, Standing], goal: Goal) -> list[Preset]:
+def _entrant(preset: Preset, space: SearchSpace, race: Race) -> Entrant:
+    own = preset.applied(space)
+    chosen = hyperparameters.build(own.defaults(), own.model)
+    return Entrant(preset.name, own, chosen, cost_of(race.data, chosen, own.goal, own.model, sampled=own.sampled))
+
+
+def affordable(entrants: Sequence[Entrant], unit: float) -> list[Entrant]:
+    """Return those that the first round has room for, in their order: two, and more while they are cheap."""
+    price, taken = 0.0, set[str]()
+    for entrant in sorted(entrants, key=lambda each: each.cost.epoch):
+        price += entrant.cost.epoch * max(1, round(FIRST * entrant.cost.least_epochs))
+        if len(taken) < LEAST or (price <= DEAREST * unit and len(taken) < MOST):
+            taken.add(entrant.name)
+    return [entrant for entrant in entrants if entrant.name in taken]
+
+
+def epochs_of(share: float, entrant: Entrant, standing: Standing) -> int:
+    """Return how many epochs a share of the shortest training is: one more than trained, at least."""
+    if standing.over:
+        return standing.trained
+    wanted = max(standing.trained + 1, round(share * entrant.cost.least_epochs))
+    return min(wanted, entrant.hyperparameters.num_epochs)
+
+
+def ranked(entrants: Sequence[Entrant], standings: Mapping[str, Standing], goal: Goal) -> list[Entrant]:
     """Return those that can still win, best first; the earlier of two that are as good stays the earlier."""
 
-    def value(preset: Preset) -> float:
-        return standings[preset.name].value(goal)
+    def value(entrant: Entrant) -> float:
+        return standings[entrant.name].value(goal)
 
-    order = sorted(presets, key=value, reverse=goal.better(1, 0))
+    order = sorted(entrants, key=value, reverse=goal.better(1, 0))
     best = value(order[0])
-    reach = (standings[preset.name].in_reach(goal) for preset in order[1:])
+    reach = (standings[entrant.name].in_reach(goal, entrant) for entrant in order[1:])
     return [order[0], *(each for each, most in zip(order[1:], reach, strict=True) if goal.better(most, best))]
 
 
-def _go_on(space: SearchSpace, race: Race, standing: Standing, name: str, share: float) -> None:
-    """Train a preset on, to a share of its epochs, and take down how it stands; a failure is its worst figure."""
-    folder = race.folder / PRESETS / name
+def _go_on(entrant: Entrant, race: Race, standing: Standing, until: int) -> None:
+    """Train a preset on to an epoch, and take down how it stands; a failure is its worst figure."""
+    folder = race.folder / PRESETS / entrant.name
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = hyperparameters.build(space.defaults(), space.model)
     checkpoints = Checkpoints(folder / CHECKPOINT, race.config.checkpoint_seconds)
-    until = max(1, math.ceil(share * chosen.num_epochs))
+    space, value = entrant.space, None
     with open_log(folder / METRICS_LOG, checkpoints.load()) as log:
         course = Course(log, checkpoints, race.initial(), until=until)
         trainer = Trainer(
             race.data,
-            chosen,
+            entrant.hyperparameters,
             space.goal,
             seed=race.config.seed,
             course=course,
@@ -191,10 +258,11 @@ def _go_on(space: SearchSpace, race: Race, standing: Standing, name: str, share:
         try:
             fit = trainer.fit(lambda *_: None)
         except NeptuneMLError:
-            standing.values, standing.over = [*standing.values, None], True
-            return
-    value = fit.value if fit.value is not None and math.isfinite(fit.value) else None
-    standing.values, standing.steps, standing.over = [*standing.values, value], fit.steps, fit.over
+            standing.over = True
+        else:
+            value, standing.over = fit.value, fit.over
+    standing.values = [*standing.values, value if value is not None and math.isfinite(value) else None]
+    standing.epochs = [*standing.epochs, until]
 
 
 def _stored(path: Path) -> dict[str, Standing]:

@@ -15,11 +15,25 @@ from neptuneml_plugin.config import TrainConfig
 from neptuneml_plugin.errors import InvalidParameter, InvalidSettings
 from neptuneml_plugin.stage import Progress, silent
 from neptuneml_plugin.training import hyperparameters, presets, selection
+from neptuneml_plugin.training.cost import Cost
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.presets import BY_NAME, PRESETS, STILL_SEARCHED, fitting
 from neptuneml_plugin.training.search.configuration import read_configuration
 from neptuneml_plugin.training.search.space import FIXED, Parameter, SearchSpace
-from neptuneml_plugin.training.selection import LEAST_STEPS, ROUNDS, Race, Selection, Standing, ranked, select
+from neptuneml_plugin.training.selection import (
+    DEAREST,
+    LEAST_STEPS,
+    LIMIT,
+    ROUND,
+    Entrant,
+    Race,
+    Selection,
+    Standing,
+    affordable,
+    epochs_of,
+    ranked,
+    select,
+)
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.train import run as train
 from tests.training.graphs import processed, processed_export, trained
@@ -125,6 +139,12 @@ def test_without_validation_rows_the_first_is_taken(folders: Mapping[Task, Path]
     assert chosen.reason == "preset 'rgcn': there are no validation rows to choose by"
 
 
+def entrant(name: str, space: SearchSpace, *, epoch: float = 1.0, least: int = 20, epochs: int = 100) -> Entrant:
+    """A preset whose epochs have 10 steps and cost as much as is said."""
+    chosen = hyperparameters.build({"num-epochs": epochs})
+    return Entrant(name, space, chosen, Cost(epoch / 10, 0.0, 10, 1.0, least))
+
+
 #: Figures of the first preset and of the second (newest last), whether each is over, and which can still win.
 STANDINGS: Mapping[str, tuple[list[float | None], bool, list[float | None], bool, list[str]]] = {
     "all after one round": ([0.9], False, [0.1], False, ["rgcn", "linear"]),
@@ -139,10 +159,10 @@ STANDINGS: Mapping[str, tuple[list[float | None], bool, list[float | None], bool
     "as good, and gaining": ([0.4, 0.5], False, [0.4, 0.5], False, ["rgcn", "linear"]),
     "not to be measured": ([None], True, [0.1], False, ["linear"]),
     "neither to be measured": ([None], True, [None], True, ["rgcn"]),
-    "a third round gains a third for each doubling": (
+    "a third round that gains enough for each doubling": (
         [0.8] * 3,
         True,
-        [0.1, 0.2, 0.45],
+        [0.1, 0.2, 0.6],
         False,
         ["rgcn", "linear"],
     ),
@@ -152,30 +172,49 @@ STANDINGS: Mapping[str, tuple[list[float | None], bool, list[float | None], bool
 
 @pytest.mark.parametrize("case", STANDINGS)
 @pytest.mark.parametrize("metric", ["acc", "mse"])
-def test_a_preset_that_can_no_longer_win_falls_out(case: str, metric: str) -> None:
+def test_a_preset_that_can_no_longer_win_falls_out(case: str, metric: str, folders: Mapping[Task, Path]) -> None:
     first, first_over, second, second_over, expected = STANDINGS[case]
     sign = 1 if metric == "acc" else -1
 
     def standing(values: list[float | None], *, over: bool) -> Standing:
-        return Standing([None if value is None else sign * value for value in values], 100, over)
+        epochs = [10, 20, 40][: len(values)]
+        return Standing([None if value is None else sign * value for value in values], epochs, over)
 
     standings = {"rgcn": standing(first, over=first_over), "linear": standing(second, over=second_over)}
-    found = ranked([BY_NAME["rgcn"], BY_NAME["linear"]], standings, Goal(metric))
-    assert [preset.name for preset in found] == expected
+    space, _ = space_of(folders[Task.EDGE_CLASS])
+    found = ranked([entrant("rgcn", space), entrant("linear", space)], standings, Goal(metric))
+    assert [each.name for each in found] == expected
 
 
-def test_nothing_is_told_from_the_first_steps() -> None:
-    goal, presets = Goal("acc"), [BY_NAME["rgcn"], BY_NAME["linear"]]
-    standings = {"rgcn": Standing([0.8, 0.9], 170), "linear": Standing([0.3, 0.3], LEAST_STEPS - 1)}
-    assert ranked(presets, standings, goal) == presets
-    standings["linear"].steps += 1
-    assert ranked(presets, standings, goal) == presets[:1]
+def test_nothing_is_told_from_the_first_steps(folders: Mapping[Task, Path]) -> None:
+    space, _ = space_of(folders[Task.EDGE_CLASS])
+    goal, both = Goal("acc"), [entrant("rgcn", space), entrant("linear", space)]
+    standings = {"rgcn": Standing([0.8, 0.9], [9, 17]), "linear": Standing([0.3, 0.3], [5, LEAST_STEPS // 10 - 1])}
+    assert ranked(both, standings, goal) == both
+    standings["linear"].epochs[-1] += 1
+    assert ranked(both, standings, goal) == both[:1]
 
 
-def test_all_rounds_take_two_trainings_at_most() -> None:
-    shares = [share for share, _ in ROUNDS]
-    steps = [share - before for share, before in zip(shares, [0.0, *shares], strict=False)]
-    assert sum(step * most for step, (_, most) in zip(steps, ROUNDS, strict=True)) <= 2
+def test_a_standing_is_told_as_it_was(folders: Mapping[Task, Path]) -> None:
+    standing = Standing([0.1, 0.2], [3, 5], over=True)
+    assert standing.after(0) == Standing()
+    assert standing.after(1) == Standing([0.1], [3])
+    assert standing.after(2) == standing.after(3) == standing
+    space, _ = space_of(folders[Task.EDGE_CLASS])
+    assert epochs_of(0.9, entrant("rgcn", space), standing) == 5
+    assert epochs_of(0.9, entrant("rgcn", space), standing.after(1)) == 18
+    assert epochs_of(0.1, entrant("rgcn", space), standing.after(1)) == 4
+
+
+def test_a_preset_that_is_dear_waits_for_room(folders: Mapping[Task, Path]) -> None:
+    space, _ = space_of(folders[Task.EDGE_CLASS])
+    cheap = [entrant(name, space) for name in "abcd"]
+    assert affordable([*cheap, entrant("e", space, epoch=10)], 20) == [*cheap, entrant("e", space, epoch=10)]
+    dear = entrant("e", space, epoch=DEAREST * 20)
+    assert affordable([dear, *cheap], 20) == cheap
+    assert affordable([dear, cheap[0]], 20) == [dear, cheap[0]]
+    assert len(affordable(cheap * 2, 20)) == 8  # of the same names
+    assert len(affordable([entrant(name, space) for name in "abcdefgh"], 20)) == 6
 
 
 def test_presets_go_on_while_they_can_win(
@@ -188,33 +227,41 @@ def test_presets_go_on_while_they_can_win(
         "smooth": [0.1, 0.1],
         "edges": [0.1, 0.1],
     }
-    shares: dict[str, list[float]] = {name: [] for name in gains}
+    epochs: dict[str, list[int]] = {name: [] for name in gains}
+    costs: dict[str, Cost] = {}
 
-    def go_on(_: SearchSpace, __: Race, standing: Standing, name: str, share: float) -> None:
-        shares[name].append(share)
-        standing.values, standing.steps = gains[name][: len(shares[name])], 100
+    def go_on(each: Entrant, _: Race, standing: Standing, until: int) -> None:
+        epochs[each.name].append(until)
+        costs[each.name] = each.cost
+        standing.values, standing.epochs = gains[each.name][: len(epochs[each.name])], list(epochs[each.name])
 
     monkeypatch.setattr(selection, "_go_on", go_on)
     chosen = select(*race_of(folders[Task.NODE_CLASS], tmp_path, "auto"), silent)
-    assert shares["rgcn"] == shares["features"] == [share for share, _ in ROUNDS]
-    assert shares["places"] == shares["smooth"] == shares["edges"] == [share for share, _ in ROUNDS[:2]]
+    assert [len(epochs[name]) for name in gains] == [4, 4, 2, 1, 1]
+    assert all(len(set(each)) == len(each) and sorted(each) == each for each in epochs.values())
+    first = {each[0] for each in epochs.values()}
+    assert len(first) == 1, "all are judged after as many epochs"
+    unit = sorted(cost.least for cost in costs.values())[2]
+    in_first, in_all = (sum(costs[name].epoch * each[at] for name, each in epochs.items()) for at in (0, -1))
+    assert in_first == pytest.approx(ROUND * unit, rel=0.2)
+    assert in_all == pytest.approx(LIMIT * unit, rel=0.1)
     assert chosen.reason == (
         "preset 'rgcn': acc 0.8 on validation against 'features' 0.79, 'places' 0.2, 'smooth' 0.1, 'edges' 0.1 "
         "after a part of their epochs"
     )
     assert chosen.begun is None  # rows of training have judged
     stored = json.loads((tmp_path / SELECTION).read_text())
-    assert stored["features"] == {"values": gains["features"], "steps": 100, "over": False}
+    assert stored["features"] == {"values": gains["features"], "epochs": epochs["features"], "over": False}
 
 
 def test_a_preset_that_diverges_is_not_chosen(folders: Mapping[Task, Path], tmp_path: Path) -> None:
     space, race = race_of(folders[Task.EDGE_REGRESSION], tmp_path, None)
     fixed = (*space.tiers[FIXED], Parameter("sparse-lr", "float", 1e30))
+    space = dataclasses.replace(space, tiers={**space.tiers, FIXED: fixed})
     standing = Standing()
-    selection._go_on(
-        dataclasses.replace(space, tiers={**space.tiers, FIXED: fixed}), race, standing, "linear", 1 / 2
-    )
-    assert standing == Standing([None], 0, over=True)
+    chosen = hyperparameters.build(space.defaults())
+    selection._go_on(Entrant("linear", space, chosen, entrant("", space).cost), race, standing, 5)
+    assert standing == Standing([None], [5], over=True)
 
 
 def stop_at(count: int, messages: list[str]) -> Progress:

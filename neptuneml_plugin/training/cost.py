@@ -1,0 +1,182 @@
+"""What training costs, told from the graph and the hyperparameters before it begins: the same on every run.
+
+Counted is what a step does to numbers: those that it moves, and those that products of matrices add up. Constants
+are nanoseconds of one core of the machine they were measured on (`tests/benchmarks/selection.py`), so that costs
+are about seconds; what is decided by them are ratios.
+"""
+
+import math
+from dataclasses import dataclass
+
+from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, Task
+from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.training.evaluation.evaluator import MAX_QUICK_EDGES, MAX_QUICK_TRAINING_ROWS
+from neptuneml_plugin.training.hyperparameters import Hyperparameters
+from neptuneml_plugin.training.links import BLOCK_CELLS
+from neptuneml_plugin.training.loop import LEAST_STEPS
+from neptuneml_plugin.training.objectives import LEAST_EDGE_BATCHES, batch_count
+from neptuneml_plugin.training.stopping import Goal
+from neptuneml_plugin.training.tasks import output_count
+
+#: Seconds per number that is moved, per two numbers that are multiplied and added up, and per operation.
+MOVED, MULTIPLIED, CALLED = 0.6e-9, 0.04e-9, 2e-6
+#: A step beside its way forward: the gradient takes two more.
+STEP = 3.0
+#: Times that a number of a vector of a node is moved by a layer, one of an edge without features, and with these.
+OF_NODE, OF_EDGE, OF_FEATURED_EDGE = 8.0, 0.3, 2.5
+#: Times that a feature's value is moved to leave it out or not.
+OF_DROPPED = 8.0
+#: Times that a parameter is moved by a step: gradient, its length, the optimiser's means, and the average.
+OF_PARAMETER = 12.0
+#: Times that an edge of the target is moved to leave a batch's own out of the messages, for each channel.
+OF_WEIGHT = 25.0
+#: Times that a score is moved: by a loss over all candidates, and by ranking; and a prediction by metrics.
+OF_SCORE, OF_RANK, OF_METRIC = 2.0, 4.0, 20.0
+#: Operations of a layer, for each relation.
+CALLS = 20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One training's, in about seconds of one core."""
+
+    step: float
+    evaluation: float
+    #: Steps of an epoch.
+    steps: int
+    #: Evaluations of an epoch.
+    evaluations: float
+    #: Of the shortest training, that which stops early as soon as any may.
+    least_epochs: int
+
+    @property
+    def epoch(self) -> float:
+        """Return what an epoch costs."""
+        return self.steps * self.step + self.evaluations * self.evaluation
+
+    @property
+    def least(self) -> float:
+        """Return what the shortest training costs."""
+        return self.least_epochs * self.epoch
+
+
+def cost_of(
+    data: TrainingData, hyperparameters: Hyperparameters, goal: Goal, model: str = RGCN, *, sampled: bool = False
+) -> Cost:
+    """Return what a training costs."""
+    hp = hyperparameters
+    steps = _steps(data, hp, model)
+    evaluations = steps / goal.batches_between(steps)
+    least = max(math.ceil(LEAST_STEPS / steps), math.ceil(2 * hp.window_for_early_stop / evaluations))
+    asked = sum(len(samples.splits["train"]) for samples in data.samples) / (2 if hp.edge_masking else steps)
+    whole = _forward(data, hp, model)
+    drawn = (whole + _dropped(data, hp)) * (_drawn_share(data, hp, asked) if sampled else 1.0)
+    return Cost(
+        STEP * (drawn + _answers(data, hp, asked)) + _changes(data, hp, model),
+        whole + _measured(data, hp),
+        steps,
+        evaluations,
+        min(hp.num_epochs, least) if hp.enable_early_stop else hp.num_epochs,
+    )
+
+
+def _steps(data: TrainingData, hp: Hyperparameters, model: str) -> int:
+    """Return the steps of an epoch."""
+    if data.task is Task.LINK_PREDICTION and hp.edge_masking and model == RGCN:
+        return LEAST_EDGE_BATCHES
+    least = 1 if data.task.on_nodes or model in KGE_MODELS else LEAST_EDGE_BATCHES
+    return max(1, batch_count(data, hp.batch_size, least))
+
+
+def _products(rows: float, width: float, outputs: float, *, diagonal: bool = False) -> float:
+    """Return what it costs to multiply rows by a matrix, or by one number for each column."""
+    return rows * width * (MOVED if diagonal else MOVED + MULTIPLIED * outputs)
+
+
+def _forward(data: TrainingData, hp: Hyperparameters, model: str) -> float:
+    """Return what the embeddings of all nodes cost."""
+    if model in KGE_MODELS:  # they are learnt themselves
+        return 0.0
+    width, rows = hp.num_hidden, sum(data.counts)
+    diagonal = hp.diagonal_relations
+    first = 0.0
+    for node in data.processed.schema.nodes:
+        features = sum(feature.width for feature in node.features) if hp.node_features else 0
+        features += hp.structural_features
+        if features:
+            learned = width if hp.concat_node_embed else 0
+            first += _products(node.count, features + learned, width)
+    channels = _label_channels(data, hp)
+    layer = OF_NODE * rows * width * MOVED + CALLS * CALLED
+    if hp.use_self_loop:
+        layer += _products(rows, width, width, diagonal=diagonal)
+    for relation in data.relations:
+        edges, featured = len(relation.sources), bool(relation.features) and hp.use_edge_features
+        alike = 1 + (channels if relation.edge_type == data.samples[0].position else 0)
+        layer += alike * (edges * width * OF_EDGE * MOVED + CALLS * CALLED)
+        layer += alike * _products(data.counts[relation.target_type], width, width, diagonal=diagonal)
+        if featured:
+            columns = hp.edge_num_hidden
+            layer += edges * width * OF_FEATURED_EDGE * (MOVED + MULTIPLIED * columns)
+    return first + hp.num_layer * layer
+
+
+def _dropped(data: TrainingData, hp: Hyperparameters) -> float:
+    """Return what it costs to leave values of features out."""
+    features = sum(node.count * feature.width for node in data.processed.schema.nodes for feature in node.features)
+    return OF_DROPPED * features * MOVED if hp.feature_dropout and hp.node_features else 0.0
+
+
+def _drawn_share(data: TrainingData, hp: Hyperparameters, asked: float) -> float:
+    """Return which share of the edges sampled neighbourhoods of a batch have, at most 1."""
+    rows, drawn, every = asked, 0.0, sum(len(relation.sources) for relation in data.relations)
+    for fanout in hp.fanouts:
+        hop = sum(min(len(relation.sources), rows * fanout) for relation in data.relations)
+        rows, drawn = min(sum(data.counts), rows + hop), drawn + hop
+    return min(1.0, drawn / max(1, len(hp.fanouts) * every))
+
+
+def _label_channels(data: TrainingData, hp: Hyperparameters) -> int:
+    """Return in how many columns the labels of edges travel in messages."""
+    travel = hp.use_edge_labels and data.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
+    return output_count(data.task, data.processed.target) if travel else 0
+
+
+def _answers(data: TrainingData, hp: Hyperparameters, asked: float) -> float:
+    """Return what the answers for a batch cost once its nodes have embeddings."""
+    width = hp.num_hidden
+    if data.task.on_nodes:
+        return _products(asked, width, output_count(data.task, data.processed.target))
+    if data.task is not Task.LINK_PREDICTION:
+        return _products(asked, 3 * width, width) + OF_NODE * asked * width * MOVED
+    cost = 0.0
+    for samples in data.samples:
+        ends = [data.counts[kind] for kind in data.ends_of(samples.position)]
+        for queries, candidates in (ends, ends[::-1]):
+            several = queries * -math.expm1(-asked / len(data.samples) / max(1, queries))
+            scored = candidates if several * candidates <= BLOCK_CELLS else min(candidates, hp.num_negs)
+            cost += several * scored * (OF_SCORE * MOVED + MULTIPLIED * width)
+    return cost
+
+
+def _changes(data: TrainingData, hp: Hyperparameters, model: str) -> float:
+    """Return what it costs to leave a batch's edges out of the messages, and to change the parameters."""
+    tables = sum(data.counts) * hp.num_hidden * int(hp.concat_node_embed or model in KGE_MODELS)
+    roles = sum(data.counts) * hp.num_hidden * int(hp.separate_roles)
+    cost = OF_PARAMETER * (tables + roles) * MOVED + CALLS * CALLED
+    if data.task.on_nodes or model in KGE_MODELS:
+        return cost
+    edges = sum(len(samples.ends[0]) for samples in data.samples)
+    return cost + 2 * (1 + _label_channels(data, hp)) * OF_WEIGHT * edges * MOVED
+
+
+def _measured(data: TrainingData, hp: Hyperparameters) -> float:
+    """Return what an evaluation costs once all nodes have embeddings."""
+    valid = sum(len(samples.splits["valid"]) for samples in data.samples)
+    asked = valid + MAX_QUICK_TRAINING_ROWS
+    if data.task is not Task.LINK_PREDICTION:
+        outputs = output_count(data.task, data.processed.target)
+        return _answers(data, hp, asked) + OF_METRIC * asked * outputs * MOVED
+    asked = min(valid, MAX_QUICK_EDGES) + MAX_QUICK_TRAINING_ROWS
+    cells = sum(data.counts[kind] for samples in data.samples for kind in data.ends_of(samples.position))
+    return asked * cells / len(data.samples) * (OF_RANK * MOVED + MULTIPLIED * hp.num_hidden)
