@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from neptuneml_plugin import config
-from neptuneml_plugin.commands.options import Command, service_options
+from neptuneml_plugin.commands.options import ENDPOINT_NUMBERS, Command, service_options
 from neptuneml_plugin.display import moment
+from neptuneml_plugin.loadtest.choosing import MEMBERS
 
 
 @click.group("endpoint")
@@ -77,25 +78,15 @@ def _name(_context: click.Context, _option: click.Parameter, given: str) -> str:
 
 def _endpoint_options(command: Command) -> Command:
     for option in (
-        click.option("--instances", "instanceCount", metavar="N", help="Worker processes.  [default: 1]"),
-        click.option("--max-batch", "maxBatch", metavar="N", help="Items answered together.  [default: 1024]"),
-        click.option(
-            "--max-delay-micros",
-            "maxDelayMicros",
-            metavar="N",
-            help="How long a batch waits for others to join.  [default: 0]",
+        *(
+            click.option(number.flag, MEMBERS[field], metavar="N", help=number.help)
+            for field, number in ENDPOINT_NUMBERS.items()
         ),
         click.option(
             "--max-queue",
             "maxQueue",
             metavar="N",
             help="Requests that may wait in a worker; others are refused (429).  [default: 256]",
-        ),
-        click.option(
-            "--cache-mib",
-            "cacheMib",
-            metavar="N",
-            help="Answers that a worker keeps for those who ask the same again.  [default: 0]",
         ),
         click.option(
             "--warm-up",

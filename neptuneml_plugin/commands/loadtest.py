@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from neptuneml_plugin.client import ServiceClient
-from neptuneml_plugin.commands.options import FILE, Command, service_options
+from neptuneml_plugin.commands.options import ENDPOINT_NUMBERS, FILE, Command, service_options
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -31,17 +31,12 @@ class _Numbers(click.ParamType[tuple[int, ...]]):
 
 def _grid_options(command: Command) -> Command:
     for option in (
-        click.option("--cache-mib", type=_Numbers(0), help="Memory of the cache of answers, MiB, 0: none."),
-        click.option("--threads", type=_Numbers(1), help="Threads of numpy in each instance.  [default: 1]"),
-        click.option("--instances", type=_Numbers(1), help="Worker processes.  [default: 1]"),
         click.option(
-            "--max-delay-micros",
-            "max_delay_us",
-            type=_Numbers(0),
-            help="How long a batch waits for others to join.",
+            "--threads", type=_Numbers(1), metavar="N,N", help="Threads of numpy in each process.  [default: 1]"
         ),
-        click.option(
-            "--max-batch", type=_Numbers(1), help="Items of one batch, each to be measured, such as 1,1024."
+        *(
+            click.option(number.flag, field, type=_Numbers(number.least), metavar="N,N", help=number.help)
+            for field, number in reversed(ENDPOINT_NUMBERS.items())
         ),
     ):
         command = option(command)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -11,6 +12,32 @@ from neptuneml_plugin import config
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 Command = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class EndpointNumber:
+    """A number that says how an endpoint answers, and of which a load test tries several."""
+
+    flag: str
+    meaning: str
+    default: int
+    least: int = 0
+
+    @property
+    def help(self) -> str:
+        """What the command line says of it."""
+        return f"{self.meaning}.  [default: {self.default}]"
+
+
+#: By the fields of a load test's `Configuration`.
+ENDPOINT_NUMBERS = {
+    "instances": EndpointNumber("--instances", "Worker processes", 1, least=1),
+    "max_batch": EndpointNumber("--max-batch", "Items answered together", 1024, least=1),
+    "max_delay_us": EndpointNumber("--max-delay-micros", "Microseconds that a batch waits for others to join", 0),
+    "cache_mib": EndpointNumber(
+        "--cache-mib", "MiB of answers that a worker keeps for those who ask the same again", 0
+    ),
+}
 
 
 def _token(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:

@@ -5,10 +5,7 @@ from typing import Any
 
 from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.errors import FailureByQuery, NeptuneMLError
-from neptuneml_plugin.loadtest.choosing import Configuration, Row
-
-#: Field of a configuration -> member of `POST /ml/endpoints`.
-MEMBERS = {"max_batch": "maxBatch", "max_delay_us": "maxDelayMicros", "cache_mib": "cacheMib"}
+from neptuneml_plugin.loadtest.choosing import MEMBERS, Configuration, Row
 
 
 def options(configuration: Configuration, needed: int | None) -> dict[str, int]:
@@ -18,9 +15,8 @@ def options(configuration: Configuration, needed: int | None) -> dict[str, int]:
         configuration: the chosen one.
         needed: instances for the wanted rate; None: as many as were measured.
     """
-    said = configuration.said()
-    members = {member: said[name] for name, member in MEMBERS.items() if name in said}
-    return {"instanceCount": needed or configuration.instances} | members
+    said = configuration.said() | {"instances": needed or configuration.instances}
+    return {member: said[name] for name, member in MEMBERS.items() if name in said}
 
 
 def apply(client: ServiceClient, endpoint: str, chosen: Row) -> str:

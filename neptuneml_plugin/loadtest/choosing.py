@@ -45,6 +45,14 @@ class Configuration:
         return self.instances, self.threads, self.cache_mib or 0, self.max_delay_us or 0
 
 
+#: Field of a configuration -> member of `POST /ml/endpoints`, where an endpoint has it.
+MEMBERS = {
+    "instances": "instanceCount",
+    "max_batch": "maxBatch",
+    "max_delay_us": "maxDelayMicros",
+    "cache_mib": "cacheMib",
+}
+
 _NAMES = {
     "instances": "instances",
     "threads": "threads",
