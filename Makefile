@@ -10,7 +10,7 @@ JAR    := gremlin_steps/_jars/neptune-ml-gremlin-plugin.jar
 # TORCH=cpu leaves out what only a GPU needs (0.5 GB); torch imports without these five.
 GPU_ONLY := triton|nvidia-cusolver|nvidia-nvtx|nvidia-cuda-cccl|cuda-bindings
 TORCH ?=
-# One of tests/benchmarks, for `make bench`; all where there is none.
+# Of tests/benchmarks, for `make bench`; all but the long ones where there is none.
 BENCHMARK ?=
 
 # Tests mostly wait for one process that starts: two at a time. Modules go out whole (tests/workers.py).
@@ -64,7 +64,7 @@ check: setup ## lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup ## speed beside baselines and targets: all of tests/benchmarks, or BENCHMARK=queries
+bench: setup ## speed beside baselines and targets; BENCHMARK=queries: that one; BENCHMARK=soak: ten minutes of load
 	$(BIN)/python -m tests.benchmarks $(BENCHMARK)
 
 audit: setup ## known vulnerabilities of what requirements.lock names; asks PyPI for advisories

@@ -1,8 +1,9 @@
 """Ten minutes near the peak rate, with updates and killed workers: every answer is right, and nothing grows.
 
 Run with `python -m tests.benchmarks.soak [--seconds 600]`; one line of JSON. Two artifacts predict numbers that
-tell the version and the vertex, so that an answer of the wrong one, or mixed from both, is seen. Asked: no wrong
-answer, no error, and as much memory at the end as at the beginning.
+tell the version and the vertex, so that an answer of the wrong one, or mixed from both, is seen. The peak is what
+the same clients get just before, the median of three turns, and again afterwards, as machines change. Asked: no
+wrong answer, no error whatever was killed, and memory that does not grow.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import numpy.typing as npt
 import psutil
 
 from neptuneml_plugin.artifacts import Task
@@ -32,6 +34,8 @@ VERTICES = 10_000
 OFFSETS = (0, 1_000_000)
 ITEMS = 4
 CLIENTS = 16
+#: How often the peak is measured before.
+PEAK_TURNS = 3
 INSTANCES = 2
 SHARE_OF_PEAK = 0.8
 ENDPOINT = "e"
@@ -45,7 +49,7 @@ class Plan:
     update_every: float = 30.0
     kill_every: float = 60.0
     sample_every: float = 5.0
-    #: How long the peak rate is measured before.
+    #: How long the peak rate is measured in each turn.
     peak: float = 10.0
     #: How long a version before the newest stays.
     pin: float = 10.0
@@ -63,8 +67,8 @@ class Seen:
     versions: Counter[str] = field(default_factory=Counter)
     updates: int = 0
     kills: int = 0
-    #: MiB of the service, MiB of its largest worker, and the service's open files, by time.
-    samples: list[tuple[float, float, int]] = field(default_factory=list)
+    #: Minutes since the beginning, MiB of the service, MiB of its largest worker, and the service's open files.
+    samples: list[tuple[float, float, float, int]] = field(default_factory=list)
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -103,8 +107,10 @@ class _Soak:
     async def run(self) -> dict[str, Any]:
         async with self._session() as self._client:
             await self._serve(0, update=False)
-            peak = await self._load(self._plan.peak, None)
-            measured, self._seen = self._seen, Seen()
+            peaks = [await self._load(self._plan.peak, None) for _ in range(PEAK_TURNS)]
+            before, self._seen = self._seen, Seen()
+            wanted = float(np.median(peaks)) * SHARE_OF_PEAK
+            self._began = time.perf_counter()
             beside = [
                 asyncio.create_task(every(seconds, job))
                 for seconds, job in (
@@ -113,15 +119,27 @@ class _Soak:
                     (self._plan.sample_every, self._sample),
                 )
             ]
-            reached = await self._load(self._plan.seconds, peak * SHARE_OF_PEAK)
+            reached = await self._load(self._plan.seconds, wanted)
             for task in beside:
                 task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.gather(*beside)  # raises what one of them has failed with
             left = await self._settled()
-        self._seen.wrong += measured.wrong
-        self._seen.errors += measured.errors
-        return {"peak_per_second": round(peak, 1), "per_second": round(reached, 1)} | self._told() | left
+            during, self._seen = self._seen, Seen()
+            afterwards = await self._load(self._plan.peak, None)
+        wrong = [*before.wrong, *during.wrong, *self._seen.wrong]
+        return {
+            "benchmark": f"{self._plan.seconds:.0f} s at {SHARE_OF_PEAK} of the peak",
+            "wrong": len(wrong),
+            "examples": wrong[:3],
+            "errors": dict(before.errors + during.errors + self._seen.errors),
+            "peaks_per_second": [round(rate, 1) for rate in peaks],
+            "wanted_per_second": round(wanted, 1),
+            "per_second": round(reached, 1),
+            "peak_afterwards_per_second": round(afterwards, 1),
+            **_told(during),
+            "workers_left": left,
+        }
 
     @contextlib.asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -196,36 +214,51 @@ class _Soak:
         for worker in self._service.workers():
             with contextlib.suppress(psutil.Error):  # it has ended meanwhile
                 workers.append(worker.memory_full_info().uss / 2**20)
-        self._seen.samples.append((service.memory_full_info().uss / 2**20, max(workers), service.num_fds()))
+        minutes = (time.perf_counter() - self._began) / 60
+        self._seen.samples.append(
+            (minutes, service.memory_full_info().uss / 2**20, max(workers), service.num_fds())
+        )
 
-    async def _settled(self) -> dict[str, Any]:
+    async def _settled(self) -> int:
         """Return how many workers are left once all versions but the newest have gone."""
         with contextlib.suppress(TimeoutError):
             await eventually_async(lambda: len(self._service.workers()) == INSTANCES, self._plan.pin + 60)
-        return {"workers_left": len(self._service.workers())}
+        return len(self._service.workers())
 
-    def _told(self) -> dict[str, Any]:
-        seen = self._seen
-        p50, p99 = np.percentile(np.array(seen.seconds) * 1000, [50, 99])
-        fifth = max(1, len(seen.samples) // 5)
-        ends = (np.median(seen.samples[:fifth], axis=0), np.median(seen.samples[-fifth:], axis=0))
-        service, worker, files = ([round(float(end[at]), 1) for end in ends] for at in range(3))
-        return {
-            "benchmark": f"{self._plan.seconds:.0f} s at {SHARE_OF_PEAK} of the peak",
-            "requests": len(seen.seconds) + sum(seen.errors.values()),
-            "wrong": len(seen.wrong),
-            "examples": seen.wrong[:3],
-            "errors": dict(seen.errors),
-            "by_version": dict(seen.versions),
-            "updates": seen.updates,
-            "kills": seen.kills,
-            "p50_ms": round(float(p50), 2),
-            "p99_ms": round(float(p99), 2),
-            "max_ms": round(max(seen.seconds) * 1000, 2),
-            "service_mib": service,
-            "largest_worker_mib": worker,
-            "service_files": files,
-        }
+
+def _told(seen: Seen) -> dict[str, Any]:
+    p50, p99 = np.percentile(np.array(seen.seconds) * 1000, [50, 99])
+    minutes, *columns = np.array(seen.samples).T
+    service, worker, files = (growth(minutes, column) for column in columns)
+    return {
+        "requests": len(seen.seconds) + sum(seen.errors.values()),
+        "by_version": dict(seen.versions),
+        "updates": seen.updates,
+        "kills": seen.kills,
+        "p50_ms": round(float(p50), 2),
+        "p99_ms": round(float(p99), 2),
+        "max_ms": round(max(seen.seconds) * 1000, 2),
+        "service_mib": service,
+        "largest_worker_mib": worker,
+        "service_files": files,
+    }
+
+
+def growth(minutes: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Return a quantity's medians at both ends, and the slope of a line through it once it has settled.
+
+    Args:
+        minutes: when it was looked at, ascending, twice at least; the first fifth of them settles.
+        values: what it was.
+    """
+    fifth = max(1, len(values) // 5)
+    settled = slice(min(fifth, len(values) - 2), None)
+    slope = np.polyfit(minutes[settled], values[settled], 1)[0]
+    return {
+        "begins": round(float(np.median(values[:fifth])), 1),
+        "ends": round(float(np.median(values[-fifth:])), 1),
+        "per_minute": round(float(slope), 3),
+    }
 
 
 def judge(seen: Seen, rows: Sequence[int], told: Mapping[str, Any], offsets: Mapping[str, int]) -> None:

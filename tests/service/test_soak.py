@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from tests.benchmarks.soak import INSTANCES, ITEMS, Plan, Seen, judge, soak
+import numpy as np
+import pytest
+
+from tests.benchmarks.soak import INSTANCES, ITEMS, PEAK_TURNS, Plan, Seen, growth, judge, soak
 
 
 def test_updates_and_killed_workers_are_not_noticed(tmp_path: Path) -> None:
@@ -13,6 +16,16 @@ def test_updates_and_killed_workers_are_not_noticed(tmp_path: Path) -> None:
     assert figure["updates"] >= 2
     assert len(figure["by_version"]) == 2
     assert figure["workers_left"] == INSTANCES
+    assert len(figure["peaks_per_second"]) == PEAK_TURNS
+    assert figure["wanted_per_second"] == pytest.approx(0.8 * sorted(figure["peaks_per_second"])[1], rel=0.01)
+    assert figure["service_mib"]["ends"] > 0
+
+
+def test_what_grows_is_seen_once_it_has_settled() -> None:
+    minutes = np.arange(10.0)
+    assert growth(minutes, 100 + 3 * minutes) == {"begins": 101.5, "ends": 125.5, "per_minute": 3.0}
+    settling = np.array([10.0, 60.0, *[80.0] * 8])
+    assert growth(minutes, settling) == {"begins": 35.0, "ends": 80.0, "per_minute": 0.0}
 
 
 def test_wrong_answers_are_seen() -> None:
