@@ -56,7 +56,14 @@ def _load_options(command: Command) -> Command:
             type=click.FloatRange(0.2),
             default=10.0,
             show_default=True,
-            help="Seconds that all of them ask.",
+            help="Seconds that all of them ask in each turn.",
+        ),
+        click.option(
+            "--turns",
+            type=click.IntRange(1),
+            default=2,
+            show_default=True,
+            help="How often each configuration is measured, forward through the list and back.",
         ),
         click.option(
             "--spawn-rate",
@@ -104,9 +111,9 @@ def _wanted_options(command: Command) -> Command:
         click.option(
             "--confirm",
             type=click.FloatRange(0),
-            default=5.0,
+            default=10.0,
             show_default=True,
-            help="Seconds that the recommended one is measured again; 0: it is not.",
+            help="Seconds that the recommended one is measured again in each turn; 0: it is not.",
         ),
         click.option("--target-p99-ms", type=click.FloatRange(0, min_open=True), help="p99 that is wanted."),
         click.option(
@@ -149,7 +156,7 @@ def loadtest_command(
     """  # noqa: D301 - click's mark for text that keeps its lines
     from neptuneml_plugin.commands import loadtest_run
 
-    loadtest_run.check(endpoint, artifact, is_applied, flags)
+    loadtest_run.check(endpoint, artifact, through_service=through_service, is_applied=is_applied, flags=flags)
     client = ServiceClient(url, token)
     service = (url, token) if through_service else None
     result = loadtest_run.measured(client, service, endpoint, artifact, flags)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import click
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -36,7 +36,9 @@ MOST_CONFIGURATIONS = 64
 _err = Console(stderr=True, highlight=False)
 
 
-def check(endpoint: str | None, artifact: Path | None, is_applied: bool, flags: Flags) -> None:
+def check(
+    endpoint: str | None, artifact: Path | None, *, through_service: bool, is_applied: bool, flags: Flags
+) -> None:
     """Refuse flags that do not go together.
 
     Raises:
@@ -45,6 +47,8 @@ def check(endpoint: str | None, artifact: Path | None, is_applied: bool, flags: 
     choices = _choices(flags)
     if (endpoint is None) == (artifact is None):
         raise click.UsageError("give one of --endpoint and --artifact")
+    if through_service and (endpoint is None or choices):
+        raise click.UsageError("--through-service asks an endpoint as it is served; give --endpoint and no lists")
     if is_applied and (endpoint is None or not choices):
         raise click.UsageError("--apply needs --endpoint, and what to choose from, such as --max-batch 1,1024")
     count = math.prod(len(values) for values in choices.values())
@@ -83,10 +87,17 @@ def measured(
         subject = _served(client, endpoint, service)
     else:
         subject = Subject(endpoint or str(artifact), artifact=artifact, configurations=tuple(grid(choices)))
-    output = flags["output"]
+    output, settings = flags["output"], _settings(flags)
+    _err.print(page.planned(subject, settings), markup=False, soft_wrap=True)
+    if any(choices.get("cache_mib", ())) and flags["file"] is None:
+        _err.print(
+            f"The same {len(bodies):,} bodies are asked again and again, and a cache soon keeps their answers: "
+            "give the mix that you expect by --items.",
+            soft_wrap=True,
+        )
     with output_folder(output, overwrite=flags["overwrite"]) if output else nullcontext() as folder:
         with shown_progress(_err) as progress:
-            result = asyncio.run(run(subject, bodies, _settings(flags), progress))
+            result = asyncio.run(run(subject, bodies, settings, progress))
         if folder is not None:
             page.write_result(folder, result)
     return result
@@ -127,7 +138,8 @@ def _served(client: ServiceClient, endpoint: str, service: tuple[str, str | None
 def _settings(flags: Flags) -> Settings:
     load = Load(flags["users"], flags["spawn_rate"], flags["duration"], flags["max_p99_ms"], flags["max_errors"])
     limits = [limit for limit in (flags["target_p99_ms"], flags["max_p99_ms"]) if limit is not None]
-    return Settings(load, Wanted(flags["target_rps"], min(limits, default=None)), flags["confirm"])
+    wanted = Wanted(flags["target_rps"], min(limits, default=None))
+    return Settings(load, wanted, flags["turns"], flags["confirm"])
 
 
 def show(result: Result, output: Path | None, *, as_json: bool) -> Row:
@@ -139,14 +151,14 @@ def show(result: Result, output: Path | None, *, as_json: bool) -> Row:
     if as_json:
         click.echo(json.dumps(page.document(result), allow_nan=False))
     else:
-        width = None if sys.stdout.isatty() else 130
+        width = None if sys.stdout.isatty() else 160
         Console(highlight=False, width=width).print(_table(result))
     for line in page.remarks(result):
         _err.print(line, markup=False, soft_wrap=True)
     if output is not None:
         _err.print(f"loadtest -> {output / page.PAGE}", style="green", markup=False, soft_wrap=True)
     if result.chosen is None:
-        raise FailureByQuery("no configuration is within the limits; ask for less, or with fewer users")
+        raise FailureByQuery(page.NOTHING_FITS)
     return result.chosen
 
 
@@ -159,7 +171,8 @@ def _table(result: Result) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for name in page.COLUMNS:
         is_text = name in ("configuration", "errors", "")
-        table.add_column(name, justify="left" if is_text else "right", no_wrap=name == "configuration")
+        justify: JustifyMethod = "left" if is_text else "right"
+        table.add_column(name, justify=justify, no_wrap=name == "configuration", overflow="fold")
     for row in result.rows:
         style = "bold" if row is result.chosen else None
         table.add_row(*(Text(shown(cell)) for cell in page.cells(row, result.chosen)), style=style)

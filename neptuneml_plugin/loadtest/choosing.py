@@ -92,7 +92,7 @@ class Measurement:
 
     def best(self, p99_ms: float | None) -> Step | None:
         """Return the last step where it fits, as it is the longest, else the one of the highest rate that does."""
-        fitting = [each for each in self.steps if each.fits(p99_ms)]
+        fitting = [each for each in self.steps if each.problem(p99_ms) is None]
         if not fitting:
             return None
         return fitting[-1] if fitting[-1] is self.steps[-1] else max(fitting, key=lambda each: each.rate)
@@ -105,9 +105,15 @@ class Row:
     measurement: Measurement
     #: What it can do within the limits, else what it did last.
     step: Step
-    fits: bool
+    #: Why it is not within the limits; None where it is.
+    problem: str | None
     #: Instances for the wanted rate; None where none is wanted, or it does not fit.
     needed: int | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is within the limits."""
+        return self.problem is None
 
     @property
     def is_enough(self) -> bool:
@@ -143,7 +149,7 @@ def row(measurement: Measurement, wanted: Wanted) -> Row:
     shown = best or measurement.steps[-1]
     is_known = best is not None and wanted.rps is not None
     needed = instances_needed(wanted.rps or 0.0, shown.rate, measurement.instances) if is_known else None
-    return Row(measurement, shown, best is not None, needed)
+    return Row(measurement, shown, shown.problem(wanted.p99_ms), needed)
 
 
 def choose(rows: Sequence[Row]) -> Row | None:

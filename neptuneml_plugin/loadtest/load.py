@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neptuneml_plugin.loadtest.clients import Client
-from neptuneml_plugin.loadtest.figures import Sample, Step, percentile, step
+from neptuneml_plugin.loadtest.figures import Part, Sample, part, percentile
 
 #: Steps that the time is cut into while users come, at most, and how short they may be.
 RAMP_STEPS = 10
@@ -21,6 +21,9 @@ LOOKED_AT_SECONDS = 1.0
 FEWEST_JUDGED = 10
 #: A user whose request has failed waits this long.
 AFTER_ERROR_SECONDS = 0.1
+#: A rate is steady where it differs by this share at most from that of the time before, each so long.
+STEADY_WITHIN = 0.05
+STEADY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Load:
         """How long it takes until all users are there."""
         return (self.users - 1) / self.spawn_rate if self.spawn_rate > 0 else 0.0
 
+    @property
+    def seconds(self) -> float:
+        """How long it lasts unless it is stopped."""
+        return self.ramp_seconds + self.duration_seconds
+
     def begins(self, user: int) -> float:
         """Return when a user comes, of those counted from 0."""
         return user / self.spawn_rate if self.spawn_rate > 0 else 0.0
@@ -57,13 +65,20 @@ class Load:
 class Seen:
     """What a load saw."""
 
-    steps: tuple[Step, ...]
-    stopped: str | None
+    parts: tuple[Part, ...]
+    stopped: str | None = None
 
 
-async def run_load(client: Client, bodies: Sequence[bytes], load: Load) -> Seen:
-    """Put the load on a client and return the figures."""
-    running = _Running(client, bodies, load)
+async def run_load(client: Client, bodies: Sequence[bytes], load: Load, *, until_steady: bool = False) -> Seen:
+    """Put the load on a client and return what was seen.
+
+    Args:
+        client: asks.
+        bodies: what is asked, in turn.
+        load: who asks, and for how long.
+        until_steady: end it as soon as the rate stays the same.
+    """
+    running = _Running(client, bodies, load, until_steady=until_steady)
     users = [asyncio.create_task(running.user(number)) for number in range(load.users)]
     try:
         stopped = await running.watch()
@@ -75,15 +90,15 @@ async def run_load(client: Client, bodies: Sequence[bytes], load: Load) -> Seen:
     for result in ended:
         if isinstance(result, Exception):
             raise result
-    return Seen(steps(running.samples, load, elapsed), stopped)
+    return Seen(parts(running.samples, load, elapsed), stopped)
 
 
 class _Running:
     """A load while it lasts; samples are in the order of their ends."""
 
-    def __init__(self, client: Client, bodies: Sequence[bytes], load: Load) -> None:
+    def __init__(self, client: Client, bodies: Sequence[bytes], load: Load, *, until_steady: bool) -> None:
         self.samples: list[Sample] = []
-        self._client, self._load = client, load
+        self._client, self._load, self._until_steady = client, load, until_steady
         self._bodies = itertools.cycle(bodies)
         self._failed = 0
         self._began = time.perf_counter()
@@ -107,11 +122,10 @@ class _Running:
 
     async def watch(self) -> str | None:
         """Return at the end, or with the reason when a limit is passed."""
-        end = self._load.ramp_seconds + self._load.duration_seconds
-        while (left := end - self.elapsed) > 0:
+        while (left := self._load.seconds - self.elapsed) > 0:
             await asyncio.sleep(min(LOOK_SECONDS, left))
             reason = self._reason()
-            if reason is not None:
+            if reason is not None or (self._until_steady and is_steady(self.samples, self.elapsed)):
                 return reason
         return None
 
@@ -129,25 +143,41 @@ class _Running:
         return f"p99 of {p99:.1f} ms is more than {limits.max_p99_ms:g}" if p99 > limits.max_p99_ms else None
 
 
-def steps(samples: Sequence[Sample], load: Load, elapsed: float) -> tuple[Step, ...]:
-    """Return the figures of each part of the time: while users came, and when all were there.
+def is_steady(samples: Sequence[Sample], now: float) -> bool:
+    """Return whether as many requests have ended lately as in the time before, nearly.
+
+    Args:
+        samples: ascending by their ends.
+        now: seconds since the load began.
+    """
+    if now < 2 * STEADY_SECONDS:
+        return False
+    low, middle = (bisect_left(samples, now - back * STEADY_SECONDS, key=_ended) for back in (2, 1))
+    earlier, later = middle - low, len(samples) - middle
+    return earlier > 0 and abs(later - earlier) <= STEADY_WITHIN * earlier
+
+
+def parts(samples: Sequence[Sample], load: Load, elapsed: float) -> tuple[Part, ...]:
+    """Return the parts of the time: while users came, and when all were there.
 
     Args:
         samples: ascending by their ends.
         load: what it was.
         elapsed: how long it lasted, which is shorter where it was stopped.
     """
-    ramp = min(load.ramp_seconds, elapsed)
-    parts = min(RAMP_STEPS, math.floor(ramp / SHORTEST_STEP_SECONDS))
-    ends = [ramp * (part + 1) / parts for part in range(parts)]
-    edges = [0.0 if parts or elapsed <= ramp else ramp, *ends]
-    if elapsed > ramp:
-        edges.append(elapsed)
     found = []
-    for low, high in itertools.pairwise(edges if len(edges) > 1 else [0.0, elapsed]):
+    for low, high in itertools.pairwise(_edges(load, elapsed)):
         within = samples[bisect_right(samples, low, key=_ended) : bisect_right(samples, high, key=_ended)]
-        found.append(step(within, load.present(high), high - low))
+        found.append(part(within, load.present(high), high - low))
     return tuple(found)
+
+
+def _edges(load: Load, elapsed: float) -> list[float]:
+    """Return where parts begin and end, which is the same for the same load until it is stopped."""
+    count = min(RAMP_STEPS, math.floor(load.ramp_seconds / SHORTEST_STEP_SECONDS))
+    ramp = [load.ramp_seconds * part / count for part in range(count + 1)] if count else [load.ramp_seconds]
+    reached = [edge for edge in ramp if edge < elapsed]
+    return [*(reached or [0.0]), elapsed]
 
 
 def _ended(sample: Sample) -> float:

@@ -89,7 +89,7 @@ def test_what_is_recommended_is_within_the_limits_and_nothing_is_better(
     assert (chosen is None) == (not fitting)
     if chosen is None:
         return
-    assert chosen.step.fits(wanted.p99_ms)
+    assert chosen.step.problem(wanted.p99_ms) is None
     if wanted.rps is None:
         assert chosen.needed is None
         assert chosen.step.rate >= (1 - NOISE) * max(each.step.rate for each in fitting)

@@ -17,7 +17,7 @@ from tests.made_artifacts import make_artifact
 from tests.running_service import PATIENCE_SECONDS, RunningService, eventually, running_service
 from tests.test_cli import PROGRAM, neptuneml
 
-SHORT = ("--users", "3", "--duration", "0.3", "--confirm", "0.3")
+SHORT = ("--users", "3", "--duration", "0.3", "--confirm", "0.3", "--turns", "1")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 def loadtest(service: RunningService, *arguments: str | Path, code: int = 0) -> tuple[str, str]:
     env = {"NEPTUNEML_SERVICE_URL": service.url, "NEPTUNEML_SERVICE_TOKEN": service.token}
-    done = neptuneml("loadtest", *arguments, *SHORT, env=env)
+    done = neptuneml("loadtest", *SHORT, *arguments, env=env)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout, done.stderr
 
@@ -39,7 +39,11 @@ def loadtest(service: RunningService, *arguments: str | Path, code: int = 0) -> 
 def test_an_artifact_over_a_grid(service: RunningService, tmp_path: Path) -> None:
     artifact, output = service.log.parent / "artifact", tmp_path / "out"
     grid = ("--max-batch", "1,64", "--threads", "1")
-    shown, said = loadtest(service, "--artifact", artifact, *grid, "--target-rps", "10", "--output", output)
+    target = ("--turns", "2", "--target-rps", "10")
+    shown, said = loadtest(service, "--artifact", artifact, *grid, *target, "--output", output)
+    assert said.startswith(
+        "2 configurations: 2 turns of 0.3 s, then the recommended one again, 0.3 s a turn; 3 s at most"
+    )
     assert shown.count("instances 1, batch") == 2
     assert shown.count("recommended") == 1
     assert "The recommended one again: " in said
@@ -67,8 +71,26 @@ def test_bodies_of_a_file(service: RunningService, tmp_path: Path) -> None:
 
 def test_nothing_within_the_limits_is_a_failure(service: RunningService) -> None:
     shown, said = loadtest(service, "--endpoint", "movies", "--target-p99-ms", "0.000001", code=1)
-    assert "not within the limits" in shown
-    assert "no configuration is within the limits" in said
+    assert "p99 too high" in shown
+    assert "No configuration is within the limits" in said
+
+
+def test_an_error_is_told_by_its_whole_name(service: RunningService, tmp_path: Path) -> None:
+    file = tmp_path / "items.jsonl"
+    file.write_text('{"data": {"nodes": [{"nodeId": "a"}]}}\n{"data": {"nodez": []}}\n')
+    shown, said = loadtest(service, "--endpoint", "movies", "--items", file, "--max-errors", "2", code=1)
+    assert "InvalidParameterException" in shown
+    assert "too many errors" in shown
+    assert "errors are more than 2" in said
+
+
+def test_a_cache_that_would_keep_all_that_is_asked_is_remarked(service: RunningService, tmp_path: Path) -> None:
+    artifact, file = service.log.parent / "artifact", tmp_path / "items.jsonl"
+    file.write_text('{"data": {"nodes": [{"nodeId": "a"}]}}\n')
+    told = "The same 1,000 bodies are asked again and again"
+    assert told in loadtest(service, "--artifact", artifact, "--cache-mib", "8")[1]
+    assert told not in loadtest(service, "--artifact", artifact, "--cache-mib", "8", "--items", file)[1]
+    assert told not in loadtest(service, "--artifact", artifact, "--cache-mib", "0")[1]
 
 
 WRONG = {
@@ -76,6 +98,11 @@ WRONG = {
     "both": (("--endpoint", "e", "--artifact", "."), "give one of --endpoint and --artifact"),
     "nothing to choose from": (("--endpoint", "e", "--apply"), "what to choose from"),
     "nobody to give it to": (("--artifact", ".", "--apply", "--max-batch", "1"), "--apply needs --endpoint"),
+    "nobody who could be asked so": (("--artifact", ".", "--through-service"), "asks an endpoint as it is served"),
+    "no grid of the service's": (
+        ("--endpoint", "e", "--through-service", "--max-batch", "1"),
+        "asks an endpoint as it is served",
+    ),
     "no numbers": (("--artifact", ".", "--max-batch", "1,x"), "is not a list of numbers from 1 on"),
     "too many": (
         ("--artifact", ".", "--max-batch", "1,2,3,4,5,6,7,8,9", "--max-delay-micros", "0,1,2,3,4,5,6,7"),

@@ -1,11 +1,13 @@
 """Percentiles and the figures of a time."""
 
+from array import array
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neptuneml_plugin.loadtest.figures import Sample, Step, percentile, step
+from neptuneml_plugin.loadtest.figures import Part, Sample, Step, part, percentile, step
 
 TIMES = st.lists(st.floats(0.0, 1e3), min_size=1, max_size=200)
 SHARES = st.floats(0.001, 1.0)
@@ -31,7 +33,7 @@ def test_percentiles_are_numpys(times: list[float]) -> None:
 def test_what_is_answered_and_what_fails_is_counted_apart(
     seen: list[tuple[float, str | None]], seconds: float
 ) -> None:
-    found = step([Sample(0.0, time, error) for time, error in seen], 3, seconds)
+    found = step([part([Sample(0.0, time, error) for time, error in seen], 3, seconds)])
     assert found.answers + found.failed == len(seen)
     assert found.rate == pytest.approx(found.answers / seconds)
     assert (found.p99_ms is None) == (found.answers == 0)
@@ -40,20 +42,46 @@ def test_what_is_answered_and_what_fails_is_counted_apart(
     assert all(found.errors.values())
 
 
-FITS = {
-    "alone": (Step(1, 1.0, 10, p99_ms=5.0), None, True),
-    "quick enough": (Step(1, 1.0, 10, p99_ms=5.0), 5.0, True),
-    "too slow": (Step(1, 1.0, 10, p99_ms=5.1), 5.0, False),
-    "one error in a thousand": (Step(1, 1.0, 999, p99_ms=1.0, errors={"a": 1}), None, True),
-    "two": (Step(1, 1.0, 998, p99_ms=1.0, errors={"a": 1, "b": 1}), None, False),
-    "no answer": (Step(1, 1.0, 0), None, False),
+@given(st.lists(st.tuples(TIMES, st.floats(0.1, 99), st.booleans()), min_size=1, max_size=4))
+def test_turns_count_together_and_their_rates_apart(seen: list[tuple[list[float], float, bool]]) -> None:
+    turns = [
+        part([Sample(0.0, time, "a" if failed and not at else None) for at, time in enumerate(times)], 3, seconds)
+        for times, seconds, failed in seen
+    ]
+    together = step(turns)
+    assert together.answers == sum(len(turn.milliseconds) for turn in turns)
+    assert together.failed == sum(failed for _, _, failed in seen)
+    assert together.seconds == pytest.approx(sum(turn.seconds for turn in turns))
+    assert together.rates == tuple(step([turn]).rate for turn in turns)
+    if together.answers:
+        assert together.p50_ms == percentile(sorted(time for turn in turns for time in turn.milliseconds), 0.5)
+        assert min(together.rates) * (1 - 1e-9) <= together.rate <= max(together.rates) * (1 + 1e-9)
+        assert (together.spread is None) == (len(turns) == 1)
+
+
+def test_the_spread_is_half_the_way_between_the_turns() -> None:
+    turns = [Part(8, 2.0, array("d", [1.0] * count)) for count in (180, 220)]
+    assert step(turns).rate == 100.0
+    assert step(turns).rates == (90.0, 110.0)
+    assert step(turns).spread == pytest.approx(0.1)
+    assert step([Part(8, 2.0), Part(8, 2.0)]).spread is None
+
+
+LIMITS = {
+    "alone": (Step(1, 1.0, 10, p99_ms=5.0), None, None),
+    "quick enough": (Step(1, 1.0, 10, p99_ms=5.0), 5.0, None),
+    "too slow": (Step(1, 1.0, 10, p99_ms=5.1), 5.0, "p99 too high"),
+    "one error in a thousand": (Step(1, 1.0, 999, p99_ms=1.0, errors={"a": 1}), None, None),
+    "two": (Step(1, 1.0, 998, p99_ms=1.0, errors={"a": 1, "b": 1}), None, "too many errors"),
+    "errors alone": (Step(1, 1.0, 0, errors={"a": 1}), None, "too many errors"),
+    "no answer": (Step(1, 1.0, 0), None, "no answers"),
 }
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", LIMITS)
 def test_what_is_within_the_limits(name: str) -> None:
-    found, p99_ms, fits = FITS[name]
-    assert found.fits(p99_ms) is fits
+    found, p99_ms, problem = LIMITS[name]
+    assert found.problem(p99_ms) == problem
 
 
 def test_no_time_is_no_rate() -> None:

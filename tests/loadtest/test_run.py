@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,10 +15,22 @@ from neptuneml_plugin.loadtest.choosing import Configuration, Wanted
 from neptuneml_plugin.loadtest.clients import Address
 from neptuneml_plugin.loadtest.items import Sampling, sampled_bodies
 from neptuneml_plugin.loadtest.load import Load
-from neptuneml_plugin.loadtest.page import COLUMNS, DOCUMENT, PAGE, RECOMMENDED, cells, page, remarks, write_result
+from neptuneml_plugin.loadtest.page import (
+    COLUMNS,
+    DOCUMENT,
+    NOTHING_FITS,
+    PAGE,
+    RECOMMENDED,
+    cells,
+    page,
+    planned,
+    remarks,
+    write_result,
+)
 from neptuneml_plugin.loadtest.run import Result, Settings, Subject, run
 from neptuneml_plugin.loadtest.workers import running_workers
-from neptuneml_plugin.stage import silent
+from neptuneml_plugin.report import Notes
+from neptuneml_plugin.stage import Progress, silent
 from tests.made_artifacts import Made, make_artifact
 from tests.test_report import Document
 
@@ -30,10 +43,12 @@ def workers() -> list[psutil.Process]:
     ]
 
 
-def measured(artifact: Path, *configurations: Configuration, settings: Settings = QUICK) -> Result:
+def measured(
+    artifact: Path, *configurations: Configuration, settings: Settings = QUICK, progress: Progress = silent
+) -> Result:
     bodies = sampled_bodies(artifact, Sampling(bodies=5))
     subject = Subject("links", artifact=artifact, configurations=configurations)
-    return asyncio.run(run(subject, bodies, settings, silent))
+    return asyncio.run(run(subject, bodies, settings, progress))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +69,51 @@ def test_every_configuration_is_measured_and_one_confirmed(result: Result) -> No
     assert result.chosen in result.rows
     assert result.confirmation is not None
     assert result.confirmation.measured.answers > 0
+
+
+def test_turns_go_forward_and_back(tmp_path: Path) -> None:
+    make_artifact(tmp_path)
+    settings = Settings(Load(2, duration_seconds=0.2), Wanted(), turns=3, confirm_seconds=0.2)
+    told: list[str] = []
+    found = measured(
+        tmp_path,
+        Configuration(max_batch=1),
+        Configuration(max_batch=2),
+        settings=settings,
+        progress=lambda message, _=None: told.append(message),
+    )
+    batches = [1, 2, 2, 1, 1, 2]
+    turns = [1, 1, 2, 2, 3, 3]
+    assert told[:6] == [
+        f"instances 1, batch {batch}: 2 users, turn {turn} of 3"
+        for batch, turn in zip(batches, turns, strict=True)
+    ]
+    assert found.confirmation is not None
+    for step in (*(row.step for row in found.rows), found.confirmation.measured):
+        assert len(step.rates) == 3
+        assert step.spread is not None
+    assert cells(found.rows[0], None)[COLUMNS.index("± %")] == 100 * (found.rows[0].step.spread or 0)
+
+
+def test_what_is_planned_is_told_before() -> None:
+    grid = Subject("a", artifact=Path(), configurations=(Configuration(), Configuration(2)))
+    said = planned(grid, Settings(Load(8, spawn_rate=1.0, duration_seconds=10.0), Wanted()))
+    assert said == (
+        "2 configurations: 2 turns of 17 s, then the recommended one again, 10 s a turn; 118 s at most, and the "
+        "time workers take to start."
+    )
+    served = Subject("e", (Address("http://127.0.0.1:1"),))
+    once = Settings(Load(8, duration_seconds=1.0), Wanted(), turns=1)
+    assert planned(served, once) == "As served: 1 turn of 1 s; 2 s at most."
+
+
+def test_turns_that_differ_much_are_remarked(result: Result) -> None:
+    assert result.chosen is not None
+    for rates, is_remarked in (((80.0, 120.0), True), ((90.0, 110.0), False)):
+        step = replace(result.chosen.step, answers=100, seconds=1.0, rates=rates)
+        chosen = replace(result.chosen, step=step)
+        said = remarks(replace(result, chosen=chosen, confirmation=None))
+        assert any("Its turns differ by ±20%" in line for line in said) is is_remarked
 
 
 def test_what_is_written_can_be_read_again(result: Result, tmp_path: Path) -> None:
@@ -79,16 +139,24 @@ def test_the_table_marks_one_and_the_remarks_say_what_became_of_it(result: Resul
 def test_limits_that_nothing_keeps_recommend_nothing(tmp_path: Path) -> None:
     make_artifact(tmp_path)
     settings = Settings(Load(2, 20.0, 0.3, max_p99_ms=1e-6), Wanted(p99_ms=1e-6))
-    found = measured(tmp_path, Configuration(), settings=settings)
+    told: list[str] = []
+    found = measured(
+        tmp_path, Configuration(), settings=settings, progress=lambda message, _=None: told.append(message)
+    )
+    assert len(told) == 1  # what a limit has stopped has no second turn
     assert (found.chosen, found.confirmation) == (None, None)
-    assert "none is recommended" in remarks(found)[-1]
-    assert cells(found.rows[0], None)[-1] == "not within the limits"
+    assert cells(found.rows[0], None)[-1] == "p99 too high"
+    assert page(found).sections[0].parts[-1] == Notes((*remarks(found), NOTHING_FITS))
     assert page(found).facts[-1] == ("recommended", None)
 
 
 def test_a_rate_that_nobody_has_seen_is_told_to_be_inferred(tmp_path: Path) -> None:
     make_artifact(tmp_path)
-    found = measured(tmp_path, Configuration(), settings=Settings(Load(1, duration_seconds=0.3), Wanted(1e7), 0.0))
+    found = measured(
+        tmp_path,
+        Configuration(),
+        settings=Settings(Load(1, duration_seconds=0.3), Wanted(1e7), confirm_seconds=0.0),
+    )
     assert found.chosen is not None
     (said,) = remarks(found)
     assert said.startswith("No configuration was seen to give 1e+07 requests a second: ")
@@ -97,7 +165,9 @@ def test_a_rate_that_nobody_has_seen_is_told_to_be_inferred(tmp_path: Path) -> N
 
 def test_users_that_come_one_after_the_other_are_drawn(tmp_path: Path) -> None:
     make_artifact(tmp_path)
-    found = measured(tmp_path, Configuration(), settings=Settings(Load(3, 1.0, 0.3), Wanted(), 0.0))
+    found = measured(
+        tmp_path, Configuration(), settings=Settings(Load(3, 1.0, 0.3), Wanted(), confirm_seconds=0.0)
+    )
     assert [step.users for step in found.rows[0].measurement.steps] == [2, 3, 3]
     assert [section.title for section in page(found).sections][-1] == "As users came"
     assert found.confirmation is None
@@ -114,6 +184,8 @@ def test_an_endpoint_is_asked_where_it_is(tmp_path: Path) -> None:
     found = asyncio.run(both())
     assert found.chosen is not None
     assert (found.chosen.measurement.name, found.chosen.measurement.instances) == ("as served", 2)
+    assert found.confirmation is None
+    assert cells(found.chosen, found.chosen)[-1] == ""
 
 
 def test_what_workers_count_tells_how_many_items_they_answer_together(result: Result) -> None:
@@ -126,7 +198,7 @@ def test_what_workers_count_tells_how_many_items_they_answer_together(result: Re
 
 def test_answers_of_a_cache_are_measured_too(tmp_path: Path) -> None:
     make_artifact(tmp_path, Made(Task.LINK_PREDICTION))
-    settings = Settings(Load(2, duration_seconds=0.3), Wanted(), 0.0)
+    settings = Settings(Load(2, duration_seconds=0.3), Wanted(), confirm_seconds=0.0)
     (row,) = measured(tmp_path, Configuration(cache_mib=16), settings=settings).rows
     assert row.step.answers > 0
     assert row.measurement.mean_batch is None  # five bodies, all of them kept after the warm-up
