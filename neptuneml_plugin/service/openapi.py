@@ -60,8 +60,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/ml/endpoints/{id}"): Operation("Endpoint", queries.READ),
     ("DELETE", "/ml/endpoints/{id}"): Operation("Cancelled", queries.DELETE),
     ("POST", "/ml/endpoints/{id}/rollback"): Operation("Endpoint", body=schemas.ANY_OBJECT),
-    ("POST", "/ml/chains"): Operation(body=schemas.ANY_OBJECT),
+    ("POST", "/ml/chains"): Operation("ChainStarted", body=schemas.ANY_OBJECT),
     ("GET", "/ml/chains"): Operation("Ids", queries.LIST_JOBS),
+    ("GET", "/ml/chains/{id}"): Operation("Chain", queries.READ),
     ("DELETE", "/ml/chains/{id}"): Operation("Cancelled", queries.CANCEL),
     ("GET", "/endpoints/{name}"): Operation("Description", (_VERSION,), others=(304,)),
     ("GET", "/endpoints/{name}/tables/{label}"): Operation(

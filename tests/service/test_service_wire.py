@@ -118,9 +118,9 @@ def test_what_neptunes_clients_send_is_read(body: dict[str, Any], expected: Crea
         (
             {"artifactLocation": "/a", "newNodeVectors": "types"},
             InvalidParameter,
-            "newNodeVectors must be type or",
+            "newNodeVectors is 'types'; it must be one of type, neighbours",
         ),
-        ({"artifactLocation": "/a", "index": "fais"}, InvalidParameter, "index must be exact or"),
+        ({"artifactLocation": "/a", "index": "fais"}, InvalidParameter, "must be one of exact, faiss"),
         ({"artifactLocation": "/a", "newNodeVectors": 3}, InvalidParameter, "newNodeVectors must be a text"),
         *(
             ({"artifactLocation": "/a", "fanouts": fanouts}, InvalidParameter, "fanouts is .*positive integers")

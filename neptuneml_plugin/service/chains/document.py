@@ -11,7 +11,7 @@ from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.plans import Planner
 from neptuneml_plugin.service.jobs.record import JobKind
 from neptuneml_plugin.service.wire.endpoints import MEMBERS as ENDPOINT_MEMBERS
-from neptuneml_plugin.service.wire.endpoints import SOURCES, parse_options
+from neptuneml_plugin.service.wire.endpoints import SOURCES
 from neptuneml_plugin.service.wire.members import is_absent, parse_flag
 from neptuneml_plugin.service.wire.requests import MEMBERS, Member, Shape, parse_members
 
@@ -133,8 +133,6 @@ def _misshapen(part: Part, body: Body) -> Iterator[str]:
     of_jobs = _EXPORT_MEMBERS if part.kind is None or part.kind not in MEMBERS else MEMBERS[part.kind]
     for member in ENDPOINT_MEMBERS if part is Part.ENDPOINT else of_jobs:
         yield from _told(parse_members, body, (replace(member, required=False),))
-    if part is Part.ENDPOINT:
-        yield from _told(parse_options, body)
 
 
 def _gaps(part: Part, body: Body, bodies: Bodies) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """`/ml/endpoints` on the wire (`docs/wire.md`, section 4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from neptuneml_plugin.config import Choice, Index, NewNodeVectors, WarmUp, one_of
+import cattrs
+
+from neptuneml_plugin.config import Index, NewNodeVectors, WarmUp
 from neptuneml_plugin.errors import InvalidParameter, MissingParameter
 from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
@@ -76,11 +78,23 @@ MEMBERS = (
     Member("instanceType", Shape.INSTANCE, RECORDED),
     Member("volumeEncryptionKMSKey", Shape.TEXT, RECORDED),
     Member("workerGroup", Shape.TEXT, "Name of the endpoints that share one process; none: not."),
+    Member(
+        "newNodeVectors",
+        Shape.TEXT,
+        "What stands for the learned vector of a vertex that the model does not know: an average over its label, "
+        "or over its neighbours.",
+        choices=tuple(NewNodeVectors),
+    ),
+    Member("fanouts", Shape.HOPS, "Edges that an inductive caller draws per edge type, of each hop."),
+    Member("warmUp", Shape.TEXT, "What a worker answers before it is in service.", choices=tuple(WarmUp)),
+    Member("index", Shape.TEXT, "How the best of many candidates are found.", choices=tuple(Index)),
     *(
         Member(name, Shape.COUNT, f"{number.meaning}: {number.least} to {number.most}.")
         for name, number in NUMBERS.items()
     ),
 )
+
+_converter = cattrs.Converter()
 
 
 @dataclass(frozen=True)
@@ -115,15 +129,7 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
         InvalidParameter: a member is not what it should be, or several name the artifact.
     """
     members = parse_members(given, MEMBERS)
-    group = members.get("workerGroup")
-    warm_up = _choice(WarmUp, given, "warmUp")
-    options = replace(
-        parse_options(given),
-        warm_up=warm_up,
-        worker_group=None if group is None else check_id(group, "workerGroup"),
-        index=_choice(Index, given, "index"),
-        **_numbers(members),
-    )
+    options = _options(members)
     endpoint_id = members.get("id")
     update = bool(members.get("update"))
     source = _source(members)
@@ -144,40 +150,20 @@ def _source(members: Mapping[str, Any]) -> tuple[str, Any]:
     return named[0]
 
 
-def _choice(kind: type[Choice], given: Mapping[str, Any], name: str) -> Choice | None:
-    """Return which of several words a member is; None where it is absent."""
-    word = text_of(given, name)
-    try:
-        return None if word is None else one_of(kind, word)
-    except ValueError as error:
-        raise InvalidParameter(f"{name} {error}") from None
-
-
-def _numbers(members: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are whole numbers, each within its bounds."""
-    given = {name: number for name, number in NUMBERS.items() if name in members}
-    for name, number in given.items():
-        if not number.least <= members[name] <= number.most:
-            raise InvalidParameter(f"{name} is {members[name]}; it must be {number.least} to {number.most}")
-    return {number.option: members[name] for name, number in given.items()}
-
-
-def parse_options(given: Mapping[str, Any]) -> EndpointOptions:
-    """Read `newNodeVectors` and `fanouts`; the latter is a list, or a text such as `10,10`.
+def _options(members: Mapping[str, Any]) -> EndpointOptions:
+    """Return how an endpoint is to answer.
 
     Raises:
-        InvalidParameter: not what it should be.
+        InvalidParameter: a number is out of its bounds, or the group's name is none.
     """
-    chosen, fanouts = _choice(NewNodeVectors, given, "newNodeVectors"), given.get("fanouts")
-    if fanouts in (None, "", []):
-        return EndpointOptions(chosen)
-    hops = fanouts.split(",") if isinstance(fanouts, str) else fanouts
-    texts = [str(hop).strip() for hop in hops] if isinstance(hops, list) else [""]
-    if not all(text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0 for text in texts):
-        raise InvalidParameter(
-            f"fanouts is {str(fanouts)[:60]!r}; it must be positive integers, one per hop, such as [10, 10]"
-        )
-    return EndpointOptions(chosen, tuple(int(text) for text in texts))
+    for name, number in NUMBERS.items():
+        if name in members and not number.least <= members[name] <= number.most:
+            raise InvalidParameter(f"{name} is {members[name]}; it must be {number.least} to {number.most}")
+    if "workerGroup" in members:
+        check_id(members["workerGroup"], "workerGroup")
+    return _converter.structure(
+        {option: members[name] for name, option in OPTIONS.items() if name in members}, EndpointOptions
+    )
 
 
 def parse_rollback(body: bytes) -> str | None:

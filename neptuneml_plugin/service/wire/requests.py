@@ -17,6 +17,7 @@ from neptuneml_plugin.service.wire.members import is_absent, parse_flag, text_of
 DEFAULT_TIMEOUT_SECONDS = 86400
 #: Beyond every number that a request can mean.
 LARGEST_COUNT = 999_999_999
+HOP_PATTERN = re.compile(r"0{0,8}[1-9][0-9]{0,8}", re.ASCII)
 INSTANCE_PATTERN = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", re.ASCII)
 
 
@@ -34,6 +35,8 @@ class Shape(StrEnum):
     INSTANCE = "instance"
     #: `arn:…`.
     ARN = "arn"
+    #: A list of whole numbers from 1, one per hop, or a text such as `10,10`.
+    HOPS = "hops"
     #: An object of texts.
     OBJECT = "object"
     #: An object of anything.
@@ -185,6 +188,17 @@ def _arn(given: Mapping[str, Any], name: str) -> str:
     return text
 
 
+def _hops(given: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    value = given[name]
+    hops = value.split(",") if isinstance(value, str) else value
+    texts = [str(hop).strip() for hop in hops] if isinstance(hops, list) else [""]
+    if not all(HOP_PATTERN.fullmatch(text) for text in texts):
+        raise InvalidParameter(
+            f"{name} is {str(value)[:60]!r}; it must be positive integers, one per hop, such as [10, 10]"
+        )
+    return tuple(int(text) for text in texts)
+
+
 def _object(given: Mapping[str, Any], name: str) -> dict[str, str]:
     value = _document(given, name)
     texts = {key: text_of(value, key) for key in value}
@@ -205,6 +219,7 @@ _READERS = {
     Shape.TEXTS: _texts,
     Shape.INSTANCE: _instance,
     Shape.ARN: _arn,
+    Shape.HOPS: _hops,
     Shape.OBJECT: _object,
     Shape.DOCUMENT: _document,
 }

@@ -7,7 +7,7 @@ from neptuneml_plugin.errors import NeptuneMLError
 from neptuneml_plugin.service.endpoints.record import ID_PATTERN, Status
 from neptuneml_plugin.service.wire.exports import STATUS as EXPORT_STATUS
 from neptuneml_plugin.service.wire.queries import STATES
-from neptuneml_plugin.service.wire.requests import INSTANCE_PATTERN, LARGEST_COUNT, Member, Shape
+from neptuneml_plugin.service.wire.requests import HOP_PATTERN, INSTANCE_PATTERN, LARGEST_COUNT, Member, Shape
 
 Schema = dict[str, Any]
 
@@ -28,6 +28,12 @@ _SHAPES: Mapping[Shape, Schema] = {
     Shape.TEXTS: {"type": "array", "items": TEXT},
     Shape.INSTANCE: {"type": "string", "pattern": f"^{INSTANCE_PATTERN.pattern}$"},
     Shape.ARN: {"type": "string", "pattern": "^arn:"},
+    Shape.HOPS: {
+        "anyOf": [
+            {"type": "array", "items": {"type": "integer", "minimum": 1, "maximum": LARGEST_COUNT}},
+            {"type": "string", "pattern": f"^{HOP_PATTERN.pattern}(, ?{HOP_PATTERN.pattern})*$"},
+        ]
+    },
     Shape.OBJECT: {"type": "object", "additionalProperties": TEXT},
     Shape.DOCUMENT: ANY_OBJECT,
 }
@@ -86,13 +92,22 @@ def _subclasses(error: type[NeptuneMLError]) -> list[type[NeptuneMLError]]:
 _RESOURCE = reference("Resource")
 _NAMED = reference("Named")
 _JOB_STATUS: Schema = {"enum": list(STATES)}
+_PROGRESS = object_of({"stage": TEXT, "fraction": NUMBER}, {"etaSeconds": NUMBER})
+#: Of a chain's part, once it has begun.
+_OF_A_PART: Mapping[str, Schema] = {
+    "outputLocation": TEXT,
+    "version": {"type": ["string", "null"]},
+    "progress": _PROGRESS,
+    "metrics": ANY_OBJECT,
+    "failureReason": TEXT,
+}
 _OF_A_JOB: Mapping[str, Schema] = {
     "creationTimeInMillis": MILLIS,
     "startTimeInMillis": MILLIS,
     "endTimeInMillis": MILLIS,
     "queued": {"type": "boolean"},
     "failureReason": TEXT,
-    "progress": object_of({"stage": TEXT, "fraction": NUMBER}, {"etaSeconds": NUMBER}),
+    "progress": _PROGRESS,
     "logTail": list_of(TEXT),
     "metrics": ANY_OBJECT,
     "baselines": ANY_OBJECT,
@@ -137,6 +152,20 @@ ANSWERS: Mapping[str, Schema] = {
             "options": ANY_OBJECT,
             "withoutEffect": ANY_OBJECT,
         },
+    ),
+    "ChainStarted": object_of(
+        {"id": TEXT, "arn": TEXT, "creationTimeInMillis": MILLIS},
+        {"parts": list_of(object_of({"part": TEXT, "id": TEXT}))},
+    ),
+    "Chain": object_of(
+        {
+            "id": TEXT,
+            "status": {"enum": list(STATES)},
+            "creationTimeInMillis": MILLIS,
+            "progress": _PROGRESS,
+            "parts": list_of(object_of({"part": TEXT, "id": TEXT, "status": TEXT}, {"path": TEXT, **_OF_A_PART})),
+        },
+        {"query": TEXT, "endTimeInMillis": MILLIS, "failureReason": TEXT},
     ),
     "ExportStarted": object_of({"jobName": TEXT, "jobId": TEXT}),
     "Export": object_of(
