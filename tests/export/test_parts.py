@@ -12,6 +12,7 @@ from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.export.elements import Element, Row
 from neptuneml_plugin.export.export import export_graph
+from neptuneml_plugin.export.readers.selected import READ
 from neptuneml_plugin.export.readers.source import MemoryGraph
 from neptuneml_plugin.export.request.request import read_request
 from tests.export.graphs import BOOKS
@@ -123,6 +124,26 @@ def test_what_queries_gave_stands_in_the_statistics(tmp_path: Path) -> None:
     assert stats["warnings"][0] == f"query 'all' gives nothing: {EMPTY}"
     assert stats["part"]["looseEdges"] == 1
     assert stats["consistency"] == {"nodes": [], "edges": []}
+
+
+def test_progress_of_queries_is_told_while_they_are_answered(tmp_path: Path) -> None:
+    things = MemoryGraph({number: ("Thing", {}) for number in range(2_500)}, {})
+    rows = [things.row(NODE, number) for number in things.vertices]
+    graph = MemoryGraph(things.vertices, {}, queries={VERTICES: rows, EMPTY: []})
+    params = {"queries": {"name": "x", "queries": [VERTICES, EMPTY]}}
+    request = {"command": "export-pg-from-queries", "params": params}
+    config = ExportConfig(gremlin="ws://unused", request=request)
+    told: list[tuple[str, float | None]] = []
+    export_graph(
+        graph, read_request(config), tmp_path / "out", progress=lambda text, part=None: told.append((text, part))
+    )
+    assert told[:-1] == [
+        ("query 'x': 1,000 nodes, 0 edges", 0.0),
+        ("query 'x': 2,000 nodes, 0 edges", 0.0),
+        ("query 'x': 2,500 nodes, 0 edges", 0.0),
+        ("query 'x': 2,500 nodes, 0 edges", READ / 2),
+        ("query 'x': 0 nodes, 0 edges", READ),
+    ]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from neptuneml_plugin.export.consistency import Reading
 from neptuneml_plugin.export.elements import Element, ElementType, Row
 from neptuneml_plugin.export.files.configuration import check_labels
 from neptuneml_plugin.export.readers.intake import Intake, Sink, loose
+from neptuneml_plugin.export.readers.selected import READ
 from neptuneml_plugin.export.readers.source import GraphSource
 from neptuneml_plugin.export.request.request import ExportRequest
 from neptuneml_plugin.stage import Progress
@@ -43,7 +44,7 @@ class QueryReader:
         source: the graph.
         request: with queries.
         sink: takes the blocks.
-        progress: told of each query.
+        progress: told of each query, while it is answered too.
         folder: takes the edges while they wait, in a file without a name.
     """
 
@@ -62,18 +63,24 @@ class QueryReader:
         """Read nodes, then edges; nothing is counted by label, since no label is read as a whole."""
         check_labels(self._request.jobs, {element: self._source.labels(element) for element in Element})
         with tempfile.TemporaryFile(dir=self._folder) as file:
-            for query in self._queries:
+            for done, query in enumerate(self._queries):
                 for block in self._blocks(query):
                     if isinstance(block.type, EdgeType):
                         pickle.dump(block, file)
                     else:
                         self._take(block)
-                self._progress(f"query '{query.name}': {query.nodes:,} nodes, {query.edges:,} edges")
+                    self._tell(query, done)
+                self._tell(query, done + 1)
             end = file.tell()
             file.seek(0)
             while file.tell() < end:
                 self._take(pickle.load(file))  # noqa: S301 - what has just been written
         return []
+
+    def _tell(self, query: _Query, done: int) -> None:
+        """Tell what a query has given; how much is to come nobody knows, so that only whole queries count."""
+        text = f"query '{query.name}': {query.nodes:,} nodes, {query.edges:,} edges"
+        self._progress(text, READ * done / len(self._queries))
 
     def warnings(self) -> Iterator[str]:
         """Return what a person should know of what was chosen."""
