@@ -7,6 +7,7 @@ process does, whoever its parent is by then. The process writes its progress whi
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -142,8 +143,13 @@ class _Recorded:
     def __init__(self, path: Path, progress: Progress) -> None:
         self._path, self._progress = path, progress
         self._last, self._written, self._furthest = Step(""), 0.0, 0.0
+        self._lock = threading.Lock()  # trials may tell of themselves at the same time
 
     def __call__(self, message: str, fraction: float | None = None) -> None:
+        with self._lock:
+            self._tell(message, fraction)
+
+    def _tell(self, message: str, fraction: float | None) -> None:
         self._progress(message, fraction)
         self._furthest = max(
             self._furthest, fraction or 0.0

@@ -53,6 +53,7 @@ from neptuneml_plugin.training.custom.contract import flags, identity
 from neptuneml_plugin.training.custom.environment import RequirementsFailed, python_for
 from neptuneml_plugin.training.custom.process import Limits, ScriptFailed, run_script
 from neptuneml_plugin.training.custom.source import CustomSource
+from neptuneml_plugin.training.custom.stage import TRAINED
 from neptuneml_plugin.training.data import load_data
 from neptuneml_plugin.training.search.study import Search
 from neptuneml_plugin.training.tasks import TASKS
@@ -131,7 +132,15 @@ def test_trials_are_told_their_hyperparameters_and_judged_by_what_they_print(
 ) -> None:
     monkeypatch.setenv("NEPTUNEML_SERVICE_TOKEN", "secret")
     custom, source = written(tmp_path / "own"), graphs[Task.NODE_CLASS]
-    summary = train.run(settings(custom, trials=6, parallel=3), source, tmp_path / "out")
+    steps: list[tuple[str, float | None]] = []
+    summary = train.run(
+        settings(custom, trials=6, parallel=3),
+        source,
+        tmp_path / "out",
+        lambda message, fraction=None: steps.append((message, fraction)),
+    )
+    assert {("trial 0, evaluation 1: err 9.5", None), ("trial 0, evaluation 2: err 0.16", None)} <= set(steps)
+    assert steps[-1] == ("transform", TRAINED)
     record = read_record(tmp_path / "out/training.json", TrainingRecord)
     sizes = {trial.number: trial.hyperparameters["hidden-size"] for trial in record.trials}
     assert sizes[0] == 16

@@ -30,6 +30,7 @@ from neptuneml_plugin.stage import (
     Summary,
     clear_but,
     output_folder,
+    part_of,
     resumable_folder,
     write_json,
 )
@@ -45,6 +46,8 @@ from neptuneml_plugin.training.search.budget import threads_per_trial
 
 #: In a training's output: the folder of the model as it was run, and the names of its scripts.
 SOURCE, SCRIPTS = "source", "scripts.json"
+#: Share of a training's progress when all trials are done; the transform of the best follows.
+TRAINED = 0.9
 
 
 def train_custom(config: TrainConfig, source: Path, target: Path, progress: Progress) -> Summary:
@@ -72,9 +75,9 @@ def train_custom(config: TrainConfig, source: Path, target: Path, progress: Prog
         write_json(folder / SCRIPTS, [own.training_script, own.transform_script])
         with tempfile.TemporaryDirectory(prefix="neptuneml-model-") as name, python_for(own) as (python, toolkit):
             job = Job(source.absolute(), data, own, python, toolkit, _limits(config.custom, threads))
-            trials, failures = run_trials(job, folder, space, config, progress)
+            trials, failures = run_trials(job, folder, space, config, part_of(progress, 0.0, TRAINED))
             best, model = best_of(trials, space), Path(name) / "model"
-            progress("transform")
+            progress("transform", TRAINED)
             shutil.copytree(folder / TRIALS / str(best.number), model)
             transform_trial(job, model, best)
             best, warnings = write_custom_outputs(folder, folder / ARTIFACT, model, source, data, best)

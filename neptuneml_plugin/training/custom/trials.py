@@ -64,7 +64,9 @@ def run_trials(
         try:
             for numbers in generations(config.trials, config.parallel):
                 asked = search.ask(numbers)
-                made = pool.map(lambda *each: _run_trial(job, folder, space, config.seed, *each), numbers, asked)
+                made = pool.map(
+                    lambda *each: _run_trial(job, folder, space, config.seed, progress, *each), numbers, asked
+                )
                 for number, trial in zip(numbers, made, strict=True):
                     if isinstance(trial, ScriptFailed):
                         failures.append(trial)
@@ -81,7 +83,13 @@ def run_trials(
 
 
 def _run_trial(
-    job: Job, folder: Path, space: CustomSpace, seed: int, number: int, values: Mapping[str, Any]
+    job: Job,
+    folder: Path,
+    space: CustomSpace,
+    seed: int,
+    progress: Progress,
+    number: int,
+    values: Mapping[str, Any],
 ) -> TrialRecord | ScriptFailed:
     """Run the training script once; what it prints of the objective becomes the log of metrics."""
     trial, started, objective = folder / TRIALS / str(number), time.monotonic(), space.objective
@@ -97,6 +105,7 @@ def _run_trial(
         def read(line: str) -> None:
             for value in objective.values(line):
                 found.append(value)
+                progress(f"trial {number}, evaluation {len(found)}: {objective.name} {value:g}")
                 seconds = round(time.monotonic() - started, 3)
                 log.write(
                     json.dumps({"epoch": len(found), "seconds": seconds, "valid": {objective.name: value}}) + "\n"
