@@ -298,6 +298,8 @@ class WorkerConfig:
     #: What a vertex that the model does not know takes in place of a learned vector.
     new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE
     index: Index = Index.EXACT
+    #: Where indices are kept for all workers of a version, each version in a folder; None: each makes its own.
+    indices: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -171,11 +171,12 @@ class Direction:
                 scores[queries == query] += self.added64(int(ends.rows[query]), rows[queries == query])
         return scores
 
-    def indexed(self, of: str) -> "Direction":
+    def indexed(self, of: str, kept: Path | None) -> "Direction":
         """Return this direction with an index, where its scores are products and its candidates many.
 
         Args:
             of: what it is asked for, in the words of the index's report.
+            kept: see `index.index_of`.
 
         Raises:
             PreconditionsFailed: faiss is not installed.
@@ -191,7 +192,7 @@ class Direction:
             rows = drawn(len(self.known_vectors), wanted)
             return _with_ones(self.move(self.known_vectors[rows]).astype(np.float32))
 
-        return dataclasses.replace(self, index=index_of(of, vectors, len(self.candidates), samples))
+        return dataclasses.replace(self, index=index_of(of, vectors, len(self.candidates), samples, kept))
 
     def others(
         self, moved: Floats, bias: npt.NDArray[Any], candidates: Ends, left_out: Collection[str]

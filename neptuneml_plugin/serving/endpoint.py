@@ -256,7 +256,7 @@ async def serve(config: WorkerConfig) -> None:
         loop.add_signal_handler(number, stop.set)
     transport, _ = await loop.connect_read_pipe(lambda: ParentWatch(stop), sys.stdin)
     manifest, predictor = await asyncio.to_thread(
-        open_predictor, config.artifact, config.new_node_vectors, config.index
+        open_predictor, config.artifact, config.new_node_vectors, config.index, config.indices
     )
     endpoint = Endpoint(config, manifest, predictor)
     runner = web.ServerRunner(create_server(endpoint), shutdown_timeout=SHUTDOWN_SECONDS)

@@ -1,18 +1,25 @@
 """An approximate index over candidates (extra `faiss`), for scores that are products of two vectors.
 
 It proposes candidates, which are then scored exactly like all others; what it misses, its recall says. Queries are
-searched one by one in one thread, so that an item gets the same answer alone or in a batch (decision 31), and the
-index is made the same way in every worker.
+searched one by one in one thread, so that an item gets the same answer alone or in a batch (decision 31), and all
+workers of a version map one index, which the first of them has made.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.serving.topk import Floats32, LeftOut, Rows, contenders
+from neptuneml_plugin.stage import write_json
 
 #: Fewer candidates are ranked exactly in less time than a request takes.
 LEAST_CANDIDATES = 10_000
@@ -34,6 +41,9 @@ ROWS_PER_BLOCK = 1 << 14
 _NEIGHBOURS, _EFFORTS = 16, (32, 64, 128, 256, 512)
 _TRAINING_ROWS_PER_LIST, _TRAINING_ROUNDS = 40, 5
 _LEAST_PROBED, _MOST_PROBED_SHARE = 4, 4
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,32 +70,66 @@ class ApproximateIndex:
     """Proposes candidates by their product with a query.
 
     Args:
-        of: what it is asked for.
-        vectors: the candidates.
-        count: how many there are.
-        samples: queries as they are asked, (n, d).
-
-    Raises:
-        PreconditionsFailed: faiss is not installed.
+        index: faiss's.
+        report: what is to be said of it.
     """
 
-    def __init__(self, of: str, vectors: Vectors, count: int, samples: Floats32) -> None:
-        try:
-            import faiss  # noqa: PLC0415 - an extra, and only of endpoints that wish for it
-        except ImportError:
-            raise PreconditionsFailed(
-                "index 'faiss' needs faiss: pip install 'neptuneml-plugin[faiss]', or leave the index exact"
-            ) from None
-        faiss.omp_set_num_threads(1)
-        self._count = count
+    def __init__(self, index: Any, report: IndexReport) -> None:
+        self.report = report
+        self._index, self._count = index, report.candidates
+
+    @classmethod
+    def make(cls, of: str, vectors: Vectors, count: int, samples: Floats32) -> "ApproximateIndex":
+        """Return an index that takes as few pains as the wanted recall allows.
+
+        Args:
+            of: what it is asked for.
+            vectors: the candidates.
+            count: how many there are.
+            samples: queries as they are asked, (n, d).
+        """
         best = _best(vectors, count, samples)
         tuning, measured = (list(range(start, len(samples), 2)) for start in (0, 1))
-        kind, self._index, efforts = (_graph if count <= MOST_IN_GRAPH else _lists)(faiss, vectors, count)
+        kind, index, efforts = (_graph if count <= MOST_IN_GRAPH else _lists)(_faiss(), vectors, count)
+        made = cls(index, IndexReport(of, kind, count, 1.0))
         for set_effort in efforts:
             set_effort()
-            if self._recall(samples, best, tuning) >= WANTED_RECALL:
+            if made._recall(samples, best, tuning) >= WANTED_RECALL:
                 break
-        self.report = IndexReport(of, kind, count, round(self._recall(samples, best, measured), 4))
+        made.report = replace(made.report, recall=round(made._recall(samples, best, measured), 4))
+        return made
+
+    @classmethod
+    def read(cls, path: Path) -> "ApproximateIndex":
+        """Map what `write` has written: its pages are in memory once, however many workers map it.
+
+        Raises:
+            OSError: there is none, or it cannot be read.
+            ValueError: it is none, or of another release of faiss.
+        """
+        faiss = _faiss()
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if told.pop("faiss", None) != faiss.__version__:
+            raise ValueError(f"{path} is of another release of faiss")
+        try:
+            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), IndexReport(**told))
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"{path} is no index: {error}") from None
+
+    def write(self, path: Path) -> None:
+        """Write it, and beside it what is to be said of it.
+
+        Raises:
+            OSError: the disk is full, or the folder gone.
+        """
+        faiss = _faiss()
+        fresh = path.with_suffix(".fresh")
+        try:
+            faiss.write_index(self._index, str(fresh))
+        except RuntimeError as error:
+            raise OSError(f"{fresh} cannot be written: {error}") from None
+        write_json(path.with_suffix(".json"), asdict(self.report) | {"faiss": faiss.__version__})
+        fresh.replace(path)
 
     def contenders(
         self,
@@ -131,21 +175,84 @@ class ApproximateIndex:
         return float(np.mean(shares)) if shares else 1.0
 
 
-def index_of(of: str, vectors: Vectors, count: int, samples: Callable[[int], Floats32]) -> ApproximateIndex | None:
+def index_of(
+    of: str, vectors: Vectors, count: int, samples: Callable[[int], Floats32], kept: Path | None = None
+) -> ApproximateIndex | None:
     """Return an index over candidates; None where they are few, or not such as it can hold.
+
+    Whoever comes first makes it, and others wait; where it cannot be kept, each makes one for itself.
 
     Args:
         of: what it is asked for.
         vectors: the candidates.
         count: how many there are.
         samples: how many -> queries as they are asked, (n, d); fewer, where there are not so many.
+        kept: the folder where all workers of this version keep their indices.
+
+    Raises:
+        PreconditionsFailed: faiss is not installed.
     """
     if count < LEAST_CANDIDATES:
         return None
+    _faiss().omp_set_num_threads(1)
+    if kept is None:
+        return _made(of, vectors, count, samples)
+    path = kept / f"{hashlib.sha256(of.encode()).hexdigest()[:16]}.faiss"
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        with _turn(kept):
+            return _mapped(path) or _mapped_again(path, _made(of, vectors, count, samples))
+    except OSError as error:
+        _log.warning("an index is not kept, and this worker has its own: %s", error)
+        return _made(of, vectors, count, samples)
+
+
+def _mapped(path: Path) -> ApproximateIndex | None:
+    try:
+        return ApproximateIndex.read(path)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        _log.info("%s; it is made again", error)
+        return None
+
+
+def _mapped_again(path: Path, made: ApproximateIndex | None) -> ApproximateIndex | None:
+    """Keep what was made, and return it as the others have it."""
+    if made is not None:
+        made.write(path)
+        return ApproximateIndex.read(path)
+    return None
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes an index in a folder."""
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _made(of: str, vectors: Vectors, count: int, samples: Callable[[int], Floats32]) -> ApproximateIndex | None:
     if not all((np.abs(vectors(block)) < LARGEST).all() for block in _blocks(count)):
         return None
     asked = samples(SAMPLES)
-    return ApproximateIndex(of, vectors, count, asked[(np.abs(asked) < LARGEST).all(axis=1)])
+    return ApproximateIndex.make(of, vectors, count, asked[(np.abs(asked) < LARGEST).all(axis=1)])
+
+
+def _faiss() -> Any:
+    """Return the package.
+
+    Raises:
+        PreconditionsFailed: it is not installed.
+    """
+    try:
+        import faiss  # noqa: PLC0415 - an extra, and only of endpoints that wish for it
+    except ImportError:
+        raise PreconditionsFailed(
+            "index 'faiss' needs faiss: pip install 'neptuneml-plugin[faiss]', or leave the index exact"
+        ) from None
+    return faiss
 
 
 def drawn(count: int, wanted: int) -> Rows:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -83,15 +84,19 @@ class LinkRanker:
     def __init__(self, ways: Ways, calibrate: Callable[[float], float]) -> None:
         self._ways, self._calibrate = ways, calibrate
 
-    def make_indices(self) -> list[IndexReport]:
-        """Make an index of each direction that can have one, and return what is to be said of them.
+    def make_indices(self, kept: Path | None) -> list[IndexReport]:
+        """Give an index to each direction that can have one, and return what is to be said of them.
+
+        Args:
+            kept: see `index.index_of`.
 
         Raises:
             PreconditionsFailed: faiss is not installed.
         """
         self._ways = {
             mode: [
-                (edge, way.indexed(f"{mode} {edge}") if isinstance(way, Direction) else way) for edge, way in ways
+                (edge, way.indexed(f"{mode} {edge}", kept) if isinstance(way, Direction) else way)
+                for edge, way in ways
             ]
             for mode, ways in self._ways.items()
         }

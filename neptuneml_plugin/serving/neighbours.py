@@ -72,13 +72,13 @@ class _Label:
         self._inverses[ordinary] = 1 / self.lengths[ordinary]
         self.index: ApproximateIndex | None = None
 
-    def make_index(self, of: str) -> None:
+    def make_index(self, of: str, kept: Path | None) -> None:
         """Have an index propose neighbours, where there are many vertices."""
 
         def samples(wanted: int) -> Floats32:
             return self.units(drawn(len(self.lengths), wanted))
 
-        self.index = index_of(of, self.units, len(self.lengths), samples)
+        self.index = index_of(of, self.units, len(self.lengths), samples, kept)
 
     def units(self, at: slice | Rows) -> Floats32:
         """Return the directions of some vertices' vectors; of a vector of zeros, zeros."""
@@ -118,8 +118,11 @@ class Neighbours:
                     )
                     self._joined.setdefault(ends, []).append((indptr, indices))
 
-    def make_indices(self) -> list[IndexReport]:
-        """Make an index of each label that has embeddings, and return what is to be said of them.
+    def make_indices(self, kept: Path | None) -> list[IndexReport]:
+        """Give an index to each label that has embeddings, and return what is to be said of them.
+
+        Args:
+            kept: see `index.index_of`.
 
         Raises:
             PreconditionsFailed: faiss is not installed.
@@ -128,7 +131,7 @@ class Neighbours:
         for node in self._schema.nodes:
             with contextlib.suppress(UnsupportedOperation):  # a custom model may have none of a label
                 of = self._label(node.label)
-                of.make_index(f"embed_knn ({node.label})")
+                of.make_index(f"embed_knn ({node.label})", kept)
                 if of.index is not None:
                     reports.append(of.index.report)
         return reports

@@ -53,7 +53,10 @@ class Predictor(Protocol):
 
 
 def open_predictor(
-    folder: Path, new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE, index: Index = Index.EXACT
+    folder: Path,
+    new_node_vectors: NewNodeVectors = NewNodeVectors.TYPE,
+    index: Index = Index.EXACT,
+    indices: Path | None = None,
 ) -> tuple[Manifest, "WithNeighbours"]:
     """Verify an artifact and map its arrays.
 
@@ -61,6 +64,7 @@ def open_predictor(
         folder: the artifact.
         new_node_vectors: what vertices that the model does not know take.
         index: whether links are found by an index, and vertices by their embeddings where no links are predicted.
+        indices: where the indices of all versions are kept; None: in memory alone.
 
     Raises:
         PreconditionsFailed: the index's package is not installed.
@@ -81,7 +85,7 @@ def open_predictor(
             f"artifact {folder} does not hold what a {manifest.task} needs: {error}; run `transform` again"
         ) from None
     if index is Index.FAISS:
-        with_neighbours.make_indices()
+        with_neighbours.make_indices(None if indices is None else indices / manifest.version)
     return manifest, with_neighbours
 
 
@@ -99,14 +103,17 @@ class WithNeighbours:
         #: What is to be said of the indices that it has.
         self.indices: list[IndexReport] = []
 
-    def make_indices(self) -> None:
-        """Make indices of what is asked most: links, else neighbours.
+    def make_indices(self, kept: Path | None) -> None:
+        """Give indices to what is asked most: links, else neighbours.
+
+        Args:
+            kept: see `index.index_of`.
 
         Raises:
             PreconditionsFailed: their package is not installed.
         """
         of = self._predictor if isinstance(self._predictor, LinkPredictor) else self._neighbours
-        self.indices = [] if of is None else of.make_indices()
+        self.indices = [] if of is None else of.make_indices(kept)
 
     def answer(self, invocation: Invocation, check: Check) -> Answers | Embeddings:
         """See `Predictor`."""
@@ -231,9 +238,9 @@ class LinkPredictor:
         """Map an artifact's arrays."""
         return cls(manifest, live, LinkRanker(directions(folder, manifest), calibration(manifest)))
 
-    def make_indices(self) -> list[IndexReport]:
+    def make_indices(self, kept: Path | None) -> list[IndexReport]:
         """See `LinkRanker`."""
-        return self._ranker.make_indices()
+        return self._ranker.make_indices(kept)
 
     def look_up(self, request: PlainRequest) -> str | None:
         """See `Predictor`."""

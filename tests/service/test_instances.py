@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
+from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, TimeLimitExceeded
 from neptuneml_plugin.service.endpoints.instances import Instances
@@ -225,3 +227,25 @@ def test_a_restarted_service_starts_as_many_instances(tmp_path: Path) -> None:
         second.client._wait_until_in_service("e", 60)
         assert len(second.workers()) == 2
         assert len(second.client.describe_endpoint("e")["addresses"]) == 2
+
+
+async def test_instances_share_an_index_that_goes_with_its_endpoint(tmp_path: Path) -> None:
+    movies = [f"m{number}" for number in range(10_000)]
+    made = make_artifact(tmp_path / "links", Made(Task.LINK_PREDICTION, movies=movies))
+    ask = {"mode": "predict_tail", "data": {"edges": [{"headNodeId": "1"}]}}
+    async with service(tmp_path, pin_seconds=0.2) as running:
+        for name in ("one", "other"):
+            await running.put(name, "links", index="faiss", instanceCount=2)
+        (file,) = (tmp_path / "indices").glob("*/*.faiss")
+        assert file.parent.name == made.version
+        for name, number in itertools.product(("one", "other"), range(2)):
+            assert str(file) in {one.path for one in running.process(name, number).memory_maps()}
+        await running.put("exact", "links")
+        await running.client.delete("/ml/endpoints/one")
+        await eventually_async(
+            lambda: {one.instances.endpoint for one in running.registry.all_served()} == {"other", "exact"}
+        )
+        assert file.exists()
+        await running.client.delete("/ml/endpoints/other")
+        await eventually_async(lambda: not file.exists())
+        assert (await running.post("/endpoints/exact/invocations", ask))[0] == 200

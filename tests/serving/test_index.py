@@ -1,17 +1,19 @@
 """The approximate index: what it proposes is scored exactly, and so is what it cannot do; its recall is true."""
 
+import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from neptuneml_plugin.artifacts import Scores, Task
+from neptuneml_plugin.artifacts import Manifest, Scores, Task
 from neptuneml_plugin.config import Index
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.serving import index as indices
-from neptuneml_plugin.serving.index import index_of
+from neptuneml_plugin.serving.index import ApproximateIndex, index_of
 from neptuneml_plugin.serving.predict import WithNeighbours, open_predictor
 from neptuneml_plugin.serving.topk import LeftOut
 from neptuneml_plugin.serving.wire import Invocation, Items, Mode
@@ -121,6 +123,69 @@ def test_where_filters_leave_too_few_all_are_looked_at(tmp_path: Path, kind: str
     assert ask(predictor, "u3", **everything) == ask(exact, "u3", **everything)
     masked = {"topk": 3, "mask_training_edges": True}
     assert not {MOVIES[0], MOVIES[1]} & {answer.id for answer in ask(predictor, USERS[0], **masked)[0]}
+
+
+@pytest.fixture
+def makings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What indices have been made of."""
+    made: list[str] = []
+    make = ApproximateIndex.make
+
+    def noted(of: str, *given: Any) -> ApproximateIndex:
+        made.append(of)
+        return make(of, *given)
+
+    monkeypatch.setattr(ApproximateIndex, "make", noted)
+    return made
+
+
+def test_all_workers_map_the_index_of_the_first(tmp_path: Path, kind: str, makings: list[str]) -> None:
+    make(tmp_path / "a")
+    kept = tmp_path / "indices"
+    with ThreadPoolExecutor(3) as workers:
+        manifests, predictors = zip(*workers.map(lambda _: open_kept(tmp_path / "a", kept), range(3)), strict=True)
+    assert makings == ["predict_tail (user)-rated-(movie)"]
+    own = opened(tmp_path / "a")
+    for predictor in predictors:
+        assert predictor.indices == own.indices
+        assert predictor.indices[0].kind == kind
+        assert ask(predictor, *USERS[:20], topk=10) == ask(own, *USERS[:20], topk=10)
+    (file,) = kept.glob("*/*.faiss")
+    assert file.parent.name == manifests[0].version
+    assert str(file) in Path("/proc/self/maps").read_text()
+    assert sorted(path.suffix for path in file.parent.iterdir()) == ["", ".faiss", ".json"]
+
+
+def open_kept(folder: Path, kept: Path) -> tuple[Manifest, WithNeighbours]:
+    return open_predictor(folder, index=Index.FAISS, indices=kept)
+
+
+@pytest.mark.parametrize("damage", ["cut", "released", "half"])
+def test_what_cannot_be_mapped_is_made_again(tmp_path: Path, makings: list[str], damage: str) -> None:
+    make(tmp_path / "a")
+    kept = tmp_path / "indices"
+    first = ask(open_kept(tmp_path / "a", kept)[1], *USERS, topk=10)
+    (file,) = kept.glob("*/*.faiss")
+    told = file.with_suffix(".json")
+    if damage == "cut":
+        file.write_bytes(b"IHN")
+    elif damage == "half":
+        told.unlink()
+    else:
+        told.write_text(json.dumps(json.loads(told.read_text()) | {"faiss": "0.1"}))
+    assert ask(open_kept(tmp_path / "a", kept)[1], *USERS, topk=10) == first
+    open_kept(tmp_path / "a", kept)
+    assert len(makings) == 2
+
+
+def test_where_nothing_can_be_kept_a_worker_has_its_own(
+    tmp_path: Path, makings: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    make(tmp_path / "a")
+    (tmp_path / "indices").write_text("no folder")
+    predictor = open_kept(tmp_path / "a", tmp_path / "indices")[1]
+    assert len(predictor.indices) == len(makings) == 1
+    assert "an index is not kept" in caplog.text
 
 
 @pytest.mark.parametrize("scores", [Scores.TRANSE, Scores.ROTATE])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.artifacts import MANIFEST, Manifest, read_record
-from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.config import Index, ServiceConfig
 from neptuneml_plugin.errors import (
     ConstraintViolation,
     InvalidData,
@@ -19,6 +19,7 @@ from neptuneml_plugin.errors import (
 from neptuneml_plugin.service.endpoints.ensembles import ENSEMBLES, remove_ensembles
 from neptuneml_plugin.service.endpoints.fetching import fetch_artifact, remove_fetched, remove_unused
 from neptuneml_plugin.service.endpoints.groups import Groups
+from neptuneml_plugin.service.endpoints.indices import remove_indices
 from neptuneml_plugin.service.endpoints.instances import Instances
 from neptuneml_plugin.service.endpoints.record import (
     NO_OPTIONS,
@@ -80,6 +81,7 @@ class Registry:
         used = {record.artifact for record in self._records.values()}
         await asyncio.to_thread(remove_unused, used, self._config)
         await asyncio.to_thread(remove_ensembles, self.records(), self._config)
+        await asyncio.to_thread(remove_indices, self.records(), self._config)
 
     async def close(self) -> None:
         """Stop all workers; the records stay."""
@@ -304,6 +306,8 @@ class Registry:
             await asyncio.to_thread(remove_fetched, instances.artifact, self._config)
         if instances.artifact.parent == self._config.data_root / ENSEMBLES:
             await asyncio.to_thread(remove_ensembles, self.records(), self._config)
+        if instances.options.index is Index.FAISS:
+            await asyncio.to_thread(remove_indices, self.records(), self._config)
 
     def _on_failure(self, instances: Instances, reason: str) -> None:
         """Note that none of a version's workers can be started again."""

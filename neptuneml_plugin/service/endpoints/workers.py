@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from neptuneml_plugin import workerprocess
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, InvalidData, PreconditionsFailed
+from neptuneml_plugin.service.endpoints.indices import INDICES
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.security.secretfiles import child_environment
 
@@ -213,6 +214,7 @@ class Worker:
             "instance": self.number,
             "log_format": self._config.log_format,
             "max_body_mib": self._config.max_body_mib,
+            "indices": str(self._config.data_root / INDICES),
         } | self.group.options.for_worker()
 
 
