@@ -36,7 +36,7 @@ from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.batching import Batcher
 from neptuneml_plugin.serving.cache import AnswerCache
 from neptuneml_plugin.serving.embeddings import Embeddings
-from neptuneml_plugin.serving.memory import check_memory, own_bytes, watch_memory
+from neptuneml_plugin.serving.memory import check_memory, own_bytes, use_one_pool, watch_memory
 from neptuneml_plugin.serving.metrics import Metrics
 from neptuneml_plugin.serving.paths import create_server
 from neptuneml_plugin.serving.plain import read_plain
@@ -250,6 +250,8 @@ async def serve(config: WorkerConfig) -> None:
         MemoryLimitExceeded: it needs more memory than the worker may take.
         PreconditionsFailed: the port is taken.
     """
+    if config.memory_mib:
+        use_one_pool()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

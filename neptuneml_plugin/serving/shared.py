@@ -18,6 +18,7 @@ from neptuneml_plugin.config import SharedConfig, WorkerConfig, structure
 from neptuneml_plugin.error_body import error_response, http_error, request_id_of
 from neptuneml_plugin.errors import AccessDenied, PreconditionsFailed
 from neptuneml_plugin.serving.endpoint import SHUTDOWN_SECONDS, ParentWatch, report, run_process
+from neptuneml_plugin.serving.memory import use_one_pool
 from neptuneml_plugin.serving.paths import bare_server
 from neptuneml_plugin.serving.tenants import Tenants
 
@@ -78,6 +79,7 @@ async def serve(config: SharedConfig) -> None:
     Raises:
         PreconditionsFailed: the port is taken.
     """
+    use_one_pool()
     stop, tenants = asyncio.Event(), Tenants()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

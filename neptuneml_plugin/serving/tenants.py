@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import hashlib
 import itertools
@@ -16,7 +15,7 @@ from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.live import Check, Live
-from neptuneml_plugin.serving.memory import MEMORY_LOOK_SECONDS, own_bytes
+from neptuneml_plugin.serving.memory import MEMORY_LOOK_SECONDS, give_back, own_bytes, takes_more_than
 from neptuneml_plugin.serving.paths import Paths
 from neptuneml_plugin.serving.plain import PlainRequest
 from neptuneml_plugin.serving.predict import Predictor, open_predictor
@@ -170,7 +169,7 @@ class Tenants:
         while not stop.is_set():
             await asyncio.sleep(look_seconds)
             self._make_room()
-            if self._is_above() and not self._loaded():
+            if self._is_above() and not any(one.in_use or one.loadable.is_open for one in self._by_token.values()):
                 _log.warning(
                     "%d MiB are more than memoryMib allows (%d)", self._measure() >> 20, self._limit >> 20
                 )
@@ -187,7 +186,7 @@ class Tenants:
         return max((tenant.endpoint.config.memory_mib for tenant in self._by_token.values()), default=0) << 20
 
     def _is_above(self) -> bool:
-        return 0 < self._limit < self._measure()
+        return takes_more_than(self._limit, self._measure)
 
     def _loaded(self) -> list[Tenant]:
         found = (tenant for tenant in self._by_token.values() if tenant.loadable.is_open)
@@ -212,9 +211,7 @@ class Tenants:
     def _let_go(self, tenant: Tenant) -> None:
         tenant.loadable.let_go()
         gc.unfreeze()  # what a loaded model has frozen
-        gc.collect()
-        with contextlib.suppress(AttributeError):  # a C library without it
-            ctypes.CDLL(None).malloc_trim(0)
+        give_back()
 
 
 def _key(authorization: str) -> bytes:

@@ -160,3 +160,37 @@ async def test_one_that_is_too_large_for_its_group_is_told(tmp_path: Path) -> No
         status = await running.put("e", "a", workerGroup="small", memoryMib=1)
         assert status["status"] == "Failed"
         assert "the memoryMib of its group is 1; give it more" in status["endpoint"]["failureReason"]
+
+
+#: Classes whose names take 30 MiB, which an endpoint of the group has once, and two times more while it is loaded.
+HEAVY, HEAVY_MIB = tuple(f"{number:05}".ljust(1000, "-") for number in range(30_000)), 30
+
+
+async def taken(running: Service) -> int:
+    """Return the mebibytes that the one worker process takes for itself."""
+    text = await (await running.client.get("/metrics")).text()
+    found = (float(line.split()[-1]) for line in text.splitlines() if line.startswith("neptuneml_memory_bytes"))
+    return int(max(found)) >> 20
+
+
+async def test_who_was_asked_least_recently_gives_its_memory_back(tmp_path: Path) -> None:
+    make_artifact(tmp_path / "light", Made())
+    for at in range(2):
+        make_artifact(tmp_path / f"a{at}", Made(seed=at, classes=HEAVY))
+    async with service(tmp_path) as running:
+        await running.put("light", "light", workerGroup="small")
+        limit = await taken(running) + 5 * HEAVY_MIB
+        for at in range(2):
+            await running.put(f"e{at}", f"a{at}", workerGroup="small")
+        first = [(await running.post(f"/endpoints/e{at}/invocations", ASK))[1]["answers"] for at in range(2)]
+        process = running.process("e0")
+        assert await taken(running) > limit
+        # Of a group the largest bound counts, and none had any.
+        await running.put("bound", "light", workerGroup="small", memoryMib=limit)
+        for at in (0, 1, 0, 1):
+            code, answer = await running.post(f"/endpoints/e{at}/invocations", ASK)
+            assert (code, answer["answers"]) == (200, first[at])
+            async with asyncio.timeout(30):  # the process looks once a second
+                while await taken(running) > limit:  # noqa: ASYNC110 - what is waited for has no event
+                    await asyncio.sleep(0.05)
+        assert {running.process(name).pid for name in ("e0", "e1", "bound")} == {process.pid}

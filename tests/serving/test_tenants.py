@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from neptuneml_plugin.config import SharedConfig, WarmUp, WorkerConfig
 from neptuneml_plugin.errors import InvalidData, MemoryLimitExceeded
 from neptuneml_plugin.serving.paths import bare_server
 from neptuneml_plugin.serving.shared import SharedPaths
-from neptuneml_plugin.serving.tenants import Tenants
+from neptuneml_plugin.serving.tenants import Loadable, Tenants
 from tests.made_artifacts import Made, make_artifact
-from tests.running_service import PATIENCE_SECONDS
+from tests.running_service import PATIENCE_SECONDS, eventually_async
 from tests.worker_server import BareServer
 
 ASK: dict[str, Any] = {"data": {"nodes": [{"nodeId": "a"}]}}
@@ -31,8 +32,10 @@ class Memory:
     def __init__(self, base: int = 40, each: int = 100) -> None:
         self.base, self.each = base, each
         self.tenants: Tenants | None = None
+        self.looks = 0
 
     def __call__(self) -> int:
+        self.looks += 1
         return (self.base + self.each * len(self.tenants.loaded if self.tenants else ())) * MIB
 
 
@@ -164,6 +167,33 @@ async def test_a_process_that_is_too_large_with_nobody_ends(tmp_path: Path) -> N
         assert not stop.is_set()
         memory.base = 200
         await asyncio.wait_for(stop.wait(), PATIENCE_SECONDS)
+        await watch
+
+
+async def test_what_is_just_being_opened_ends_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading an artifact takes more than having it does."""
+    made = make_artifact(tmp_path / "x", Made(seed=1))
+    memory, go_on, open_it = Memory(40, 100), threading.Event(), Loadable.open
+
+    def slowly(loadable: Loadable) -> None:
+        memory.base = 500
+        go_on.wait(30)
+        open_it(loadable)
+        memory.base = 40
+
+    monkeypatch.setattr(Loadable, "open", slowly)
+    async with process(tmp_path, memory) as running:
+        await running.enter("x", 150, version=made.version)
+        stop = asyncio.Event()
+        asked = asyncio.create_task(running.ask("x"))
+        await eventually_async(lambda: memory.base == 500)
+        looks = memory.looks
+        watch = asyncio.create_task(running.tenants.watch(stop, 0.001))
+        await eventually_async(lambda: memory.looks > looks + 9)
+        assert not stop.is_set()
+        go_on.set()
+        assert (await asked)[0] == 200
+        stop.set()
         await watch
 
 
