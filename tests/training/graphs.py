@@ -1,20 +1,22 @@
 """Processed folders with a planted signal, and trainings of them, small enough for seconds."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task
 from neptuneml_plugin.config import ProcessConfig, TrainConfig
 from neptuneml_plugin.processing.process import run as process
 from neptuneml_plugin.stage import Summary
+from neptuneml_plugin.training import train as stage
 from neptuneml_plugin.training.models.encoder import EdgeModule
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.presets import BY_NAME
-from neptuneml_plugin.training.train import run as train
 from tests.planted import Signal, planted_export
 from tests.processing.exports import change_labels
 
@@ -71,6 +73,13 @@ def stir(model: Model) -> None:
 
 def trained(source: Path, target: Path, **settings: Any) -> Summary:
     """Run the stage with one thread: other tests want the other."""
-    summary = train(TrainConfig(**({"threads": 1} | settings)), source, target)
+    summary = stage.run(TrainConfig(**({"threads": 1} | settings)), source, target)
     torch.set_num_threads(1)
     return summary
+
+
+def trained_here(source: Path, target: Path, **settings: Any) -> Summary:
+    """Run the stage with all trials in this process: results are the same, and none has to import torch."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(stage, "_executor", lambda config, limits: contextlib.nullcontext())
+        return trained(source, target, **settings)

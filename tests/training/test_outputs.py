@@ -27,7 +27,7 @@ from neptuneml_plugin.training.models.model import Model, save_weights
 from neptuneml_plugin.training.outputs import applied
 from neptuneml_plugin.training.outputs.clientfiles import LARGEST, instance_recommendation
 from tests.listed_answers import listed
-from tests.training.graphs import processed, processed_export, trained
+from tests.training.graphs import processed, processed_export, trained_here
 
 CASES = [(task, False) for task in Task] + [(Task.NODE_CLASS, True)]
 NAMES = {"embeddings/entity.npy", "mapping.info", "infer_instance_recommendation.json", "predictions.parquet"}
@@ -47,7 +47,7 @@ class Made:
         values = {"num-epochs": 3}
         self.source = processed(folder, task, multi_label=multi_label, nodes=90, values=values)
         self.training = folder / "training"
-        trained(self.source, self.training, trials=2)
+        trained_here(self.source, self.training, trials=2)
         self.artifact = self.training / "artifact"
         self.manifest = open_artifact(self.artifact)
 

@@ -15,7 +15,7 @@ from neptuneml_plugin.training.reporting.answers import MATRIX_CLASSES, confusio
 from neptuneml_plugin.training.reporting.embeddings import project
 from neptuneml_plugin.training.reporting.page import OWN, Report, page
 from neptuneml_plugin.training.tasks import Answer
-from tests.training.graphs import processed, trained
+from tests.training.graphs import processed, trained_here
 
 CASES = [(task, False) for task in Task] + [(Task.NODE_CLASS, True)]
 
@@ -28,7 +28,7 @@ class Made:
     def __init__(self, folder: Path, task: Task, *, multi_label: bool) -> None:
         source = processed(folder, task, nodes=80, multi_label=multi_label, values={"num-epochs": 3})
         self.folder = folder / "training"
-        trained(source, self.folder, trials=4 if task is Task.NODE_REGRESSION else 1)
+        trained_here(source, self.folder, trials=4 if task is Task.NODE_REGRESSION else 1)
         self.record = read_record(self.folder / "training.json", TrainingRecord)
         self.html = (self.folder / "report.html").read_text()
 

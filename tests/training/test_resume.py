@@ -24,7 +24,7 @@ from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.loop import Course, Fit, Trainer
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.train import run as train
-from tests.training.graphs import processed, set_hyperparameters, trained
+from tests.training.graphs import processed, set_hyperparameters, trained_here
 
 FEW = {"num-epochs": 6, "batch-size": 32, "dropout": 0.3}
 
@@ -255,7 +255,7 @@ def test_a_killed_command_goes_on(tmp_path: Path, sent: signal.Signals, argument
     assert done.returncode == 0, done.stderr
     count = int(arguments[1]) if arguments else 1
     parallel = int(arguments[3]) if arguments[3:] else 1
-    trained(source, tmp_path / "whole", trials=count, parallel=parallel, checkpoint_seconds=1e6)
+    trained_here(source, tmp_path / "whole", trials=count, parallel=parallel, checkpoint_seconds=1e6)
     assert results(output) == results(tmp_path / "whole")
     assert all(same_weights(output, tmp_path / "whole", trial) for trial in range(count))
     for name, written in finished.items():

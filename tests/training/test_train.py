@@ -21,7 +21,7 @@ from neptuneml_plugin.training.hyperparameters import build
 from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.stopping import EarlyStopping, Goal
-from tests.training.graphs import processed, set_hyperparameters, trained
+from tests.training.graphs import processed, set_hyperparameters, trained, trained_here
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_parallel_trials_equal_those_one_after_the_other(tmp_path: Path) -> None
 
 def test_the_best_trial_is_the_one_with_the_best_validation_metric(tmp_path: Path) -> None:
     source = processed(tmp_path, Task.NODE_REGRESSION, nodes=60, values={"num-epochs": 4})
-    trained(source, tmp_path / "training", trials=3)
+    trained_here(source, tmp_path / "training", trials=3)
     record = read_record(tmp_path / "training" / "training.json", TrainingRecord)
     errors = {trial.number: trial.metrics["valid"]["mse"] for trial in record.trials}
     assert record.best_trial == min(errors, key=errors.__getitem__)

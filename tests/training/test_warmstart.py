@@ -18,7 +18,7 @@ from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.seen import Seen
 from neptuneml_plugin.training.warmstart import initial_weights
 from tests.planted import planted_export
-from tests.training.graphs import processed, processed_export, set_hyperparameters, trained
+from tests.training.graphs import processed, processed_export, set_hyperparameters, trained, trained_here
 
 QUICK = Hyperparameters(num_hidden=16)
 
@@ -28,7 +28,7 @@ def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `processed` and the `training` of it."""
     folder = tmp_path_factory.mktemp("earlier")
     source = processed(folder, Task.NODE_CLASS, nodes=120)
-    trained(source, folder / "training", trials=4, parallel=2)
+    trained_here(source, folder / "training", trials=4, parallel=2)
     return folder
 
 
@@ -60,7 +60,7 @@ def test_the_search_goes_on_from_the_other_s(earlier: Path, tmp_path: Path) -> N
     write_record(tmp_path / "earlier" / "training.json", replace(record, trials=trials, best_trial=0))
     asked = {}
     for name, previous in (("cold", None), ("warm", tmp_path / "earlier")):
-        trained(source, tmp_path / name, trials=4, parallel=4, previous=previous)
+        trained_here(source, tmp_path / name, trials=4, parallel=4, previous=previous)
         training = read_record(tmp_path / name / "training.json", TrainingRecord)
         asked[name] = [trial.hyperparameters["lr"] for trial in training.trials]
     assert asked["cold"][0] == asked["warm"][0] == 0.01
