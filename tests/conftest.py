@@ -17,7 +17,7 @@ from tests import platforms
 from tests.platforms import Platform
 from tests.quickstart_stack import UP, QuickstartStack, quickstart_process
 from tests.servers import Connect, make_data_root
-from tests.workers import QUICKSTART, Scheduling
+from tests.workers import Scheduling, turn
 
 # An example's time is the machine's: pytest's own timeout ends what hangs.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -25,8 +25,8 @@ hypothesis.settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest group first."""
-    items.sort(key=lambda item: item.nodeid.partition("::")[0] not in QUICKSTART)
+    """The longest group first, the quick modules last."""
+    items.sort(key=lambda item: turn(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which `make test` asks for

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.readme import ROOT
-from tests.workers import QUICKSTART
+from tests.workers import QUICK, QUICKSTART, turn
 
 TWO_TESTS = "import os\n\ndef test_a(): print(os.getpid())\n\ndef test_b(): print(os.getpid())\n"
 
@@ -17,6 +17,12 @@ def modules_with(mark: str) -> set[str]:
 
 def test_all_modules_of_the_quickstart_are_named() -> None:
     assert set(QUICKSTART) == modules_with("mark" + ".quickstart") | modules_with("quickstart" + "_stack")
+
+
+def test_what_takes_long_goes_first_and_what_is_quick_last() -> None:
+    assert all((ROOT / folder).is_dir() for folder in QUICK)
+    tests = ["tests/export/test_walk.py::a", "tests/training/test_hpo.py::a", "tests/test_readme.py::a"]
+    assert sorted(tests, key=turn) == tests[::-1]
 
 
 def test_modules_stay_whole_and_the_quickstarts_together(tmp_path: Path) -> None:
