@@ -41,7 +41,7 @@ def answers(artifact: Path, task: Task, names: list[str]) -> list[list[Answer]]:
 
 @pytest.mark.parametrize("task", Task)
 def test_a_graph_changes(task: Task, tmp_path: Path) -> None:
-    source = processed(tmp_path, task, nodes=150, values={"num-epochs": 20})
+    source = processed(tmp_path, task, nodes=150, values={"num-epochs": 3})
     trained(source, tmp_path / "training")
     other = later(tmp_path / "export", tmp_path / "later", gone=GONE, new=5)
     process.run(ProcessConfig(dgl_graph=False, previous=source), other, tmp_path / "next")
