@@ -15,9 +15,14 @@ from tests.quality.peers import peers
 from tests.quality.planted import (
     PLANTED,
     Planted,
+    accounts,
+    applicants,
+    authors,
+    baskets,
     citations,
     films,
     heterophilous,
+    houses,
     planted,
     purchases,
     write_planted,
@@ -31,6 +36,11 @@ SIZES: Mapping[str, tuple[int, ...]] = {
     "acquaintances": (200,),
     "purchases": (40, 60),
     "noise": (200,),
+    "applicants": (300,),
+    "authors": (200,),
+    "houses": (300,),
+    "accounts": (300,),
+    "baskets": (60, 80),
 }
 
 
@@ -88,6 +98,61 @@ def test_ratings_are_biases_tastes_and_noise() -> None:
     assert graph.answers is not None
     assert graph.answers.std() == pytest.approx(1.19, abs=0.1)
     assert len(np.unique(graph.edges[0].ends, axis=0)) == len(graph.edges[0].ends)
+
+
+def test_applicants_are_told_by_their_own_numbers_and_not_by_acquaintances() -> None:
+    graph = applicants(rng())
+    assert graph.answers is not None
+    assert alike(graph) == pytest.approx(0.5, abs=0.03)
+    numbers = graph.vertices[0].features
+    old = numbers["age"] >= 35
+    owes = numbers["debt"] / numbers["income"] > 0.45
+    assert graph.answers[old & owes].mean() == pytest.approx(0.05, abs=0.03)
+
+
+def test_authors_are_of_the_area_that_most_of_their_venues_are_of() -> None:
+    graph = authors(rng())
+    assert graph.answers is not None
+    wrote, published = (edges.ends for edges in graph.edges)
+    areas = np.zeros((len(graph.answers), 4))
+    np.add.at(areas, (wrote[:, 0], published[wrote[:, 1], 1] % 4), 1)
+    assert areas.sum(1).min() >= 1
+    most = areas.max(1)
+    assert (areas[np.arange(len(areas)), graph.answers] == most).all()
+    assert ((areas == most[:, None]).sum(1) == 1).mean() > 0.7
+
+
+def test_prices_have_a_long_tail_and_a_district() -> None:
+    graph = houses(rng())
+    assert graph.answers is not None
+    assert graph.answers.mean() > 1.2 * np.median(graph.answers)
+    district = graph.edges[0].ends[:, 1]
+    logs = np.log(graph.answers)
+    means = np.bincount(district, logs) / np.bincount(district)
+    assert np.var(logs - means[district]) < 0.7 * np.var(logs)
+
+
+def test_frauds_are_few_and_share_devices() -> None:
+    graph = accounts(rng())
+    assert graph.answers is not None
+    assert graph.answers.mean() == pytest.approx(0.05, abs=0.01)
+    uses = graph.edges[0].ends
+    frauds = np.bincount(uses[:, 1], graph.answers[uses[:, 0]])
+    assert frauds.max() > 3
+    assert alike(graph) > 0.9  # payments lead anywhere
+
+
+def test_customers_buy_of_few_kinds() -> None:
+    graph = baskets(rng())
+    customers, products = graph.vertices
+    assert not customers.features
+    ends, words = graph.edges[0].ends, products.features["words"].astype(float)
+    words = words / np.linalg.norm(words, axis=1, keepdims=True)
+    order = np.lexsort((ends[:, 1], ends[:, 0]))
+    bought = words[ends[order, 1]]
+    same = ends[order][1:, 0] == ends[order][:-1, 0]
+    close = (bought[1:] * bought[:-1]).sum(1)
+    assert close[same].mean() > close[~same].mean() + 0.01
 
 
 def test_only_elements_of_a_part_are_named_in_its_file(tmp_path: Path) -> None:
