@@ -158,7 +158,7 @@ def test_a_rate_that_nobody_has_seen_is_told_to_be_inferred(tmp_path: Path) -> N
         settings=Settings(Load(1, duration_seconds=0.3), Wanted(1e7), confirm_seconds=0.0),
     )
     assert found.chosen is not None
-    (said,) = remarks(found)
+    said = next(each for each in remarks(found) if "1e+07" in each)  # a busy machine is remarked upon as well
     assert said.startswith("No configuration was seen to give 1e+07 requests a second: ")
     assert f"{found.chosen.needed} instances do if each gives" in said
 
