@@ -238,6 +238,17 @@ class Adjacency:
         return FeaturedEdges(sources, self._targets[edges], weights[edges], features[edges], self._shape[0])
 
 
+def both_ways(
+    sources: Tensor, targets: Tensor, source_count: int, target_count: int
+) -> tuple[Adjacency, Adjacency]:
+    """Return the structure of edges and that of their reverse, which share what is in them."""
+    by_target, by_source = Order.of(targets, sources, target_count), Order.of(sources, targets, source_count)
+    return (
+        Adjacency(sources, targets, source_count, target_count, (by_target, by_source)),
+        Adjacency(targets, sources, target_count, source_count, (by_source, by_target)),
+    )
+
+
 class _Product(torch.autograd.Function):
     """A sparse product whose transpose is at hand: torch's own backward would build it in each step."""
 
@@ -303,8 +314,11 @@ class MessageGraph:
         joined = {r.edge_type: _joined(r.features) for r in data.relations[::2]} if featured else {}
         self._features = [joined.get(r.edge_type) for r in data.relations]
         self._adjacencies = [
-            Adjacency(r.sources, r.targets, data.counts[r.source_type], data.counts[r.target_type])
-            for r in data.relations
+            adjacency
+            for r in data.relations[::2]
+            for adjacency in both_ways(
+                r.sources, r.targets, data.counts[r.source_type], data.counts[r.target_type]
+            )
         ]
         self._kept = {} if data.task.on_nodes else {s.position: _carriers(s) for s in data.samples}
         self._all = [self._channels(at, self._kept.get(r.edge_type)) for at, r in enumerate(data.relations)]

@@ -1,5 +1,6 @@
 """Features of edges in messages: what they change, that they are needed and enough, never those of the asked."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.message_passing import Adjacency, EdgeMessages
@@ -17,7 +18,7 @@ from tests.training.graphs import processed, processed_export, set_hyperparamete
 from tests.training.witnesses import witnessed_export
 
 #: Without vectors by which witnesses are known, which 90 items are few to learn from.
-VALUES = {"num-hidden": 16, "num-epochs": 200, "lr": 0.02, "concat-node-embed": False, "feature-self-loop": True}
+VALUES = {"num-hidden": 16, "num-epochs": 100, "lr": 0.05, "concat-node-embed": False, "feature-self-loop": True}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,13 @@ def embedded(model: Model, data: TrainingData, left_out: dict[int, Tensor] | Non
     return vectors
 
 
+def evaluate_every(source: Path, epochs: int) -> None:
+    path = source / HPO_CONFIGURATION
+    document = json.loads(path.read_text())
+    document["models"][0]["eval_frequency"] = {"type": "evaluate_every_epoch", "value": epochs}
+    path.write_text(json.dumps(document))
+
+
 def with_other_features(data: TrainingData, edges: Tensor) -> None:
     """Change the features of some edges in place."""
     for relation in data.relations[:2]:
@@ -61,6 +69,7 @@ def test_signal_of_edges_alone_is_learned_with_their_features_and_not_without(
     reached = {}
     for used in (True, False):
         set_hyperparameters(witnessed, VALUES | {"use-edge-features": used})
+        evaluate_every(witnessed, 20)
         summary = trained(witnessed, tmp_path / str(used), model="rgcn")
         assert summary.metrics is not None
         reached[used] = summary.metrics["test"]["acc"]
@@ -117,8 +126,8 @@ def test_gradients_are_those_of_torch_in_one_block_or_several(
 ) -> None:
     monkeypatch.setattr("neptuneml_plugin.training.message_passing.EDGES_AT_ONCE", at_once)
     torch.manual_seed(0)
-    sources, targets = torch.tensor([0, 2, 1, 2]), torch.tensor([1, 0, 1, 1])
-    features, weights = torch.randn(4, 2), torch.rand(4)
+    sources, targets = torch.tensor([0, 2, 1, 2, 0, 1]), torch.tensor([1, 0, 1, 1, 4, 4])  # none leads to 2 and 3
+    features, weights = torch.randn(6, 2), torch.rand(6)
     module = EdgeModule(2, 4, 5)
     torch.nn.init.normal_(module.output.weight)
     found = []
@@ -128,9 +137,9 @@ def test_gradients_are_those_of_torch_in_one_block_or_several(
         module.zero_grad()
         if by_hand:
             sent = module(vectors[sources], features) * weights[:, None]
-            total = torch.zeros(2, 5).index_add(0, targets, sent)
+            total = torch.zeros(5, 5).index_add(0, targets, sent)
         else:
-            total = Adjacency(sources, targets, 3, 2).weighted(weights, features).aggregate(vectors, module)
+            total = Adjacency(sources, targets, 3, 5).weighted(weights, features).aggregate(vectors, module)
         torch.autograd.backward([(total**2).sum()])
         found.append([vectors.grad, *(parameter.grad for parameter in module.parameters())])
     for one, other in zip(*found, strict=True):
