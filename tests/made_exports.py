@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from neptuneml_plugin.artifacts import Task
 from tests.processing.exports import configuration, edge, feature, node
 
 EDGES_PER_VERTEX = 10
@@ -14,7 +15,9 @@ CATEGORIES = (10, 50)
 CLASSES = 5
 
 
-def made_export(folder: Path, edges: int, *, links: bool = False, seed: int = 0, form: str = "csv") -> Path:
+def made_export(
+    folder: Path, edges: int, *, task: Task = Task.NODE_CLASS, seed: int = 0, form: str = "csv"
+) -> Path:
     """Write an export of `edges` edges and a tenth as many vertices.
 
     Vertices `item` have String ids, five numbers, two categories and the class `kind`; edges `linked` have one
@@ -23,7 +26,7 @@ def made_export(folder: Path, edges: int, *, links: bool = False, seed: int = 0,
     Args:
         folder: where to.
         edges: how many.
-        links: predict links; otherwise `kind`.
+        task: predict the class `kind` of vertices, the number of edges (which then is no feature), or links.
         seed: of everything random.
         form: of the files, `csv` or `parquet`, typed as an export writes them.
     """
@@ -34,10 +37,15 @@ def made_export(folder: Path, edges: int, *, links: bool = False, seed: int = 0,
     _write_links(folder / "edges" / f"linked.{form}", edges, ids, random)
     numbers = [feature(f"number{i}", "numerical", norm="min-max", imputer="median") for i in range(NUMBERS)]
     features = [*numbers, *(feature(f"category{i}", "category") for i in range(len(CATEGORIES)))]
-    target = {"split_rate": [0.8, 0.1, 0.1]}
+    weight, split = (
+        feature("weight", "numerical", norm="min-max", imputer="median"),
+        {"split_rate": [0.8, 0.1, 0.1]},
+    )
+    kind = {"label": ["kind", "classification"], **split} if task is Task.NODE_CLASS else None
+    value = {"label": ["weight", "regression"], **split} if task is Task.EDGE_REGRESSION else None
     document = configuration(
-        node("item", features, None if links else [{"label": ["kind", "classification"], **target}]),
-        edge("item", "linked", "item", [feature("weight", "numerical", norm="min-max", imputer="median")]),
+        node("item", features, [kind] if kind else None),
+        edge("item", "linked", "item", () if value else [weight], [value] if value else None),
     )
     text = json.dumps(document).replace('.csv"', f'.{form}"')
     (folder / "training-data-configuration.json").write_text(text, encoding="utf-8")

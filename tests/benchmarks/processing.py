@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from neptuneml_plugin.artifacts import Task
 from tests.benchmarks.costs import Cost, run, show, slopes
 from tests.made_exports import made_export
 
@@ -29,12 +30,12 @@ for table in (*elements.nodes, *elements.edges):
         column = table.file.column(spec.column)
         numbers(column) if spec.type == "numerical" else column.texts
 """
-#: What is measured -> flags of `process`, its form, and whether links are the target.
+#: What is measured -> flags of `process`, its form, and the task.
 CASES = {
-    "process": ((), "csv", False),
-    "process, no DGL graph": (("--no-dgl-graph",), "csv", False),
-    "process, no DGL graph, Parquet": (("--no-dgl-graph",), "parquet", False),
-    "process, link prediction": ((), "csv", True),
+    "process": ((), "csv", Task.NODE_CLASS),
+    "process, no DGL graph": (("--no-dgl-graph",), "csv", Task.NODE_CLASS),
+    "process, no DGL graph, Parquet": (("--no-dgl-graph",), "parquet", Task.NODE_CLASS),
+    "process, link prediction": ((), "csv", Task.LINK_PREDICTION),
 }
 
 
@@ -52,19 +53,19 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 def _measure(folder: Path, size: int, costs: dict[str, list[Cost]]) -> None:
     sources = {
-        (form, links): made_export(folder / f"{form}-{links}", size, links=links, form=form)
-        for form, links in {(form, links) for _, form, links in CASES.values()}
+        (form, task): made_export(folder / f"{form}-{task}", size, task=task, form=form)
+        for form, task in {(form, task) for _, form, task in CASES.values()}
     }
-    files = sorted(str(path) for path in sources["csv", False].rglob("*.csv"))
+    files = sorted(str(path) for path in sources["csv", Task.NODE_CLASS].rglob("*.csv"))
     csv = sum(Path(name).stat().st_size for name in files) / 1e6
     commands = {
         "bare read": [sys.executable, "-c", READ, *files],
-        "reading": [sys.executable, "-c", READING, str(sources["csv", False])],
-        "reading, Parquet": [sys.executable, "-c", READING, str(sources["parquet", False])],
+        "reading": [sys.executable, "-c", READING, str(sources["csv", Task.NODE_CLASS])],
+        "reading, Parquet": [sys.executable, "-c", READING, str(sources["parquet", Task.NODE_CLASS])],
     }
-    for name, (flags, form, links) in CASES.items():
+    for name, (flags, form, task) in CASES.items():
         output = folder / name
-        commands[name] = [*process_command(sources[form, links], output), *flags]
+        commands[name] = [*process_command(sources[form, task], output), *flags]
     for name, command in commands.items():
         cost = run(command)
         costs.setdefault(name, []).append(cost)

@@ -27,8 +27,19 @@ def test_a_small_graph_fits_the_smallest_instance() -> None:
     assert document["note"].startswith("estimates of a training")
 
 
-@pytest.mark.parametrize(("edges", "measured_mb"), [(100_000, 969), (100_000, 1137), (1_000_000, 2184)])
-def test_estimates_are_near_and_above_what_was_measured(edges: int, measured_mb: int) -> None:
+@pytest.mark.parametrize(
+    ("edges", "measured_mb"),
+    [
+        (100_000, 856),  # classes of vertices, preset rgcn
+        (100_000, 1000),  # edges
+        (100_000, 1022),  # values of edges
+        (100_000, 1090),  # links
+        (1_000_000, 1951),  # classes of vertices, preset rgcn
+        (1_000_000, 2136),  # values of edges
+        (10_000_000, 6626),  # classes of vertices, preset rgcn
+    ],
+)
+def test_estimates_are_near_what_was_measured(edges: int, measured_mb: int) -> None:
     """Figures of `tests.benchmarks.training_memory`, whose vertices have 65 columns of features."""
     item = EdgeType("item", "linked", "item")
     features = (FeatureSchema("f", "numerical", 65),)
@@ -36,7 +47,7 @@ def test_estimates_are_near_and_above_what_was_measured(edges: int, measured_mb:
         (NodeType("item", edges // 10, features=features),),
         (EdgeSchema(item, edges, (FeatureSchema("weight", "numerical", 1),)),),
     )
-    assert measured_mb * 1e6 < training_bytes(schema) < 1.35 * measured_mb * 1e6
+    assert 0.95 * measured_mb * 1e6 < training_bytes(schema) < 1.3 * measured_mb * 1e6
 
 
 def test_what_fits_nowhere_takes_the_largest() -> None:

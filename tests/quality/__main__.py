@@ -1,9 +1,11 @@
 """Our models beside every trivial competitor, on real and planted data, through the commands that a user types.
 
 `python -m tests.quality [FOLDER] [NAME]…`: builds everything under the folder (default `run/quality`), some ten
-minutes the first time; exports that are there are kept, everything after them is done anew.
+minutes the first time; exports that are there are kept, everything after them is done anew. With `--trials N` each
+row is a search, and its trial 0, the defaults, stands beside the best; `--preset` names what is searched around.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin import gremlin_server, quickstart
+from neptuneml_plugin.artifacts import HPO_CONFIGURATION, TRAINING, TrainingRecord, read_record
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
 from neptuneml_plugin.stage import write_json
 from tests.quality.knowledge_graphs import KNOWLEDGE_GRAPHS, write_graph
@@ -68,7 +71,17 @@ def cases() -> tuple[Quality, ...]:
     )
 
 
-def main(folder: Path, names: list[str]) -> int:
+@dataclass(frozen=True)
+class Effort:
+    """How much is tried for each row."""
+
+    trials: int = 1
+    parallel: int = 1
+    #: Named in the configuration file; None: as the file was generated.
+    preset: str | None = None
+
+
+def main(folder: Path, names: list[str], effort: Effort) -> int:
     """Print one line per row: ours, and each competitor."""
     rows = [case for case in cases() if not names or case.name in names]
     if unknown := set(names) - {case.name for case in cases()}:
@@ -77,8 +90,10 @@ def main(folder: Path, names: list[str]) -> int:
     for graph in dict.fromkeys(case.graph for case in rows):
         export(folder, graph, [case for case in rows if case.graph == graph])
     for case in rows:
-        summary = train(folder / case.name, case)
+        summary = train(folder / case.name, case, effort)
         found = peers(folder / case.name / "processed") if case.graph in PLANTED else {}
+        if effort.trials > 1:
+            found = {**by_defaults(folder / case.name / "training"), **found}
         sys.stdout.write(line(case, summary, found) + "\n")
         sys.stdout.flush()
     return 0
@@ -110,12 +125,28 @@ def export(folder: Path, graph: str, rows: list[Quality]) -> None:
                 case.prepare(target / "export", folder / "data")
 
 
-def train(folder: Path, case: Quality) -> dict[str, Any]:
+def train(folder: Path, case: Quality, effort: Effort) -> dict[str, Any]:
     """Process and train; return the training's summary."""
     run("process", "--input", str(folder / "export"), "--output", str(folder / "processed"), "--overwrite")
+    if effort.preset is not None:
+        name_preset(folder / "processed" / HPO_CONFIGURATION, effort.preset)
     model = ("--model", case.model) if case.model else ()
+    search = ("--trials", str(effort.trials), "--parallel", str(effort.parallel))
     target = ("--output", str(folder / "training"), "--overwrite")
-    return run("train", "--input", str(folder / "processed"), *target, *model)
+    return run("train", "--input", str(folder / "processed"), *target, *model, *search)
+
+
+def name_preset(path: Path, preset: str) -> None:
+    """Name a preset in a configuration file, in place of the choice among those that fit."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["models"][0]["preset"] = preset
+    write_json(path, document)
+
+
+def by_defaults(training: Path) -> dict[str, dict[str, float]]:
+    """Return what a search's first trial reached, on the rows that its best is judged by."""
+    record = read_record(training / TRAINING, TrainingRecord)
+    return {"defaults": dict(record.trial(0).metrics[record.baselines_split])}
 
 
 def run(stage: str, *arguments: str) -> dict[str, Any]:
@@ -141,4 +172,11 @@ def say(message: str, fraction: float | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if sys.argv[1:] else "run/quality").absolute(), sys.argv[2:]))
+    parser = argparse.ArgumentParser(prog="python -m tests.quality")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("run/quality"))
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--trials", type=int, default=1)
+    parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--preset")
+    given = parser.parse_args()
+    sys.exit(main(given.folder.absolute(), given.names, Effort(given.trials, given.parallel, given.preset)))
