@@ -77,6 +77,11 @@ class Hyperparameters:
     neg_share: bool = True
     #: 0: one matrix per relation; else this many bases, of which relations are combinations.
     num_bases: int = 0
+    #: Ours. Each feature of one number has so many columns more, by which of as many quantiles it lies between
+    #: (`encoder.NumberBins`).
+    number_bins: int = 0
+    #: Ours; properties of vertices. Embeddings are joined with what hidden layers make of a vertex's own features.
+    own_features: bool = False
     num_epochs: int = 100
     num_hidden: int = 64
     num_layer: int = 2
@@ -130,7 +135,7 @@ _KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field 
 _AT_LEAST: Mapping[str, float] = {
     "batch-size": 1, "dropout": 0, "edge-masking": 0, "edge-num-hidden": 1, "feature-dropout": 0, "gamma": 0,
     "l2norm": 0, "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
-    "regularization-coef": 0, "sparse-lr": 0, "structural-features": 0,
+    "number-bins": 0, "regularization-coef": 0, "sparse-lr": 0, "structural-features": 0,
     "window-for-early-stop": 1,
 }  # fmt: skip
 _BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1, "feature-dropout": 1}

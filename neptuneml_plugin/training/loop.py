@@ -107,6 +107,7 @@ class Trainer:
         self._data = self._seen.data
         self._model = Model(self._data.processed, hyperparameters, model).to(self._device)
         self._model.scale.copy_(label_scale(self._data))
+        self._model.encoder.fit_bins(self._data.features)
         set_structure(self._model, self._data)
         set_votes(self._model.encoder, self._data)
         if hyperparameters.popularity_start and isinstance(self._model.decoder, LinkDecoder):

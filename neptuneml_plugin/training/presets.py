@@ -90,15 +90,21 @@ PRESETS = (
     Preset("rgcn", "always: R-GCN as the file says", lambda _: True, {}),
     Preset(
         "features",
-        "properties of vertices that have features: without learned vectors, which know a few rows by heart",
+        "properties of vertices that have features: their own by themselves too, without learned vectors",
         _on_featured_nodes,
-        {"concat-node-embed": False, "dropout": 0.5, "l2norm": 0.0005},
+        {
+            "number-bins": 16, "own-features": True,
+            "concat-node-embed": False, "dropout": 0.5, "l2norm": 0.0005,
+        },
     ),
     Preset(
         "places",
         "properties of vertices that have edges: features and places in the graph, without learned vectors",
         _on_joined_nodes,
-        {"structural-features": 32, "concat-node-embed": False, "dropout": 0.5},
+        {
+            "structural-features": 32, "number-bins": 16, "own-features": True,
+            "concat-node-embed": False, "dropout": 0.5,
+        },
     ),
     Preset(
         "smooth",

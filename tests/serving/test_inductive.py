@@ -37,6 +37,8 @@ CASES = [
     (Task.EDGE_CLASS, LABELS),
     (Task.NODE_CLASS, {"structural-features": 8, "concat-node-embed": False}),
     (Task.NODE_CLASS, {"label-votes": True, "diagonal-relations": True}),
+    (Task.NODE_CLASS, {"own-features": True, "number-bins": 4, "structural-features": 8}),
+    (Task.NODE_REGRESSION, {"own-features": True, "number-bins": 4, "label-votes": True}),
     (Task.LINK_PREDICTION, NEIGHBOURS_ONLY | {"edge-masking": 0.9}),
     (Task.EDGE_REGRESSION, LABELS | {"symmetric-norm": True}),
     (Task.NODE_CLASS, {"use-edge-features": True}),

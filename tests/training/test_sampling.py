@@ -35,6 +35,7 @@ CASES: Mapping[str, tuple[Task, Mapping[str, Any]]] = {
     "roles": (Task.LINK_PREDICTION, {"separate-roles": True, "num-layer": 1, "use-self-loop": False}),
     "structure": (Task.NODE_CLASS, {"structural-features": 4, "concat-node-embed": False}),
     "votes": (Task.NODE_REGRESSION, {"label-votes": True, "diagonal-relations": True}),
+    "own features": (Task.NODE_CLASS, {"own-features": True, "number-bins": 4, "label-votes": True}),
     "labels": (Task.EDGE_REGRESSION, {"use-edge-labels": True, "symmetric-norm": True, "feature-self-loop": True}),
     "class labels": (Task.EDGE_CLASS, {"use-edge-labels": True}),
     "edge features": (Task.LINK_PREDICTION, {"use-edge-features": True, "symmetric-norm": True}),
@@ -53,6 +54,7 @@ def model_of(folder: Path, values: Mapping[str, Any]) -> tuple[Model, TrainingDa
     torch.manual_seed(0)
     data = load_data(folder)
     model = Model(data.processed, hyperparameters.build({"num-hidden": 8} | dict(values))).eval()
+    model.encoder.fit_bins(data.features)
     set_structure(model, data)
     set_votes(model.encoder, data)
     stir(model)

@@ -148,6 +148,41 @@ def _weighed(vectors: Tensor, weight: Tensor) -> Tensor:
 
 #: Name of the structural features among a node's.
 STRUCTURE = "~structure"
+#: Of the columns that bins make of its numbers.
+BINS = "~bins"
+#: Rows that bins are fitted to, at most.
+MAX_FITTED_ROWS = 100_000
+
+
+class NumberBins(nn.Module):
+    """Piecewise-linear encoding of single numbers (Gorishniy et al., 2022), so that a long tail hides nothing.
+
+    A number becomes one column per bin: 0 below it, 1 above it, and between its ends the share that it has come.
+
+    Args:
+        numbers: how many there are.
+        bins: of each, at most.
+    """
+
+    edges: Tensor
+
+    def __init__(self, numbers: int, bins: int) -> None:
+        super().__init__()
+        self.register_buffer("edges", torch.zeros(numbers, bins + 1))
+
+    def fit(self, values: Tensor) -> None:
+        """Let bins hold equal parts of the values, (rows, numbers); a value that fills several empties them."""
+        if len(values):
+            values = values[:: math.ceil(len(values) / MAX_FITTED_ROWS)].sort(0).values
+            places = torch.linspace(0, len(values) - 1, self.edges.shape[1], dtype=torch.float64)
+            self.edges.copy_(values[places.round().long().to(values.device)].T)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Map (rows, numbers) to (rows, numbers * bins)."""
+        low, high = self.edges[:, :-1], self.edges[:, 1:]
+        wide = high > low
+        shares = (values[:, :, None] - low) / torch.where(wide, high - low, 1)
+        return torch.where(wide, shares.clamp(0, 1), 0).flatten(1)
 
 
 class InputLayer(nn.Module):
@@ -159,14 +194,19 @@ class InputLayer(nn.Module):
         super().__init__()
         hidden, structural = hyperparameters.num_hidden, hyperparameters.structural_features
         self.is_structural = structural > 0
+        self._numbers = tuple(name for name, width in widths.items() if width == 1 and hyperparameters.number_bins)
+        self.bins = NumberBins(len(self._numbers), hyperparameters.number_bins) if self._numbers else None
         if structural:
             widths = {**widths, STRUCTURE: structural}
             self.register_buffer("structure", torch.zeros(count, structural))
         self._names = tuple(widths)
+        if self.bins is not None:
+            widths = {**widths, BINS: len(self._numbers) * hyperparameters.number_bins}
         learns = not widths or hyperparameters.concat_node_embed
         self.embedding = nn.Parameter(torch.randn(count, hidden) * 0.1) if learns else None
         self.parts: nn.ModuleList | None = None
-        total = sum(widths.values())
+        #: Of its features, with what is made of them.
+        self.width = total = sum(widths.values())
         if hyperparameters.per_feat_name_embed and widths:
             self.parts = nn.ModuleList(nn.Linear(width, hidden) for width in widths.values())
             total = hidden * len(widths)
@@ -182,10 +222,7 @@ class InputLayer(nn.Module):
         own structural ones.
         """
         table = self.embedding if learned is None else learned
-        columns = [
-            self.structure if name == STRUCTURE and name not in features else features[name]
-            for name in self._names
-        ]
+        columns = self.columns(features)
         if self._dropout:
             columns = [functional.dropout(column, self._dropout, self.training) for column in columns]
         if self.parts is not None:
@@ -194,6 +231,32 @@ class InputLayer(nn.Module):
             columns.append(table if embedded else torch.zeros_like(table))
         joined = torch.cat(columns, 1) if len(columns) > 1 else columns[0]
         return joined if self.project is None else self.project(joined)
+
+    def columns(self, features: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return the features with what is made of them, each (rows, its width)."""
+        columns = [
+            self.structure if name == STRUCTURE and name not in features else features[name]
+            for name in self._names
+        ]
+        return columns if self.bins is None else [*columns, self.bins(self.numbers(features))]
+
+    def numbers(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return those of the features that are one number each: (rows, numbers)."""
+        return torch.cat([features[name] for name in self._numbers], 1)
+
+
+class OwnFeatures(nn.Module):
+    """What a node's own features say, whoever its neighbours are: two hidden layers beside those of messages."""
+
+    def __init__(self, features: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(features, width), nn.Linear(width, width)
+        self._dropout = dropout
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (rows, features) to (rows, width)."""
+        hidden = functional.dropout(functional.relu(self.first(features)), self._dropout, self.training)
+        return functional.relu(self.second(hidden))
 
 
 class Table(nn.Module):
@@ -222,6 +285,14 @@ class Encoder(nn.Module):
         )
         #: What the labels around a node say (`models.votes`), joined too; empty unless `label-votes`.
         self.votes = nn.ModuleList(Table(n.count, votes) for n in nodes if votes)
+        #: Node type -> what its own features say, joined last; empty unless `own-features`.
+        self.own = nn.ModuleDict(
+            {
+                str(kind): OwnFeatures(layer.width, hp.num_hidden, hp.dropout)
+                for kind, layer in enumerate(self.inputs)
+                if has_own(hp, described) and isinstance(layer, InputLayer) and layer.width
+            }
+        )
         ends = channel_ends(described.schema, labels, described.target.edges[0] if labels else None)
         self.layers = nn.ModuleList(
             RelationalLayer(
@@ -237,6 +308,7 @@ class Encoder(nn.Module):
         )
         norms = (nn.LayerNorm(hp.num_hidden) if hp.layer_norm else nn.Identity() for _ in self.layers)
         self.norms = nn.ModuleList(norms)
+        self._width = hp.num_hidden
         self._dropout, self._feature_self_loop, self._low_mem = hp.dropout, hp.feature_self_loop, hp.low_mem
 
     def forward(self, features: Sequence[Mapping[str, Tensor]], messages: Sequence[Aggregation]) -> Vectors:
@@ -266,7 +338,29 @@ class Encoder(nn.Module):
             saves = self._low_mem and hop.kept is not None and torch.is_grad_enabled()
             vectors = checkpoint(self._layer, *given_to, use_reentrant=False) if saves else self._layer(*given_to)
         tables = joined or [*self.roles] or self.vote_tables()
-        return [torch.cat(pair, 1) for pair in zip(vectors, tables, strict=True)] if tables else vectors
+        if tables:
+            vectors = [torch.cat(pair, 1) for pair in zip(vectors, tables, strict=True)]
+        if self.own:
+            own = self._own(hops, features, vectors)
+            vectors = [torch.cat(pair, 1) for pair in zip(vectors, own, strict=True)]
+        return vectors
+
+    def _own(self, hops: Sequence[Hop], features: Sequence[Mapping[str, Tensor]], vectors: Vectors) -> Vectors:
+        """Return what the own features of the last hop's rows say; zeros where there are none."""
+        found = [h.new_zeros(len(h), self._width) for h in vectors]
+        for kind, (layer, given) in enumerate(zip(self.inputs, features, strict=True)):
+            if str(kind) in self.own and isinstance(layer, InputLayer):
+                columns = torch.cat(layer.columns(given), 1)
+                for hop in hops:
+                    columns = columns if hop.kept is None else columns[hop.kept[kind]]
+                found[kind] = self.own[str(kind)](columns)
+        return found
+
+    def fit_bins(self, features: Sequence[Mapping[str, Tensor]]) -> None:
+        """Set the bins of numbers by the features of a graph's nodes."""
+        for layer, columns in zip(self.inputs, features, strict=True):
+            if isinstance(layer, InputLayer) and layer.bins is not None:
+                layer.bins.fit(layer.numbers(columns))
 
     def _layer(self, position: int, vectors: Vectors, hop: Hop, themselves: Vectors | None) -> Vectors:
         vectors = self.layers[position](vectors, hop, themselves)
@@ -314,6 +408,11 @@ class Encoder(nn.Module):
 def has_roles(hyperparameters: Hyperparameters, described: Described) -> bool:
     """Return whether nodes have another vector as candidates than as queries."""
     return hyperparameters.separate_roles and described.task is Task.LINK_PREDICTION
+
+
+def has_own(hyperparameters: Hyperparameters, described: Described) -> bool:
+    """Return whether embeddings hold what a node's own features say by themselves."""
+    return hyperparameters.own_features and described.task.on_nodes
 
 
 def _edge_modules(schema: GraphSchema, hyperparameters: Hyperparameters) -> dict[int, EdgeModule]:

@@ -13,7 +13,7 @@ from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder, NodeDecoder, RolesLinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
-from neptuneml_plugin.training.models.encoder import Described, Encoder, has_roles
+from neptuneml_plugin.training.models.encoder import Described, Encoder, has_own, has_roles
 from neptuneml_plugin.training.models.items import REGULARIZATION
 from neptuneml_plugin.training.models.kge import KgeDecoder, NodeVectors
 from neptuneml_plugin.training.models.votes import vote_width
@@ -49,7 +49,8 @@ class Model(nn.Module):
         self.symmetric = hp.symmetric_norm and name == RGCN
         votes = vote_width(described, hp) if name == RGCN else 0
         #: Of an embedding.
-        self.width = hp.num_hidden * (2 if has_roles(hp, described) and name == RGCN else 1) + votes
+        is_double = name == RGCN and (has_roles(hp, described) or has_own(hp, described))
+        self.width = hp.num_hidden * (2 if is_double else 1) + votes
         self.encoder: Encoder = (
             NodeVectors(described, hp)
             if name in KGE_MODELS
