@@ -156,6 +156,7 @@ def _answers(data: TrainingData, hp: Hyperparameters, asked: float) -> float:
             several = queries * -math.expm1(-asked / len(data.samples) / max(1, queries))
             scored = candidates if several * candidates <= BLOCK_CELLS else min(candidates, hp.num_negs)
             cost += several * scored * (OF_SCORE * MOVED + MULTIPLIED * width)
+            cost += OF_NODE * asked / len(data.samples) * width * MOVED
     return cost
 
 

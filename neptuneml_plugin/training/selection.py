@@ -38,7 +38,7 @@ PRESETS = "presets"
 #: What a round costs, and at most all of them, where the typical preset's shortest training costs 1. With what the
 #: first rounds up to whole epochs, that stays below two trainings.
 ROUND, LIMIT = 0.4, 1.6
-#: What a preset may cost in the first round: a dearer one waits until cheaper ones have left it room.
+#: What the first epochs of all may cost: a preset that costs more together with the cheaper ones is left out.
 DEAREST = 0.8
 #: Presets that take part, at most, and those that a round leaves in the race, at least.
 MOST, LEAST = 6, 2

@@ -206,7 +206,7 @@ def test_a_standing_is_told_as_it_was(folders: Mapping[Task, Path]) -> None:
     assert epochs_of(0.1, entrant("rgcn", space), standing.after(1)) == 4
 
 
-def test_a_preset_that_is_dear_waits_for_room(folders: Mapping[Task, Path]) -> None:
+def test_a_preset_that_is_too_dear_is_left_out(folders: Mapping[Task, Path]) -> None:
     space, _ = space_of(folders[Task.EDGE_CLASS])
     cheap = [entrant(name, space) for name in "abcd"]
     assert affordable([*cheap, entrant("e", space, epoch=10)], 20) == [*cheap, entrant("e", space, epoch=10)]
