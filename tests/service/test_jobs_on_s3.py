@@ -1,12 +1,14 @@
 """Jobs whose clients name an S3: what they read comes from it, what they write goes there."""
 
 import asyncio
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer, unused_port
+from yarl import URL
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import ServiceConfig
@@ -99,3 +101,55 @@ async def test_files_of_a_request_must_be_here(tmp_path: Path) -> None:
         document = await (await client.post("/neptune-export", json=body)).json()
     assert document["code"] == "UnsupportedOperationException"
     assert "no single files" in document["message"]
+
+
+@contextlib.asynccontextmanager
+async def gate(s3: S3Server, marker: bytes) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Yield an address that passes all on to the S3 but what holds `marker`, and whether that has come."""
+    reached, serving = asyncio.Event(), set[asyncio.Task[None] | None]()
+
+    async def passed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(1 << 16):
+            if marker in chunk:
+                reached.set()
+                return
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
+        from_there, there = await asyncio.open_connection("127.0.0.1", URL(s3.url).port)
+        try:
+            await asyncio.gather(passed(reader, there), passed(from_there, writer))
+        finally:
+            writer.close()
+            there.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", reached
+        tasks = [task for task in serving if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_job_that_is_stopped_amid_publishing_leaves_nothing(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = planted_export(tmp_path / "export", Task.NODE_CLASS, nodes=60)
+    await asyncio.to_thread(publish, export, Place(f"s3://{BUCKET}/export", None, s3.url))
+    async with gate(s3, b"/processed.json HTTP/1.1") as (url, reached), asyncio.timeout(240):
+        monkeypatch.setenv("NEPTUNEML_S3_ENDPOINT", url)
+        app = create_app(ServiceConfig(tmp_path / "root"))
+        async with TestClient(TestServer(app)) as client:
+            assert (await client.post("/ml/dataprocessing", json={"id": "one", **BODY})).status == 200
+            await reached.wait()
+            assert await asyncio.to_thread(s3.keys, "processed/")
+            for query in ("", "?clean=true"):  # the second thought counts
+                answer = await client.delete(f"/ml/dataprocessing/one{query}")
+                assert (answer.status, await answer.json()) == (200, {"status": "Stopping"})
+            record = await app[JOBS].finished(PROCESSING, "one")
+    assert (record.state, record.clean) == (JobState.STOPPED, True)
+    assert await asyncio.to_thread(s3.keys, "processed/") == set()
+    assert names(Path(record.plan.output)) == set()

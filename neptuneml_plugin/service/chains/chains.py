@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from typing import Any
 
 from neptuneml_plugin.errors import FailureByQuery, InvalidParameter, NeptuneMLError, ResourceNotFound
@@ -101,6 +102,8 @@ class Chains:
             )
         if record.state is JobState.RUNNING:
             await self._set(record.become(JobState.STOPPING, clean=clean))
+        elif clean and not record.clean:
+            await self._set(replace(record, clean=True))
         await self._stop_part(chain_id)
         return self.get(chain_id)
 

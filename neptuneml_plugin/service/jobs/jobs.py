@@ -113,7 +113,7 @@ class Jobs:
         self._start_next()
 
     async def cancel(self, kind: JobKind, job_id: str, *, clean: bool) -> JobRecord:
-        """Begin to stop a job.
+        """Begin to stop a job; of one that is being stopped, its output may still be asked to go.
 
         Raises:
             ResourceNotFound: there is no such job.
@@ -135,6 +135,9 @@ class Jobs:
                 task = self._running.get((kind, job_id))
                 if task is not None:
                     task.cancel()
+            elif clean and not record.clean:
+                record = replace(record, clean=True)
+                await self._set(record)
             return record
 
     async def purge(self, kind: JobKind, job_id: str, *, clean: bool) -> JobRecord:
@@ -258,9 +261,8 @@ class Jobs:
             await self._change(key, JobState.FAILED, failure_reason=reason)
 
     async def _stop(self, key: Key) -> None:
-        record = self._records[key]
-        await process.end(self.folder(record))
-        await asyncio.to_thread(self._clean, record)
+        await process.end(self.folder(self._records[key]))
+        await asyncio.to_thread(self._clean, self._records[key])
         await self._change(key, JobState.STOPPED)
 
     async def _change(self, key: Key, state: JobState, **changes: object) -> None:
