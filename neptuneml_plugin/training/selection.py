@@ -168,6 +168,7 @@ def with_more_to_judge_by(data: TrainingData) -> TrainingData:
 
 def _best(space: SearchSpace, race: Race, presets: Sequence[Preset], progress: Progress) -> Selection:
     goal, judged = space.goal, with_more_to_judge_by(race.data)
+    rows = sum(len(samples.splits["valid"]) for samples in judged.samples)
     is_lent, race = judged is not race.data, dataclasses.replace(race, data=judged.to(best_device()))
     every = [_entrant(preset, space, race) for preset in presets]
     unit = statistics.median_low(entrant.cost.least for entrant in every)
@@ -190,7 +191,7 @@ def _best(space: SearchSpace, race: Race, presets: Sequence[Preset], progress: P
                 _go_on(entrant, race, standing, until[entrant.name])
                 write_json(race.folder / SELECTION, {name: vars(each) for name, each in standings.items()})
         now = {entrant.name: standings[entrant.name].after(at + 1) for entrant in left}
-        left = ranked(left, now, goal)[: max(LEAST, math.ceil(len(left) / 2))]
+        left = better_half(ranked(left, now, goal), len(left), now, goal, rows)
         if len(left) == 1 or all(now[entrant.name].over for entrant in left):
             break
     best = left[0]
@@ -236,6 +237,32 @@ def ranked(entrants: Sequence[Entrant], standings: Mapping[str, Standing], goal:
     best = value(order[0])
     reach = (standings[entrant.name].in_reach(goal, entrant) for entrant in order[1:])
     return [order[0], *(each for each, most in zip(order[1:], reach, strict=True) if goal.better(most, best))]
+
+
+def better_half(
+    order: Sequence[Entrant], count: int, standings: Mapping[str, Standing], goal: Goal, rows: int
+) -> list[Entrant]:
+    """Return the better half, and those behind it by no more than chance.
+
+    Args:
+        order: those that can still win, best first.
+        count: of those in the round.
+        standings: by name.
+        goal: names the metric.
+        rows: of validation, which it is measured on.
+    """
+    most = max(LEAST, math.ceil(count / 2))
+    if len(order) <= most:
+        return list(order)
+    last = standings[order[most - 1].name].value(goal)
+    behind = (abs(standings[entrant.name].value(goal) - last) for entrant in order[most:])
+    close = (entrant for entrant, by in zip(order[most:], behind, strict=True) if by <= chance(last, goal, rows))
+    return [*order[:most], *close]
+
+
+def chance(value: float, goal: Goal, rows: int) -> float:
+    """Return about one standard error of a metric: of a share at most, or of a mean of squares."""
+    return 0.5 / math.sqrt(rows) if goal.better(1, 0) else abs(value) * math.sqrt(2 / rows)
 
 
 def _go_on(entrant: Entrant, race: Race, standing: Standing, until: int) -> None:

@@ -30,6 +30,8 @@ from neptuneml_plugin.training.selection import (
     Selection,
     Standing,
     affordable,
+    better_half,
+    chance,
     epochs_of,
     ranked,
     select,
@@ -186,6 +188,35 @@ def test_a_preset_that_can_no_longer_win_falls_out(case: str, metric: str, folde
     assert [each.name for each in found] == expected
 
 
+#: Newest metrics on 100 rows, best first; which of five stay.
+HALVES: dict[str, tuple[str, list[float | None], int]] = {
+    "three of five, and nobody near": ("acc", [0.9, 0.8, 0.7, 0.6, 0.5], 3),
+    "those that chance parts from the third": ("acc", [0.9, 0.8, 0.7, 0.66, 0.6], 4),
+    "all that answer alike": ("acc", [0.34, 0.33, 0.33, 0.32, 0.32], 5),
+    "errors, by their size": ("mse", [60.0, 70.0, 80.0, 90.0, 95.0], 4),
+    "those that could not be measured": ("acc", [0.9, 0.8, None, None, None], 3),
+    "two of those that are left": ("acc", [0.9, 0.8], 2),
+}
+
+
+@pytest.mark.parametrize("case", HALVES)
+def test_the_better_half_stays_and_who_is_behind_by_chance(case: str, folders: Mapping[Task, Path]) -> None:
+    metric, values, stay = HALVES[case]
+    space, _ = space_of(folders[Task.EDGE_CLASS])
+    order = [dataclasses.replace(entrant("rgcn", space), name=str(number)) for number in range(len(values))]
+    standings = {each.name: Standing([value], [1]) for each, value in zip(order, values, strict=True)}
+    assert better_half(order, 5, standings, Goal(metric), 100) == order[:stay]
+
+
+def test_chance_is_the_standard_error() -> None:
+    """Of 400 answers of which half are right, and of as many squared errors of a normal distribution."""
+    draws = torch.Generator().manual_seed(0)
+    right = torch.randint(2, (2000, 400), generator=draws, dtype=torch.float64).mean(1).std()
+    squares = (torch.randn(2000, 400, generator=draws, dtype=torch.float64) * 3).square().mean(1)
+    assert chance(0.5, Goal("acc"), 400) == pytest.approx(float(right), rel=0.05)
+    assert chance(float(squares.mean()), Goal("mse"), 400) == pytest.approx(float(squares.std()), rel=0.05)
+
+
 def test_nothing_is_told_from_the_first_steps(folders: Mapping[Task, Path]) -> None:
     space, _ = space_of(folders[Task.EDGE_CLASS])
     goal, both = Goal("acc"), [entrant("rgcn", space), entrant("linear", space)]
@@ -221,9 +252,9 @@ def test_presets_go_on_while_they_can_win(
     folders: Mapping[Task, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gains: Mapping[str, list[float | None]] = {
-        "rgcn": [0.2, 0.4, 0.6, 0.8],
-        "features": [0.3, 0.5, 0.7, 0.79],
-        "places": [0.2, 0.2],
+        "rgcn": [0.5, 0.74, 0.76, 0.8],
+        "features": [0.6, 0.75, 0.77, 0.79],
+        "places": [0.5, 0.5],
         "smooth": [0.1, 0.1],
         "edges": [0.1, 0.1],
     }
@@ -246,7 +277,7 @@ def test_presets_go_on_while_they_can_win(
     assert in_first == pytest.approx(ROUND * unit, rel=0.2)
     assert in_all == pytest.approx(LIMIT * unit, rel=0.1)
     assert chosen.reason == (
-        "preset 'rgcn': acc 0.8 on validation against 'features' 0.79, 'places' 0.2, 'smooth' 0.1, 'edges' 0.1 "
+        "preset 'rgcn': acc 0.8 on validation against 'features' 0.79, 'places' 0.5, 'smooth' 0.1, 'edges' 0.1 "
         "after a part of their epochs"
     )
     assert chosen.begun is None  # rows of training have judged
