@@ -141,6 +141,16 @@ def test_where_every_trial_fails_the_training_does(tmp_path: Path, source: Path)
     assert not (tmp_path / "training").exists()
 
 
+def test_a_trial_that_nobody_waits_for_ends_before_it_imports_torch(tmp_path: Path, source: Path) -> None:
+    folder = requested(tmp_path / "trial", source)
+    module = "neptuneml_plugin.training.search.trialprocess"
+    started = [sys.executable, "-X", "importtime", "-m", module, str(folder)]
+    done = subprocess.run(started, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert (done.returncode, "threading" in imported, "torch" in imported) == (1, True, False)
+    assert not (folder / METRICS_LOG).exists()
+
+
 def test_a_trial_dies_with_the_process_that_started_it(tmp_path: Path, source: Path) -> None:
     set_hyperparameters(source, FEW | {"num-epochs": 5000, "enable-early-stop": False})
     arguments = command(source, tmp_path / "training", "--trials", "2")

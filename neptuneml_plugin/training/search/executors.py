@@ -74,7 +74,7 @@ class _Process:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.metrics = MetricsReader(folder)
-        command = [sys.executable, "-m", "neptuneml_plugin.training.search.trial", str(folder)]
+        command = [sys.executable, "-m", "neptuneml_plugin.training.search.trialprocess", str(folder)]
         with (folder / ERRORS).open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
                 command,

@@ -1,15 +1,11 @@
 """One trial: a training with one set of hyperparameters, described by a file in its folder.
 
-`python -m neptuneml_plugin.training.search.trial FOLDER` runs it in a process of its own, which imports no more
-than it needs, ends with its parent, and writes how it failed to stdout.
+It imports no more than it needs, as its process (`trialprocess`) waits for that.
 """
 
 import dataclasses
 import json
-import os
 import shutil
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -175,22 +171,3 @@ def attempt(folder: Path) -> Failure | None:
         traceback.print_exc()
         return failure_of(error)
     return None
-
-
-def main() -> None:
-    """Run the trial of the folder named on the command line."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    failure = attempt(Path(sys.argv[1]))
-    if failure is not None:
-        sys.stdout.write(json.dumps(dataclasses.asdict(failure)))
-        sys.exit(1)
-
-
-def _end_with_parent() -> None:
-    """End the process when its stdin is closed, as happens when the process that started it dies."""
-    os.read(0, 1)  # not `sys.stdin`, whose lock must be free when the interpreter ends
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    main()
