@@ -3,8 +3,9 @@
 import asyncio
 import json
 import math
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -97,10 +98,32 @@ def measured(
         )
     with output_folder(output, overwrite=flags["overwrite"]) if output else nullcontext() as folder:
         with shown_progress(_err) as progress:
-            result = asyncio.run(run(subject, bodies, settings, progress))
+            result = _run_until_interrupted(run(subject, bodies, settings, progress))
         if folder is not None:
             page.write_result(folder, result)
     return result
+
+
+def _run_until_interrupted(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a test that SIGTERM cancels, as asyncio has Ctrl-C do.
+
+    An exception raised by a signal's handler may end up in any callback of the loop, and the test go on.
+    """
+
+    async def cancelled_by_sigterm() -> Result:
+        task, loop = asyncio.create_task(work), asyncio.get_running_loop()
+        before = signal.getsignal(signal.SIGTERM)
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            return await task
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
+            signal.signal(signal.SIGTERM, before)
+
+    try:
+        return asyncio.run(cancelled_by_sigterm())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _artifact_of(client: ServiceClient, endpoint: str, *, for_items: bool) -> Path:
