@@ -58,13 +58,14 @@ async def ended(folder: JobFolder) -> None:
 
 
 async def end(folder: JobFolder) -> None:
-    """End the job's process and all that it has started: politely first."""
+    """End the job's process and all that it has started, politely first, and return once none of them is left."""
     if await asyncio.to_thread(_terminate, folder.path):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_SECONDS):
                 await ended(folder)
-    if await asyncio.to_thread(_kill, folder.path):
-        await ended(folder)
+    while await asyncio.to_thread(_kill, folder.path):  # noqa: ASYNC110 - what is killed may take a while to die
+        await asyncio.sleep(POLL_SECONDS)
+    await ended(folder)
 
 
 def _terminate(folder: Path) -> bool:
