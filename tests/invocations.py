@@ -1,6 +1,7 @@
 """Reads an invocation's bytes as a worker does."""
 
-from neptuneml_plugin.serving.wire import Invocation, load, read_invocation
+from neptuneml_plugin.serving.invocation import Invocation
+from neptuneml_plugin.serving.wire import load, read_invocation
 
 
 def parse_invocation(body: bytes) -> Invocation:

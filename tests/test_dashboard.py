@@ -13,7 +13,7 @@ from neptuneml_plugin.service.endpoints.record import NO_OPTIONS
 from neptuneml_plugin.service.endpoints.workers import Ports
 from neptuneml_plugin.service.metrics import endpoint_families, job_family, render
 from neptuneml_plugin.serving.endpoint import Endpoint
-from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.opening import open_predictor
 from tests.made_artifacts import make_artifact
 
 ROOT = Path(__file__).parents[1]

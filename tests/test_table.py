@@ -14,8 +14,9 @@ from hypothesis.extra import numpy as arrays
 from neptuneml_plugin import table
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.ids import IdColumn, write_ids
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.predict import Predictor
 from neptuneml_plugin.table import rank_classes, write_class_table, write_id_table, write_value_table
 from tests.listed_answers import listed
 from tests.made_artifacts import KNOWS, Made, make_artifact

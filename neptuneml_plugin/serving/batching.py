@@ -18,8 +18,8 @@ from neptuneml_plugin import tracing
 from neptuneml_plugin.errors import TimeLimitExceeded
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.embeddings import Embeddings
+from neptuneml_plugin.serving.invocation import Hashes, Invocation, Items
 from neptuneml_plugin.serving.predict import Check, Predictor
-from neptuneml_plugin.serving.wire import Hashes, Invocation, Items
 
 #: Turns an invocation and its answers into the reply's body.
 Render = Callable[[Invocation, Answers | Embeddings], bytes]

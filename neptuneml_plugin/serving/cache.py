@@ -13,7 +13,7 @@ import numpy as np
 
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.batching import OF_ONE_CALLER
-from neptuneml_plugin.serving.wire import Invocation, Items
+from neptuneml_plugin.serving.invocation import Invocation, Items
 
 #: What a Python object costs beside its content, about.
 OBJECT_BYTES = 64

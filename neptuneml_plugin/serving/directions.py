@@ -14,9 +14,9 @@ import numpy.typing as npt
 from neptuneml_plugin.artifacts import EdgeType, Manifest, Scores
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.index import ApproximateIndex, drawn, index_of
+from neptuneml_plugin.serving.invocation import Mode
 from neptuneml_plugin.serving.scores import FUNCTIONS, ScoreFunction
 from neptuneml_plugin.serving.topk import Floats, Floats32, LeftOut, Rows, Scored, contenders, rescored
-from neptuneml_plugin.serving.wire import Mode
 
 #: Candidates whose sizes are taken at once.
 VECTORS_PER_BLOCK = 1 << 12

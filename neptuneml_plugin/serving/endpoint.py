@@ -36,12 +36,14 @@ from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.batching import Batcher
 from neptuneml_plugin.serving.cache import AnswerCache
 from neptuneml_plugin.serving.embeddings import Embeddings
+from neptuneml_plugin.serving.invocation import Invocation
 from neptuneml_plugin.serving.memory import check_memory, own_bytes, use_one_pool, watch_memory
 from neptuneml_plugin.serving.metrics import Metrics
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.paths import create_server
 from neptuneml_plugin.serving.plain import read_plain
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Reply, load, read_invocation, render_answers, render_reply
+from neptuneml_plugin.serving.predict import Predictor
+from neptuneml_plugin.serving.wire import Reply, load, read_invocation, render_answers, render_reply
 
 SHUTDOWN_SECONDS = 5.0
 #: Bodies up to this size are parsed in the event loop, in about a millisecond, which is less than another thread's

@@ -15,6 +15,7 @@ from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.directions import Direction, Ends, known_rows
 from neptuneml_plugin.serving.index import IndexReport
+from neptuneml_plugin.serving.invocation import Invocation, Mode
 from neptuneml_plugin.serving.topk import (
     Floats,
     LeftOut,
@@ -23,7 +24,6 @@ from neptuneml_plugin.serving.topk import (
     queries_per_pass,
     ranked,
 )
-from neptuneml_plugin.serving.wire import Invocation, Mode
 
 
 class LiveEnds(Protocol):

@@ -12,10 +12,10 @@ from neptuneml_plugin.artifacts import CUSTOM, EdgeType, Manifest
 from neptuneml_plugin.config import NewNodeVectors
 from neptuneml_plugin.errors import UnsupportedOperation
 from neptuneml_plugin.serving.embeddings import NewCandidates, Vectors
+from neptuneml_plugin.serving.invocation import Items
 from neptuneml_plugin.serving.links import LiveEnds
 from neptuneml_plugin.serving.posted import PostedEnds
 from neptuneml_plugin.serving.subgraph import Ints, Subgraph
-from neptuneml_plugin.serving.wire import Items
 
 if TYPE_CHECKING:
     from neptuneml_plugin.serving.inductive import Embedded, InductiveModel

@@ -20,6 +20,7 @@ from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.directions import known_rows
 from neptuneml_plugin.serving.index import ApproximateIndex, IndexReport, drawn, index_of
+from neptuneml_plugin.serving.invocation import Invocation
 from neptuneml_plugin.serving.scores import FUNCTIONS
 from neptuneml_plugin.serving.topk import (
     Floats,
@@ -31,7 +32,6 @@ from neptuneml_plugin.serving.topk import (
     queries_per_pass,
     rescored,
 )
-from neptuneml_plugin.serving.wire import Invocation
 
 #: Lengths that float32 products take without losing what is small or growing beyond what it holds.
 LENGTHS = (1e-12, 1e12)

@@ -6,8 +6,9 @@ It is read without the columns and the members that all others need, in a third 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from neptuneml_plugin.serving.invocation import Mode
 from neptuneml_plugin.serving.members import all_texts
-from neptuneml_plugin.serving.wire import Mode, global_parameters
+from neptuneml_plugin.serving.wire import global_parameters
 
 #: Beyond, arrays are faster.
 MOST_ITEMS = 16

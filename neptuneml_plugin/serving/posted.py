@@ -9,8 +9,8 @@ from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.serving.directions import Ends
 from neptuneml_plugin.serving.embeddings import NewCandidates, Vectors
+from neptuneml_plugin.serving.invocation import Mode
 from neptuneml_plugin.serving.topk import Rows
-from neptuneml_plugin.serving.wire import Mode
 
 if TYPE_CHECKING:
     from neptuneml_plugin.serving.inductive import Embedded, InductiveModel

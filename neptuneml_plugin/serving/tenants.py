@@ -14,12 +14,13 @@ from neptuneml_plugin.errors import InvalidData, MemoryLimitExceeded
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.endpoint import Endpoint
+from neptuneml_plugin.serving.invocation import Invocation
 from neptuneml_plugin.serving.live import Check, Live
 from neptuneml_plugin.serving.memory import MEMORY_LOOK_SECONDS, give_back, own_bytes, takes_more_than
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.paths import Paths
 from neptuneml_plugin.serving.plain import PlainRequest
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation
+from neptuneml_plugin.serving.predict import Predictor
 
 _log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import Index
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
 from neptuneml_plugin.serving.memory import own_bytes
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from tests.made_artifacts import Made, make_artifact
 
 WIDTH, CENTRES, SPREAD = 64, 500, 0.5

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from neptuneml_plugin.artifacts import Task
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.predict import Predictor
 from neptuneml_plugin.serving.wire import Reply, render_reply
 from tests.invocations import parse_invocation
 from tests.live_graph import LiveGraph, planted_graph

@@ -29,7 +29,7 @@ from neptuneml_plugin.service.endpoints.instances import Instances
 from neptuneml_plugin.service.endpoints.passing import pass_on
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
 from neptuneml_plugin.service.endpoints.workers import Ports
-from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.wire import Reply, render_reply
 from tests.benchmarks.inductive_worker import body as neighbourhood_of
 from tests.invocations import parse_invocation

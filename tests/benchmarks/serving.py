@@ -19,8 +19,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.endpoint import Endpoint
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, render_reply
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.wire import Reply, render_reply
 from tests.invocations import parse_invocation
 from tests.made_artifacts import Made, make_artifact
 from tests.worker_server import WorkerServer, worker_client

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from neptuneml_plugin.artifacts import Scores, Task
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from tests.made_artifacts import Made, make_artifact
 
 WIDTH = 128

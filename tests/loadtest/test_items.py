@@ -12,7 +12,7 @@ from neptuneml_plugin.artifacts import MANIFEST, Task, read_record
 from neptuneml_plugin.artifacts import Manifest as ManifestRecord
 from neptuneml_plugin.errors import InvalidData, InvalidSettings
 from neptuneml_plugin.loadtest.items import Sampling, read_bodies, sampled_bodies
-from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.opening import open_predictor
 from tests.invocations import parse_invocation
 from tests.made_artifacts import RATED, Made, make_artifact
 

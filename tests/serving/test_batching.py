@@ -17,9 +17,11 @@ from neptuneml_plugin.errors import InvalidParameter, TimeLimitExceeded
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.batching import Batcher, merged, split
 from neptuneml_plugin.serving.embeddings import Embeddings
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.plain import PlainRequest
-from neptuneml_plugin.serving.predict import Check, Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, render_reply
+from neptuneml_plugin.serving.predict import Check, Predictor
+from neptuneml_plugin.serving.wire import Reply, render_reply
 from tests.made_artifacts import Made, make_artifact
 from tests.running_service import PATIENCE_SECONDS
 

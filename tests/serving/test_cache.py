@@ -12,9 +12,10 @@ from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.cache import AnswerCache
 from neptuneml_plugin.serving.endpoint import Endpoint
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.plain import PlainRequest
-from neptuneml_plugin.serving.predict import Check, Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.predict import Check, Predictor
 from tests.made_artifacts import Made, make_artifact
 from tests.worker_server import WorkerServer, worker_client
 

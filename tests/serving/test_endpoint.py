@@ -20,10 +20,11 @@ from neptuneml_plugin.artifacts import Manifest
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.answers import Answers
 from neptuneml_plugin.serving.endpoint import Endpoint
+from neptuneml_plugin.serving.invocation import Invocation
 from neptuneml_plugin.serving.memory import watch_memory
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.plain import PlainRequest
-from neptuneml_plugin.serving.predict import Check, open_predictor
-from neptuneml_plugin.serving.wire import Invocation
+from neptuneml_plugin.serving.predict import Check
 from tests.made_artifacts import make_artifact
 from tests.running_service import PATIENCE_SECONDS
 from tests.worker_server import WorkerServer, worker_client

@@ -14,8 +14,9 @@ from neptuneml_plugin.artifacts import Manifest, Scores, Task
 from neptuneml_plugin.ensembles.building import build
 from neptuneml_plugin.ensembles.definition import read_definition
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, UnsupportedOperation
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation
+from neptuneml_plugin.serving.invocation import Invocation
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.predict import Predictor
 from tests.invocations import parse_invocation
 from tests.listed_answers import Answer, Listed, listed
 from tests.made_artifacts import KNOWS, Made, make_artifact

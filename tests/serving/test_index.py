@@ -14,9 +14,9 @@ from neptuneml_plugin.config import Index
 from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.serving import index as indices
 from neptuneml_plugin.serving.index import ApproximateIndex, index_of
-from neptuneml_plugin.serving.predict import WithNeighbours, open_predictor
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import WithNeighbours, open_predictor
 from neptuneml_plugin.serving.topk import LeftOut
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from tests.listed_answers import Listed, listed
 from tests.made_artifacts import Made, make_artifact
 

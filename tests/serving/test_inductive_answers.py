@@ -14,7 +14,8 @@ from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, MissingParameter, TimeLimitExceeded
 from neptuneml_plugin.serving.embeddings import Embeddings
 from neptuneml_plugin.serving.endpoint import Endpoint
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.predict import Predictor
 from tests.invocations import parse_invocation
 from tests.listed_answers import Listed, listed
 from tests.live_graph import LINKED, LiveGraph

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from neptuneml_plugin.artifacts import Scores, Task
 from neptuneml_plugin.errors import InvalidParameter
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.predict import Predictor
 from tests.listed_answers import Answer, Listed, listed
 from tests.made_artifacts import KNOWS, WIDTH, Made, make_artifact
 

@@ -11,10 +11,11 @@ from hypothesis.extra import numpy as arrays
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.serving.answers import Answers, objects
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
 from neptuneml_plugin.serving.lookup import MOST_CLASSES
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.plain import PlainRequest
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode, Reply, render_answers, render_reply
+from neptuneml_plugin.serving.wire import Reply, render_answers, render_reply
 from tests.made_artifacts import Made, make_artifact
 
 MOVIES = ("a", "b", "c", "d", "ü")

@@ -18,7 +18,7 @@ from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.endpoint import Endpoint
 from neptuneml_plugin.serving.metrics import PHASES, SECONDS, Histogram
-from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.opening import open_predictor
 from tests.made_artifacts import Made, make_artifact
 from tests.worker_server import WorkerServer, worker_client
 

@@ -22,7 +22,8 @@ from neptuneml_plugin.errors import (
 )
 from neptuneml_plugin.serving import neighbours, topk
 from neptuneml_plugin.serving.endpoint import Endpoint
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.predict import Predictor
 from tests.invocations import parse_invocation
 from tests.listed_answers import Answer, Listed, listed
 from tests.made_artifacts import KNOWS, Made, make_artifact

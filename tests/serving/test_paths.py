@@ -9,7 +9,7 @@ import pytest
 
 from neptuneml_plugin.config import WorkerConfig
 from neptuneml_plugin.serving.endpoint import Endpoint
-from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.opening import open_predictor
 from tests.made_artifacts import make_artifact
 from tests.worker_server import WorkerServer, worker_client
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import InvalidParameter, NeptuneMLError
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
 from neptuneml_plugin.serving.plain import MOST_ITEMS, PlainRequest, read_plain
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode, load, read_invocation
+from neptuneml_plugin.serving.wire import load, read_invocation
 
 WHOLE = {
     "version": "v1",

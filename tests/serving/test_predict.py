@@ -9,8 +9,9 @@ import xxhash
 
 from neptuneml_plugin.artifacts import MANIFEST, Task
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, TimeLimitExceeded
-from neptuneml_plugin.serving.predict import Predictor, open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.predict import Predictor
 from tests.listed_answers import Answer, Listed, listed
 from tests.made_artifacts import Made, make_artifact
 

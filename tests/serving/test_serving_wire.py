@@ -14,7 +14,7 @@ from neptuneml_plugin.errors import (
     MissingParameter,
     NeptuneMLError,
 )
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
 from tests.invocations import parse_invocation
 
 

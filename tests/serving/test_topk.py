@@ -112,8 +112,8 @@ def test_no_more_queries_at_once_than_memory_holds() -> None:
 MEMORY = """
 import json, sys
 from pathlib import Path
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
 
 def kib(name):
     status = Path("/proc/self/status").read_text()

@@ -19,9 +19,9 @@ from neptuneml_plugin.processing.encoders.numerical import Buckets, Numerical
 from neptuneml_plugin.processing.reading.tables import Column
 from neptuneml_plugin.serving import warmup
 from neptuneml_plugin.serving.endpoint import Endpoint
-from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.invocation import Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.samples import sample
-from neptuneml_plugin.serving.wire import Mode
 from tests.invocations import parse_invocation
 from tests.made_artifacts import RATED, Made, make_artifact
 from tests.serving.test_inductive import LABELS, SYMMETRIC, served, stored

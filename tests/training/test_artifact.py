@@ -14,8 +14,8 @@ from neptuneml_plugin.artifacts import Manifest, Task, TrainingRecord, open_arti
 from neptuneml_plugin.config import TransformConfig
 from neptuneml_plugin.errors import ConstraintViolation, InvalidData
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator, link_scorers, predict

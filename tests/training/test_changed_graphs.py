@@ -13,8 +13,8 @@ from neptuneml_plugin.config import ProcessConfig, TransformConfig
 from neptuneml_plugin.errors import ConstraintViolation
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing import process
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.training import transform
 from tests.listed_answers import Answer, listed
 from tests.processing.snapshots import ITEMS, later, read

@@ -43,8 +43,8 @@ from neptuneml_plugin.errors import (
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processing import process
 from neptuneml_plugin.serving.edges import StoredEdges
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.stage import Progress
 from neptuneml_plugin.training import train, transform
 from neptuneml_plugin.training.custom.artifact import write_custom_artifact

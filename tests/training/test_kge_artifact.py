@@ -10,9 +10,9 @@ import torch
 from neptuneml_plugin.artifacts import KGE_MODELS, EdgeType, TrainingRecord, open_artifact, read_record
 from neptuneml_plugin.config import NewNodeVectors, TransformConfig
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.serving.predict import open_predictor
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.subgraph import EdgeColumns, NodeColumns, Subgraph
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator, link_scorers

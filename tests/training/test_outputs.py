@@ -19,8 +19,8 @@ from neptuneml_plugin.config import TransformConfig
 from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.ids import IdColumn
 from neptuneml_plugin.processed import open_processed
-from neptuneml_plugin.serving.predict import open_predictor
-from neptuneml_plugin.serving.wire import Invocation, Items, Mode
+from neptuneml_plugin.serving.invocation import Invocation, Items, Mode
+from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.training import transform
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.models.model import Model, save_weights

@@ -11,11 +11,11 @@ from neptuneml_plugin.errors import InvalidParameter, UnsupportedOperation
 from neptuneml_plugin.serving.directions import Ends
 from neptuneml_plugin.serving.embeddings import NewCandidates, Vectors
 from neptuneml_plugin.serving.ensembles.ways import joined
+from neptuneml_plugin.serving.invocation import Items, Mode
 from neptuneml_plugin.serving.links import LiveEnds
 from neptuneml_plugin.serving.live import Check, Floats, Live
 from neptuneml_plugin.serving.subgraph import Ints, Subgraph
 from neptuneml_plugin.serving.topk import Rows
-from neptuneml_plugin.serving.wire import Items, Mode
 
 
 class EnsembleLive:
