@@ -78,6 +78,8 @@ INFER_INSTANCE = "infer_instance_recommendation.json"
 #: Models: a graph neural network, and knowledge-graph embeddings by their score function, for link prediction.
 RGCN = "rgcn"
 KGE_MODELS = ("complex", "transe", "distmult", "rotate")
+#: As a request names any of them.
+KGE = "kge"
 #: A model of someone's own scripts.
 CUSTOM = "custom"
 

@@ -11,6 +11,7 @@ NeptuneMLError                 500  InternalFailureException
 │   └── InvalidData            400  a file or folder that does not hold what it should
 ├── UnsupportedOperation       400  UnsupportedOperationException
 ├── MalformedQuery             400  MalformedQueryException
+├── QueryTooLarge              400  QueryTooLargeException
 ├── StatisticsNotAvailable     400  StatisticsNotAvailableException
 ├── ConstraintViolation        400  ConstraintViolationException
 ├── PreconditionsFailed        400  PreconditionsFailedException
@@ -111,6 +112,14 @@ class MalformedQuery(NeptuneMLError):
     """A Gremlin script that the server cannot read, or that fails while it runs."""
 
     code = "MalformedQueryException"
+    http_status = 400
+    exit_code = 2
+
+
+class QueryTooLarge(NeptuneMLError):
+    """A query's body is beyond what may be sent."""
+
+    code = "QueryTooLargeException"
     http_status = 400
     exit_code = 2
 

@@ -155,12 +155,23 @@ def test_the_errors_cover_every_route(config: ServiceConfig) -> None:
     assert {path.removeprefix("/v1") for path in paths} <= covered | without_errors
 
 
-async def test_a_body_beyond_the_limit(config: ServiceConfig) -> None:
-    async with service(replace(config, max_body_mib=1)) as client:
-        answer = await client.post("/ml/endpoints", data=io.BytesIO(b" " * ((1 << 20) + 1)))
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/ml/endpoints", "BadRequestException"),
+        ("/neptune-export", "BadRequestException"),
+        ("/gremlin", "QueryTooLargeException"),
+        ("/gremlin/explain", "QueryTooLargeException"),
+        ("/gremlin/profile", "QueryTooLargeException"),
+    ],
+)
+async def test_a_body_beyond_the_limit(config: ServiceConfig, path: str, code: str) -> None:
+    limited = replace(config, max_body_mib=1, gremlin="ws://127.0.0.1:1/gremlin")
+    async with service(limited) as client:
+        answer = await client.post(path, data=io.BytesIO(b" " * ((1 << 20) + 1)))
         document = await answer.json()
-    assert (answer.status, document["code"]) == (400, "BadRequestException")
-    assert "too large" in document["message"]
+    assert (answer.status, document["code"]) == (400, code)
+    assert "too large: at most 1 MiB" in document["message"]
 
 
 async def test_a_method_that_a_path_does_not_take(config: ServiceConfig) -> None:

@@ -15,8 +15,9 @@ from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.locations import Place
 from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState
-from neptuneml_plugin.service.routes.requests import JOBS
+from neptuneml_plugin.service.routes.requests import JOBS, REGISTRY
 from neptuneml_plugin.transfer import publish
+from tests.made_artifacts import make_artifact
 from tests.planted import planted_export
 from tests.s3_server import BUCKET, CREDENTIALS, S3Server, s3_server
 
@@ -81,6 +82,21 @@ async def test_clean_removes_what_lies_in_the_s3(s3: S3Server, tmp_path: Path) -
     assert s3.keys("processed/") == others
     assert s3.keys("export/")
     assert names(Path(record.plan.output)) == set()
+
+
+async def test_a_model_is_checked_once_its_artifact_is_here(s3: S3Server, tmp_path: Path) -> None:
+    make_artifact(tmp_path / "made")
+    await asyncio.to_thread(publish, tmp_path / "made", Place(f"s3://{BUCKET}/made", None, s3.url))
+    app = create_app(ServiceConfig(tmp_path / "root"))
+    async with TestClient(TestServer(app)) as client, asyncio.timeout(240):
+        for name, status in (("transe", "Failed"), ("rgcn", "InService")):
+            body = {"id": name, "artifactLocation": f"s3://{BUCKET}/made", "modelName": name}
+            assert (await client.post("/ml/endpoints", json=body)).status == 200
+            record = await app[REGISTRY].settled(name)
+            assert record.status == status, record.failure_reason
+    assert "modelName is 'transe', and the artifact holds the model 'rgcn'" in str(
+        app[REGISTRY].get("transe").failure_reason
+    )
 
 
 async def test_an_s3_that_does_not_answer(nobody: str, tmp_path: Path) -> None:

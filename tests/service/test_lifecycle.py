@@ -195,6 +195,31 @@ async def test_a_failed_update_leaves_the_version_before(tmp_path: Path) -> None
         assert (await running.post("/endpoints/e/invocations", ASK))[1]["artifactVersion"] == old.version
 
 
+@pytest.mark.parametrize(
+    ("model", "right", "wrong"),
+    [
+        ("rgcn", ("rgcn", ""), ("kge", "transe", "custom")),
+        ("distmult", ("distmult", "kge"), ("rgcn", "transe")),
+        ("custom", ("custom",), ("rgcn",)),
+    ],
+)
+async def test_a_model_that_is_named_must_be_the_artifacts(
+    tmp_path: Path, model: str, right: tuple[str, ...], wrong: tuple[str, ...]
+) -> None:
+    make_artifact(tmp_path / "a", Made(model=model))
+    async with service(tmp_path) as running:
+        for name in wrong:
+            for body in ({"id": "none"}, {"id": "e", "update": True}):
+                body |= {"artifactLocation": str(tmp_path / "a"), "modelName": name}
+                status, refusal = await running.post("/ml/endpoints", body)
+                assert (status, refusal["code"]) == (400, "IllegalArgumentException")
+                assert f"modelName is '{name}', and the artifact holds the model '{model}'" in refusal["message"]
+        assert (await running.get("/ml/endpoints"))[1] == {"ids": []}
+        for name in right:
+            made = await running.put(f"e{name}", "a", modelName=name)
+            assert made["status"] == "InService", made
+
+
 async def test_a_failed_endpoint_can_be_updated_or_deleted(tmp_path: Path) -> None:
     make_artifact(tmp_path / "good")
     make_artifact(tmp_path / "bad")

@@ -82,6 +82,7 @@ def create(**body: Any) -> CreateEndpoint:
             {"artifactLocation": "/a", "id": "a" * 48, "wait_interval": 5, "instanceType": ""},
             CreateEndpoint(A, "a" * 48),
         ),
+        ({"artifactLocation": "/a", "modelName": "kge"}, CreateEndpoint(A, model="kge")),
     ],
 )
 def test_what_neptunes_clients_send_is_read(body: dict[str, Any], expected: CreateEndpoint) -> None:

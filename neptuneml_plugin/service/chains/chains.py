@@ -196,9 +196,9 @@ class Chains:
             before = await self._registry.settled(endpoint_id)
         is_done = again and before is not None and before.location == location
         if asked.update and not is_done:
-            await self._registry.update(endpoint_id, location, asked.options, asked.recorded)
+            await self._registry.update(endpoint_id, location, asked.options, asked.recorded, asked.model)
         elif not is_done:
-            await self._registry.create(endpoint_id, location, asked.options, asked.recorded)
+            await self._registry.create(endpoint_id, location, asked.options, asked.recorded, asked.model)
         if self._records[chain_id].state is JobState.STOPPING:
             await self._stop_part(chain_id)
         found = await self._registry.settled(endpoint_id)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.artifacts import MANIFEST, Manifest, read_record
+from neptuneml_plugin.artifacts import KGE, KGE_MODELS, MANIFEST, Manifest, read_record
 from neptuneml_plugin.config import Index, ServiceConfig
 from neptuneml_plugin.errors import (
     ConstraintViolation,
+    IllegalArgument,
     InvalidData,
     InvalidParameter,
     NeptuneMLError,
@@ -51,6 +52,10 @@ class Source:
     location: str
     artifact: Path
     options: EndpointOptions
+    #: The version that it must be; None: any.
+    version: str | None = None
+    #: The model that its client says it is; None: any.
+    model: str | None = None
 
 
 class Registry:
@@ -77,7 +82,7 @@ class Registry:
         for record in await self._store.all():
             again = record.become(Status.CREATING)
             self._records[again.id] = again
-            self._start(again, Source(again.location, again.artifact, again.options), expected=again.version)
+            self._start(again, Source(again.location, again.artifact, again.options, again.version))
         used = {record.artifact for record in self._records.values()}
         await asyncio.to_thread(remove_unused, used, self._config)
         await asyncio.to_thread(remove_ensembles, self.records(), self._config)
@@ -146,6 +151,7 @@ class Registry:
         location: str,
         options: EndpointOptions = NO_OPTIONS,
         recorded: Mapping[str, Any] | None = None,
+        model: str | None = None,
     ) -> EndpointRecord:
         """Record a new endpoint and begin to start its worker.
 
@@ -154,25 +160,28 @@ class Registry:
             location: its artifact.
             options: how it answers.
             recorded: what its client gave that changes nothing.
+            model: the artifact's model, as its client says; None: any.
 
         Raises:
             InvalidParameter: the id is in use, or options contradict each other.
             BadRequest: the location may not be read.
+            IllegalArgument: the artifact holds another model.
         """
-        artifact = await asyncio.to_thread(resolve_folder, location, self._config)
+        artifact = await asyncio.to_thread(self._artifact, location, model)
         if endpoint_id in self._records:
             raise InvalidParameter(
                 f"id '{endpoint_id}' is already in use; "
                 "`neptuneml endpoint update` (update: true) gives it a new version"
             )
-        record = new_record(endpoint_id, location, artifact, check_options(options), recorded)
+        source = Source(location, artifact, check_options(options), model=model)
+        record = new_record(endpoint_id, location, artifact, options, recorded)
         self._records = {record.id: record, **self._records}
         try:
             await self._store.put(record)
         except NeptuneMLError:
             del self._records[record.id]
             raise
-        self._start(record, Source(location, artifact, options))
+        self._start(record, source)
         return record
 
     async def update(
@@ -181,6 +190,7 @@ class Registry:
         location: str,
         options: EndpointOptions = NO_OPTIONS,
         recorded: Mapping[str, Any] | None = None,
+        model: str | None = None,
     ) -> EndpointRecord:
         """Begin to replace an endpoint's artifact; the version before answers until the new one does.
 
@@ -189,19 +199,21 @@ class Registry:
             location: the new version's artifact.
             options: those to change.
             recorded: what its client gave that changes nothing; what was given before stays.
+            model: the new version's model, as its client says; None: any.
 
         Raises:
             InvalidParameter: no such endpoint (in a body: 400), or options contradict each other.
+            IllegalArgument: the artifact holds another model.
             ConstraintViolation: it is just being created or updated.
         """
-        artifact = await asyncio.to_thread(resolve_folder, location, self._config)
+        artifact = await asyncio.to_thread(self._artifact, location, model)
         if endpoint_id not in self._records:
             raise InvalidParameter(
                 f"id '{endpoint_id}' names no endpoint; `neptuneml endpoint create` (without update) makes one"
             )
         record = self._records[endpoint_id].become(Status.UPDATING)
         record = replace(record, recorded={**record.recorded, **(recorded or {})})
-        source = Source(location, artifact, check_options(options.over(record.options)))
+        source = Source(location, artifact, check_options(options.over(record.options)), model=model)
         await self._set(record)
         self._start(record, source)
         return record
@@ -223,7 +235,7 @@ class Registry:
         artifact = await asyncio.to_thread(resolve_folder, earlier.location, self._config)
         record = self.get(endpoint_id).become(Status.UPDATING)
         await self._set(record)
-        self._start(record, Source(earlier.location, artifact, earlier.options), expected=earlier.version)
+        self._start(record, Source(earlier.location, artifact, earlier.options, earlier.version))
         return record
 
     async def delete(self, endpoint_id: str) -> None:
@@ -241,11 +253,22 @@ class Registry:
         self._pin(endpoint_id)
         await self._store.remove(endpoint_id)
 
-    def _start(self, record: EndpointRecord, source: Source, expected: str | None = None) -> None:
-        task = asyncio.create_task(self._bring_up(record.id, source, expected), name=f"start {record.id}")
+    def _artifact(self, location: str, model: str | None) -> Path:
+        """Return the folder of an artifact, which holds the model, or is yet to be fetched.
+
+        Raises:
+            BadRequest: the location may not be read.
+            IllegalArgument: it holds another model.
+        """
+        folder = resolve_folder(location, self._config)
+        _check_model(folder, model)
+        return folder
+
+    def _start(self, record: EndpointRecord, source: Source) -> None:
+        task = asyncio.create_task(self._bring_up(record.id, source), name=f"start {record.id}")
         self._starting[record.id] = task
 
-    async def _bring_up(self, endpoint_id: str, source: Source, expected: str | None) -> None:
+    async def _bring_up(self, endpoint_id: str, source: Source) -> None:
         """Start workers, then put their version into service, or record why not."""
         instances = Instances(
             endpoint_id,
@@ -258,7 +281,8 @@ class Registry:
         )
         try:
             await fetch_artifact(source.location, source.artifact, self._config)
-            manifest = await _start_all(instances, expected)
+            await asyncio.to_thread(_check_model, source.artifact, source.model)
+            manifest = await _start_all(instances, source.version)
         except NeptuneMLError as error:
             self._end(self._retire(instances))
             await self._failed(endpoint_id, source.location, str(error))
@@ -268,8 +292,14 @@ class Registry:
             raise
         self._pin(endpoint_id)
         self._current[endpoint_id] = Served(instances, manifest)
-        record = self._records[endpoint_id]
-        await self._set(record.become(Status.IN_SERVICE, version=manifest.version, **vars(source)))
+        record = self._records[endpoint_id].become(
+            Status.IN_SERVICE,
+            location=source.location,
+            artifact=source.artifact,
+            version=manifest.version,
+            options=source.options,
+        )
+        await self._set(record)
         _log.info("endpoint %s answers with version %s", endpoint_id, manifest.version)
 
     async def _failed(self, endpoint_id: str, location: str, reason: str) -> None:
@@ -331,6 +361,22 @@ class Registry:
         """Hold a task until it is done; the event loop itself does not."""
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+
+
+def _check_model(artifact: Path, named: str | None) -> None:
+    """Refuse an artifact that is there, and holds another model than its client says.
+
+    Raises:
+        IllegalArgument: it does.
+    """
+    manifest = artifact / MANIFEST
+    if named is None or not manifest.is_file():
+        return
+    model = read_record(manifest, Manifest).model
+    if model not in (KGE_MODELS if named == KGE else (named,)):
+        raise IllegalArgument(
+            f"modelName is '{named}', and the artifact holds the model '{model}'; name that one, or leave it out"
+        )
 
 
 async def _start_all(instances: Instances, expected: str | None) -> Manifest:

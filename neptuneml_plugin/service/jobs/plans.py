@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from neptuneml_plugin.artifacts import ARTIFACT, CUSTOM, HPO_TEMPLATES, RGCN
+from neptuneml_plugin.artifacts import ARTIFACT, CUSTOM, HPO_TEMPLATES, KGE, RGCN
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import (
     BadRequest,
@@ -247,7 +247,7 @@ def _plan_training(planner: Planner, request: Mapping[str, Any], name: str) -> P
 
 def _model_of_type(processed: JobRecord) -> str | None:
     """Return the model that a data-processing job's `modelType` stands for."""
-    return {"heterogeneous": "rgcn", "kge": "kge"}.get(processed.request.get("modelType", ""))
+    return {"heterogeneous": RGCN, "kge": KGE}.get(processed.request.get("modelType", ""))
 
 
 def _check_model(model: str, processed: JobRecord) -> None:

@@ -25,9 +25,9 @@ async def create_endpoint(request: web.Request) -> web.Response:
     registry = request.app[REGISTRY]
     location = await locate(asked.source, request.app[PLANNER])
     if asked.update and asked.id is not None:
-        record = await registry.update(asked.id, location, asked.options, asked.recorded)
+        record = await registry.update(asked.id, location, asked.options, asked.recorded, asked.model)
     else:
-        record = await registry.create(asked.id, location, asked.options, asked.recorded)
+        record = await registry.create(asked.id, location, asked.options, asked.recorded, asked.model)
     return web.json_response(render_created(record))
 
 

@@ -9,13 +9,15 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.errors import BadRequest, ClientTimeout
+from neptuneml_plugin.errors import BadRequest, ClientTimeout, QueryTooLarge
 from neptuneml_plugin.service.chains.chains import Chains
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.logs import RedactedLogs
 from neptuneml_plugin.service.jobs.plans import Planner
 
+#: Paths of queries.
+QUERIES = "/gremlin"
 #: How soon it is noticed that a caller has gone.
 LOOK_SECONDS = 0.05
 
@@ -35,7 +37,8 @@ async def read_body(request: web.Request) -> bytes:
 
     Raises:
         ClientTimeout: it did not arrive in time.
-        BadRequest: it is compressed, and broken.
+        BadRequest: it is too large, or compressed and broken.
+        QueryTooLarge: it is a query, and too large.
     """
     seconds = request.app[CONFIG].body_seconds
     try:
@@ -43,6 +46,12 @@ async def read_body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise ClientTimeout(f"the body did not arrive within {seconds:g} s") from None
+    except web.HTTPRequestEntityTooLarge:
+        kind = QueryTooLarge if request.path.startswith(QUERIES) else BadRequest
+        raise kind(
+            f"the body is too large: at most {request.app[CONFIG].max_body_mib} MiB may be sent at once; "
+            "send less, or raise 'max_body_mib' in the service's settings"
+        ) from None
     except (HttpProcessingError, web.RequestPayloadError):
         raise BadRequest("the body is not encoded as its Content-Encoding says") from None
 

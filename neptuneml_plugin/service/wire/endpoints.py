@@ -74,7 +74,9 @@ MEMBERS = (
     ),
     Member("update", Shape.FLAG, "Whether an endpoint of this id gets a new version."),
     Member("neptuneIamRoleArn", Shape.ARN, RECORDED),
-    Member("modelName", Shape.TEXT, RECORDED, choices=MODEL_NAMES),
+    Member(
+        "modelName", Shape.TEXT, "The artifact's model, which is checked; any where absent.", choices=MODEL_NAMES
+    ),
     Member("instanceType", Shape.INSTANCE, RECORDED),
     Member("volumeEncryptionKMSKey", Shape.TEXT, RECORDED),
     Member("workerGroup", Shape.TEXT, "Name of the endpoints that share one process; none: not."),
@@ -109,6 +111,8 @@ class CreateEndpoint:
     options: EndpointOptions = NO_OPTIONS
     #: Members that change nothing here.
     recorded: Mapping[str, Any] = field(default_factory=dict)
+    #: The model that the artifact must hold; None: any.
+    model: str | None = None
 
 
 def parse_create_endpoint(body: bytes) -> CreateEndpoint:
@@ -136,7 +140,9 @@ def read_create_endpoint(given: Mapping[str, Any]) -> CreateEndpoint:
     if update and endpoint_id is None:
         raise MissingParameter("id is missing: an update must name its endpoint")
     checked = None if endpoint_id is None else check_id(endpoint_id)
-    return CreateEndpoint(source, checked, update, options, without_effect(members, MEMBERS))
+    return CreateEndpoint(
+        source, checked, update, options, without_effect(members, MEMBERS), members.get("modelName")
+    )
 
 
 def _source(members: Mapping[str, Any]) -> tuple[str, Any]:

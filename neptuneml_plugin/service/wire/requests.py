@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from neptuneml_plugin.artifacts import CUSTOM, KGE, KGE_MODELS, RGCN
 from neptuneml_plugin.errors import InvalidParameter, MissingParameter
 from neptuneml_plugin.service.jobs.record import JobKind
 from neptuneml_plugin.service.wire.members import is_absent, parse_flag, text_of
@@ -59,7 +60,7 @@ class Member:
 
 
 MODEL_TYPES = ("heterogeneous", "kge")
-MODEL_NAMES = ("rgcn", "kge", "transe", "distmult", "rotate", "complex", "custom")
+MODEL_NAMES = (RGCN, KGE, *KGE_MODELS, CUSTOM)
 RECORDED = "Recorded; changes nothing here."
 ACCEPTED = "Accepted; changes nothing here."
 _COMMON = (

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.artifacts import HPO_TEMPLATES, KGE_MODELS, RGCN, ProcessedGraph, Task
+from neptuneml_plugin.artifacts import HPO_TEMPLATES, KGE, KGE_MODELS, RGCN, ProcessedGraph, Task
 from neptuneml_plugin.errors import InvalidData, InvalidParameter, InvalidSettings, UnsupportedOperation, nearest
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.presets import NAMES as PRESETS
@@ -18,7 +18,7 @@ from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import KINDS, answer_of
 
 #: Names that stand for a model; `kge` without a score function is our recipe (decision 12).
-ALIASES: Mapping[str, str] = {"kge": "complex"}
+ALIASES: Mapping[str, str] = {KGE: "complex"}
 MODELS = (RGCN, *KGE_MODELS, *ALIASES)
 #: Trained by `training.custom`.
 MODELS_OF_SCRIPTS = ("custom",)
