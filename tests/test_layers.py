@@ -26,7 +26,7 @@ LAYERS = (
         "tracing",
     ),
     ("jobfolder", "connection", "querytext", "workerprocess"),
-    ("error_body", "ids", "artifacts", "dgl_graph", "report", "client", "jobclient", "learn"),
+    ("customsource", "error_body", "ids", "artifacts", "dgl_graph", "report", "client", "jobclient", "learn"),
     ("table", "processed", "trainingdata", "transfer"),
     ("ensembles",),
     ("export", "processing", "training", "serving", "service", "loadtest"),

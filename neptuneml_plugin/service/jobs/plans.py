@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.artifacts import ARTIFACT, CUSTOM, HPO_TEMPLATES, KGE, RGCN
-from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.config import CustomModel, ServiceConfig
+from neptuneml_plugin.customsource import leads_out, missing
 from neptuneml_plugin.errors import (
     BadRequest,
     IllegalArgument,
@@ -306,6 +307,7 @@ def _custom(planner: Planner, given: Mapping[str, str], *, trains: bool) -> dict
     Raises:
         MissingParameter: no folder of scripts.
         InvalidArgument: a script's name leads out of it.
+        BadRequest: the folder is on this machine, and lacks something.
         UnsupportedOperation: the service does not run code of users.
     """
     if "sourceS3DirectoryPath" not in given:
@@ -313,18 +315,28 @@ def _custom(planner: Planner, given: Mapping[str, str], *, trains: bool) -> dict
     names = {"transformEntryPointScript": "transform_script"}
     if trains:
         names["trainingEntryPointScript"] = "training_script"
-    scripts = {ours: _script(theirs, given[theirs]) for theirs, ours in names.items() if theirs in given}
+    scripts: dict[str, Any] = {
+        ours: _script(theirs, given[theirs]) for theirs, ours in names.items() if theirs in given
+    }
     if not planner.config.allow_custom_models:
         raise UnsupportedOperation(
             "custom models run code of users, which this service does not; start it with --allow-custom-models"
         )
-    source = planner.input(given["sourceS3DirectoryPath"])
+    location = given["sourceS3DirectoryPath"]
+    source = planner.input(location)
+    if not resolve_location(location, planner.config).is_remote:
+        lacks = list(missing(CustomModel(Path(source), **scripts), trains=trains))
+        if lacks:
+            named = ", ".join(f"its {what} ('{path.name}')" for what, path in lacks)
+            raise BadRequest(
+                f"sourceS3DirectoryPath {location!r} lacks {named}; trainingEntryPointScript and "
+                "transformEntryPointScript name other scripts"
+            )
     return {"custom": {"source": source, **scripts}, "allow_custom_models": True}
 
 
 def _script(member: str, name: str) -> str:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
+    if leads_out(name):
         raise InvalidArgument(f"{member} is {name[:80]!r}, which leads out of sourceS3DirectoryPath")
     return name
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neptuneml_plugin.config import CustomModel
+from neptuneml_plugin.customsource import configuration, leads_out, missing
 from neptuneml_plugin.errors import AccessDenied, InvalidSettings
 from neptuneml_plugin.filerecords import content_version, describe_files
 
-#: Neptune ML's name first; that of processing is read too.
-CONFIGURATIONS = ("model-hpo-configuration.json", "model-HPO-configuration.json")
 REQUIREMENTS = "requirements.txt"
 
 
@@ -25,8 +24,7 @@ class CustomSource:
     @property
     def configuration(self) -> Path:
         """The file of hyperparameters."""
-        found = (self.folder / name for name in CONFIGURATIONS)
-        return next((path for path in found if path.is_file()), self.folder / CONFIGURATIONS[0])
+        return configuration(self.folder)
 
     @property
     def requirements(self) -> Path | None:
@@ -54,16 +52,11 @@ def open_source(custom: CustomModel, *, trains: bool, allowed: bool) -> CustomSo
             "pass --allow-custom-models where you trust the code"
         )
     source = CustomSource(custom.source, custom.training_script, custom.transform_script)
-    problems = []
-    wanted = [(custom.training_script, "training script"), (custom.transform_script, "transform script")]
-    for name, what in wanted[0 if trains else 1 :]:
-        path = custom.source / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            problems.append(f"{what}: '{name}' leads out of the folder")
-        elif not path.is_file():
-            problems.append(f"{what}: {path} is missing; name another one with --{what.replace(' ', '-')}")
-    if trains and not source.configuration.is_file():
-        problems.append(f"hyperparameters: {source.configuration} is missing")
+    names = [custom.transform_script, *([custom.training_script] if trains else [])]
+    problems = [f"'{name}' leads out of the folder" for name in names if leads_out(name)]
+    for what, path in missing(custom, trains=trains):
+        other = f"; name another one with --{what.replace(' ', '-')}" if what.endswith("script") else ""
+        problems.append(f"{what}: {path} is missing{other}")
     if problems:
         raise InvalidSettings(f"custom model {custom.source}", problems)
     return source
