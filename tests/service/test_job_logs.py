@@ -1,6 +1,7 @@
 """Logs of jobs as callers get them: redacted, and going on where the caller stopped."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,23 @@ async def test_the_route_sends_no_secret_and_ranges(tmp_path: Path) -> None:
         assert (await client.get(path, headers={"Range": f"bytes={len(text)}-"})).status == 416
         shown = await (await client.get("/ml/dataprocessing/p")).json()
         assert shown["withoutEffect"] == {"sagemakerIamRoleArn": "arn:aws:iam::1:role/x", "subnets": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [(JobKind.DATA_PROCESSING, "/ml/dataprocessing/p"), (JobKind.EXPORT, "/v1/neptune-export/p")],
+)
+async def test_the_link_opens_at_the_host_that_was_asked(tmp_path: Path, kind: JobKind, path: str) -> None:
+    app = create_app(ServiceConfig(tmp_path, allow_hosts=("ml.example",)))
+    async with TestClient(TestServer(app)) as client:
+        record = replace(RECORD, kind=kind)
+        await app[JOBS].submit(record)
+        app[JOBS].folder(record).log.write_text("all of it")
+
+        async def link(**headers: str) -> str:
+            status = await (await client.get(path, headers=headers)).json()
+            return str(status["logs"] if kind is JobKind.EXPORT else status["processingJob"]["cloudwatchLogUrl"])
+
+        assert await (await client.session.get(await link())).text() == "all of it"
+        opened = f"http://ml.example:80{path.removeprefix('/v1')}/log"
+        assert await link(Host="ml.example:80") == opened

@@ -95,7 +95,7 @@ async def test_the_whole_chain_by_the_ids_of_its_jobs(service: Service) -> None:
     assert shown["progress"] == {"stage": "done", "fraction": 1.0, "etaSeconds": 0.0}
     assert shown["counts"]["vertices"] == 80
     assert shown["logTail"][-1].startswith("process: 80 vertices")
-    log = await service.client.get(shown["processingJob"]["cloudwatchLogUrl"])
+    log = await service.client.session.get(shown["processingJob"]["cloudwatchLogUrl"])
     assert "process: 80 vertices" in await log.text()
 
     set_hyperparameters(Path(record.plan.output), {"num-epochs": 3})

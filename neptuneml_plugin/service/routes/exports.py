@@ -6,7 +6,7 @@ from aiohttp import web
 
 from neptuneml_plugin.service.jobs.record import JobKind
 from neptuneml_plugin.service.routes.jobs import cancel, list_jobs, log, of_kind
-from neptuneml_plugin.service.routes.requests import JOBS, PLANNER, read_body
+from neptuneml_plugin.service.routes.requests import JOBS, PLANNER, origin, read_body
 from neptuneml_plugin.service.wire.exports import parse_export, render_export, render_export_started
 from neptuneml_plugin.service.wire.jobs import read_report
 from neptuneml_plugin.service.wire.members import load_object
@@ -27,7 +27,7 @@ async def status(request: web.Request) -> web.StreamResponse:
     parse_members(request.query, READ)
     record = request.app[JOBS].get(JobKind.EXPORT, request.match_info["id"])
     report = await asyncio.to_thread(read_report, record, request.app[JOBS].folder(record))
-    return web.json_response(render_export(record, report))
+    return web.json_response(render_export(record, report, origin(request)))
 
 
 def _routes(path: str) -> list[web.RouteDef]:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from neptuneml_plugin.errors import ResourceNotFound
 from neptuneml_plugin.service.jobs.record import JobKind
-from neptuneml_plugin.service.routes.requests import JOBS, LOGS, PLANNER, read_body
+from neptuneml_plugin.service.routes.requests import JOBS, LOGS, PLANNER, origin, read_body
 from neptuneml_plugin.service.wire import jobs as wire
 from neptuneml_plugin.service.wire.members import load_object, parse_page, render_page
 from neptuneml_plugin.service.wire.queries import CANCEL, LIST_JOBS, READ
@@ -40,7 +40,7 @@ async def status(request: web.Request, kind: JobKind) -> web.StreamResponse:
     parse_members(request.query, READ)
     record = request.app[JOBS].get(kind, request.match_info["id"])
     report = await asyncio.to_thread(wire.read_report, record, request.app[JOBS].folder(record))
-    return web.json_response(wire.render_status(record, report))
+    return web.json_response(wire.render_status(record, report, origin(request)))
 
 
 async def log(request: web.Request, kind: JobKind) -> web.StreamResponse:

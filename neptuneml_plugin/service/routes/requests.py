@@ -56,6 +56,11 @@ async def read_body(request: web.Request) -> bytes:
         raise BadRequest("the body is not encoded as its Content-Encoding says") from None
 
 
+def origin(request: web.Request) -> str:
+    """Return how the caller reaches this service, so that a link opens where its request came from."""
+    return f"{request.scheme}://{request.host}"
+
+
 def is_gone(request: web.Request) -> bool:
     """Tell whether the caller has left."""
     return request.transport is None or request.transport.is_closing()

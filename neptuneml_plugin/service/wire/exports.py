@@ -52,13 +52,13 @@ def render_export_started(record: JobRecord) -> dict[str, Any]:
     return {"jobName": record.name, "jobId": record.id}
 
 
-def render_export(record: JobRecord, report: Report) -> dict[str, Any]:
-    """Answer `GET /neptune-export/{id}`."""
+def render_export(record: JobRecord, report: Report, origin: str) -> dict[str, Any]:
+    """Answer `GET /neptune-export/{id}`; `origin` is as in `render_status`."""
     document = {
         "jobId": record.id,
         "jobName": record.name,
         "status": STATUS[record.state],
-        "logs": f"/neptune-export/{record.id}/log",
+        "logs": f"{origin}/neptune-export/{record.id}/log",
     }
     if record.state is JobState.COMPLETED:
         document["outputS3Uri"] = record.plan.location

@@ -62,9 +62,15 @@ def wire_status(state: JobState) -> str:
     return JobState.RUNNING.value if state is JobState.QUEUED else state.value
 
 
-def render_status(record: JobRecord, report: Report) -> dict[str, Any]:
-    """Answer `GET /ml/<kind>/{id}`: Neptune's members, and ours after them."""
-    resource = _resource(record)
+def render_status(record: JobRecord, report: Report, origin: str) -> dict[str, Any]:
+    """Answer `GET /ml/<kind>/{id}`: Neptune's members, and ours after them.
+
+    Args:
+        record: the job.
+        report: what its files say.
+        origin: how the client reaches this service, such as `http://localhost:8183`.
+    """
+    resource = _resource(record, origin)
     document = {"status": wire_status(record.state), "id": record.id, **_blocks(record, resource)}
     return {**document, **render_own(record, report)}
 
@@ -92,13 +98,13 @@ def _blocks(record: JobRecord, resource: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _resource(record: JobRecord) -> dict[str, Any]:
+def _resource(record: JobRecord, origin: str) -> dict[str, Any]:
     resource = {
         "name": record.name,
         "arn": _arn(record),
         "status": wire_status(record.state),
         "outputLocation": record.plan.location,
-        "cloudwatchLogUrl": f"/ml/{record.kind}/{record.id}/log",
+        "cloudwatchLogUrl": f"{origin}/ml/{record.kind}/{record.id}/log",
     }
     if record.failure_reason is not None:
         resource["failureReason"] = record.failure_reason
