@@ -1,15 +1,26 @@
 """A service in the test's own process, over a planted export that jobs and chains begin with."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.jobfolder import FOLDER_VARIABLE
 from neptuneml_plugin.service.app import create_app
+from neptuneml_plugin.service.chains.record import ChainRecord, Part
+from neptuneml_plugin.service.jobs.jobs import Jobs
+from neptuneml_plugin.service.jobs.record import JobKind, JobRecord
+from neptuneml_plugin.service.routes.requests import CHAINS, JOBS
+from tests.running_service import eventually_async
+
+#: The export that `one_at_a_time` makes known.
+INPUT = {"inputDataS3Location": "s3://lib/export"}
 
 
 class StagesService:
@@ -40,6 +51,50 @@ class StagesService:
     async def delete(self, path: str) -> tuple[int, dict[str, Any]]:
         answer = await self.client.delete(path)
         return answer.status, await answer.json()
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.app[JOBS]
+
+    async def process(self, job_id: str, **more: Any) -> dict[str, Any]:
+        """Start a data-processing job."""
+        body = {"id": job_id, **INPUT, "processedDataS3Location": "s3://lib/dp"}
+        status, document = await self.post("/ml/dataprocessing", **body, **more)
+        assert status == 200, document
+        return document
+
+    async def job_ended(self, kind: JobKind, job_id: str) -> JobRecord:
+        """Return a job once it has ended."""
+        async with asyncio.timeout(300):
+            return await self.jobs.finished(kind, job_id)
+
+    def processes(self, record: JobRecord) -> list[psutil.Process]:
+        """Return the processes of a job."""
+        folder = str(self.jobs.folder(record).path)
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(FOLDER_VARIABLE) == folder:
+                    found.append(process)
+        return found
+
+    async def running(self, kind: JobKind, job_id: str) -> psutil.Process:
+        """Return a job's process once there is one."""
+        await eventually_async(lambda: bool(self.processes(self.jobs.get(kind, job_id))))
+        return self.processes(self.jobs.get(kind, job_id))[0]
+
+    async def begin(self, document: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        """Start a chain."""
+        return await self.post("/ml/chains", **document)
+
+    async def chain_ended(self, chain_id: str) -> ChainRecord:
+        """Return a chain once it has ended."""
+        async with asyncio.timeout(1500):
+            return await self.app[CHAINS].finished(chain_id)
+
+    async def until_begun(self, chain_id: str, part: Part) -> None:
+        """Return once a part of a chain has begun."""
+        await eventually_async(lambda: part in self.app[CHAINS].get(chain_id).begun, seconds=300)
 
 
 def one_at_a_time(root: Path, export: Path) -> ServiceConfig:

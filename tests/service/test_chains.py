@@ -1,9 +1,8 @@
 """Chains with real stages on a tiny graph: run, failing, stopped, gone on with after a service was killed."""
 
-import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,27 +17,12 @@ from neptuneml_plugin.service.jobs.record import JobKind, JobState
 from neptuneml_plugin.service.routes.requests import CHAINS, JOBS, REGISTRY
 from tests.planted import planted_export
 from tests.running_service import PATIENCE_SECONDS, eventually, eventually_async, running_service
-from tests.service.stages_service import StagesService, one_at_a_time
+from tests.service.stages_service import INPUT, StagesService
 
 #: The quickest of the models.
 QUICK = {"modelName": "transe", "maxHPONumberOfTrainingJobs": 1, "maxHPOParallelTrainingJobs": 1}
-INPUT = {"inputDataS3Location": "s3://lib/export"}
 WHOLE = {"dataprocessing": INPUT, "training": QUICK, "modeltransform": {}, "endpoint": {}}
 STATES = ["Completed", "Completed", "Completed", "Completed"]
-
-
-class Service(StagesService):
-    """Chains of it."""
-
-    async def begin(self, document: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        return await self.post("/ml/chains", **document)
-
-    async def finished(self, chain_id: str) -> ChainRecord:
-        async with asyncio.timeout(1500):
-            return await self.app[CHAINS].finished(chain_id)
-
-    async def until_begun(self, chain_id: str, part: Part) -> None:
-        await eventually_async(lambda: part in self.app[CHAINS].get(chain_id).begun, seconds=300)
 
 
 @pytest.fixture(scope="module")
@@ -46,33 +30,22 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planted_export(tmp_path_factory.mktemp("export"), Task.LINK_PREDICTION, nodes=40)
 
 
-@pytest.fixture
-def config(tmp_path: Path, export: Path) -> ServiceConfig:
-    return one_at_a_time(tmp_path, export)
-
-
-@pytest.fixture
-async def service(config: ServiceConfig) -> AsyncIterator[Service]:
-    async with Service.started(config) as running:
-        yield running
-
-
 def states(status: Mapping[str, Any]) -> list[str]:
     return [part["status"] for part in status["parts"]]
 
 
 async def test_chains_are_forgotten_when_their_time_is_over(config: ServiceConfig) -> None:
-    async with Service.started(config) as service:
+    async with StagesService.started(config) as service:
         await service.begin({"id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}})
-        assert (await service.finished("c")).state is JobState.FAILED
-    async with Service.started(replace(config, job_retention_days=1.0)) as service:
+        assert (await service.chain_ended("c")).state is JobState.FAILED
+    async with StagesService.started(replace(config, job_retention_days=1.0)) as service:
         assert (await service.get("/ml/chains"))["ids"] == ["c"]
-    async with Service.started(replace(config, job_retention_days=1e-9)) as service:
+    async with StagesService.started(replace(config, job_retention_days=1e-9)) as service:
         await eventually_async(lambda: not service.app[CHAINS].all())
         assert (await service.client.get("/ml/chains/c")).status == 404
 
 
-async def test_one_document_from_an_export_to_an_endpoint(service: Service, config: ServiceConfig) -> None:
+async def test_one_document_from_an_export_to_an_endpoint(service: StagesService, config: ServiceConfig) -> None:
     code, begun = await service.begin({"id": "c", **WHOLE})
     assert (code, begun["id"]) == (200, "c")
     assert [part["id"] for part in begun["parts"]] == [
@@ -86,7 +59,7 @@ async def test_one_document_from_an_export_to_an_endpoint(service: Service, conf
     assert states(shown) == ["InProgress", "Waiting", "Waiting", "Waiting"]
     assert await service.get("/ml/chains?state=InProgress") == {"ids": ["c"]}
 
-    record = await service.finished("c")
+    record = await service.chain_ended("c")
     assert record.state is JobState.COMPLETED, record.failure_reason
     shown = await service.get("/ml/chains/c")
     assert (shown["status"], states(shown)) == ("Completed", STATES)
@@ -105,24 +78,24 @@ async def test_one_document_from_an_export_to_an_endpoint(service: Service, conf
     assert (await service.get(endpoint["path"]))["status"] == "InService"
 
 
-async def test_a_chain_may_begin_and_end_anywhere(service: Service) -> None:
+async def test_a_chain_may_begin_and_end_anywhere(service: StagesService) -> None:
     assert (await service.begin({"id": "c", "dataprocessing": {**INPUT, "id": "p"}}))[0] == 200
-    assert (await service.finished("c")).state is JobState.COMPLETED
+    assert (await service.chain_ended("c")).state is JobState.COMPLETED
     later = {"id": "d", "training": {**QUICK, "dataProcessingJobId": "p", "id": "t"}, "endpoint": {"id": "e"}}
     assert (await service.begin(later))[0] == 200
-    assert (await service.finished("d")).state is JobState.COMPLETED
+    assert (await service.chain_ended("d")).state is JobState.COMPLETED
     assert (await service.get("/ml/endpoints/e"))["endpoint"]["outputLocation"].endswith("/artifact")
     again = {"id": "f", "endpoint": {"id": "e", "update": True, "mlModelTrainingJobId": "t"}}
     assert (await service.begin(again))[0] == 200
-    assert (await service.finished("f")).state is JobState.COMPLETED
+    assert (await service.chain_ended("f")).state is JobState.COMPLETED
     assert await service.get("/ml/chains?maxItems=2") == {"ids": ["f", "d"], "nextToken": "d"}
     assert await service.get("/ml/chains?nextToken=d") == {"ids": ["c"]}
 
 
-async def test_a_part_that_fails_ends_its_chain_and_says_why(service: Service) -> None:
+async def test_a_part_that_fails_ends_its_chain_and_says_why(service: StagesService) -> None:
     document = {**WHOLE, "id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}}
     assert (await service.begin(document))[0] == 200
-    record = await service.finished("c")
+    record = await service.chain_ended("c")
     assert record.state is JobState.FAILED
     assert "nothing.json" in str(record.failure_reason)
     shown = await service.get("/ml/chains/c")
@@ -135,11 +108,11 @@ def is_there(path: str) -> bool:
     return Path(path).exists()
 
 
-async def test_a_chain_is_stopped_with_the_part_that_runs(service: Service) -> None:
+async def test_a_chain_is_stopped_with_the_part_that_runs(service: StagesService) -> None:
     await service.begin({"id": "c", **WHOLE})
     await service.until_begun("c", Part.DATA_PROCESSING)
     assert await service.delete("/ml/chains/c?clean=true") == (200, {"status": "Stopping"})
-    assert (await service.finished("c")).state is JobState.STOPPED
+    assert (await service.chain_ended("c")).state is JobState.STOPPED
     shown = await service.get("/ml/chains/c")
     assert (shown["status"], states(shown)) == ("Stopped", ["Stopped", "NotRun", "NotRun", "NotRun"])
     job = service.app[JOBS].get(JobKind.DATA_PROCESSING, "c-dataprocessing")
@@ -147,33 +120,33 @@ async def test_a_chain_is_stopped_with_the_part_that_runs(service: Service) -> N
     assert not is_there(job.plan.output)
 
 
-async def test_a_job_that_is_stopped_by_its_own_id_fails_its_chain(service: Service) -> None:
+async def test_a_job_that_is_stopped_by_its_own_id_fails_its_chain(service: StagesService) -> None:
     await service.begin({"id": "c", **WHOLE})
     await service.until_begun("c", Part.DATA_PROCESSING)
     path = "/ml/dataprocessing/c-dataprocessing"
     await eventually_async(lambda: bool(service.app[JOBS].all(JobKind.DATA_PROCESSING)))
     assert (await service.delete(path))[0] == 200
-    record = await service.finished("c")
+    record = await service.chain_ended("c")
     assert record.state is JobState.FAILED
     assert record.failure_reason == "dataprocessing: job 'c-dataprocessing' was stopped"
 
 
-async def test_an_id_that_another_job_has_taken_meanwhile_fails_the_part(service: Service) -> None:
+async def test_an_id_that_another_job_has_taken_meanwhile_fails_the_part(service: StagesService) -> None:
     body = {**INPUT, "processedDataS3Location": "s3://lib/dp", "id": "p"}
     assert (await service.client.post("/ml/dataprocessing", json=body)).status == 200
     await service.app[CHAINS].submit(ChainRecord("c", 1, {Part.DATA_PROCESSING: body}))
-    record = await service.finished("c")
+    record = await service.chain_ended("c")
     assert (record.state, record.ended) == (JobState.FAILED, {Part.DATA_PROCESSING: JobState.FAILED})
     assert "already in use by a dataprocessing job" in str(record.failure_reason)
     assert len(service.app[JOBS].all(JobKind.DATA_PROCESSING)) == 1
 
 
 async def test_a_service_that_stops_and_the_next_one_goes_on(config: ServiceConfig) -> None:
-    async with Service.started(config) as service:
+    async with StagesService.started(config) as service:
         await service.begin({"id": "c", **WHOLE})
         await service.until_begun("c", Part.TRAINING)
-    async with Service.started(config) as service:
-        record = await service.finished("c")
+    async with StagesService.started(config) as service:
+        record = await service.chain_ended("c")
         assert record.state is JobState.COMPLETED, record.failure_reason
         for kind in (JobKind.DATA_PROCESSING, JobKind.MODEL_TRAINING, JobKind.MODEL_TRANSFORM):
             assert len(service.app[JOBS].all(kind)) == 1
@@ -181,13 +154,13 @@ async def test_a_service_that_stops_and_the_next_one_goes_on(config: ServiceConf
 
 
 async def test_a_stop_that_the_service_did_not_live_to_see(config: ServiceConfig) -> None:
-    async with Service.started(config) as service:
+    async with StagesService.started(config) as service:
         await service.begin({"id": "c", **WHOLE})
         await service.until_begun("c", Part.DATA_PROCESSING)
         chains = service.app[CHAINS]
         await chains._set(chains.get("c").become(JobState.STOPPING))  # as if it had been killed right after
-    async with Service.started(config) as service:
-        assert (await service.finished("c")).state is JobState.STOPPED
+    async with StagesService.started(config) as service:
+        assert (await service.chain_ended("c")).state is JobState.STOPPED
         assert service.app[JOBS].get(JobKind.DATA_PROCESSING, "c-dataprocessing").state is JobState.STOPPED
 
 

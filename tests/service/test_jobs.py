@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,49 +11,15 @@ import pytest
 
 from neptuneml_plugin.artifacts import ARTIFACT, PROCESSED, Task
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.jobfolder import FOLDER_VARIABLE
-from neptuneml_plugin.service.jobs.jobs import MOST_ATTEMPTS, Jobs
-from neptuneml_plugin.service.jobs.record import TRANSITIONS, JobKind, JobRecord, JobState
-from neptuneml_plugin.service.routes.requests import JOBS, REGISTRY
+from neptuneml_plugin.service.jobs.jobs import MOST_ATTEMPTS
+from neptuneml_plugin.service.jobs.record import TRANSITIONS, JobKind, JobState
+from neptuneml_plugin.service.routes.requests import REGISTRY
 from tests.planted import planted_export
 from tests.running_service import eventually_async, gone
-from tests.service.stages_service import StagesService, one_at_a_time
+from tests.service.stages_service import StagesService
 from tests.training.graphs import set_hyperparameters
 
 PROCESSING, TRAINING = JobKind.DATA_PROCESSING, JobKind.MODEL_TRAINING
-
-
-class Service(StagesService):
-    """Jobs of it."""
-
-    @property
-    def jobs(self) -> Jobs:
-        return self.app[JOBS]
-
-    async def process(self, job_id: str, **more: Any) -> dict[str, Any]:
-        """Start a data-processing job."""
-        body = {"id": job_id, "inputDataS3Location": "s3://lib/export", "processedDataS3Location": "s3://lib/dp"}
-        status, document = await self.post("/ml/dataprocessing", **body, **more)
-        assert status == 200, document
-        return document
-
-    async def finished(self, kind: JobKind, job_id: str) -> JobRecord:
-        async with asyncio.timeout(300):
-            return await self.jobs.finished(kind, job_id)
-
-    def processes(self, record: JobRecord) -> list[psutil.Process]:
-        folder = str(self.jobs.folder(record).path)
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get(FOLDER_VARIABLE) == folder:
-                    found.append(process)
-        return found
-
-    async def running(self, kind: JobKind, job_id: str) -> psutil.Process:
-        """Return a job's process once there is one."""
-        await eventually_async(lambda: bool(self.processes(self.jobs.get(kind, job_id))))
-        return self.processes(self.jobs.get(kind, job_id))[0]
 
 
 @pytest.fixture(scope="module")
@@ -62,22 +27,11 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return planted_export(tmp_path_factory.mktemp("export"), Task.NODE_CLASS, nodes=60)
 
 
-@pytest.fixture
-def config(tmp_path: Path, export: Path) -> ServiceConfig:
-    return one_at_a_time(tmp_path, export)
-
-
-@pytest.fixture
-async def service(config: ServiceConfig) -> AsyncIterator[Service]:
-    async with Service.started(config) as running:
-        yield running
-
-
-async def until_settled(service: Service, endpoint: str) -> None:
+async def until_settled(service: StagesService, endpoint: str) -> None:
     await eventually_async(lambda: service.app[REGISTRY].get(endpoint).status != "Creating", seconds=60)
 
 
-async def test_the_whole_chain_by_the_ids_of_its_jobs(service: Service) -> None:
+async def test_the_whole_chain_by_the_ids_of_its_jobs(service: StagesService) -> None:
     begun = await service.process("p")
     assert begun.keys() == {"id", "arn", "creationTimeInMillis"}
     status, refusal = await service.post(
@@ -86,7 +40,7 @@ async def test_the_whole_chain_by_the_ids_of_its_jobs(service: Service) -> None:
     assert (status, refusal["code"]) == (400, "BadRequestException")
     assert "InProgress, not Completed" in refusal["message"] or "Queued, not Completed" in refusal["message"]
 
-    record = await service.finished(PROCESSING, "p")
+    record = await service.job_ended(PROCESSING, "p")
     assert record.state is JobState.COMPLETED, record.failure_reason
     assert (Path(record.plan.output) / PROCESSED).is_file()
     shown = await service.get("/ml/dataprocessing/p")
@@ -101,7 +55,7 @@ async def test_the_whole_chain_by_the_ids_of_its_jobs(service: Service) -> None:
     set_hyperparameters(Path(record.plan.output), {"num-epochs": 3})
     body = {"id": "t", "dataProcessingJobId": "p", "trainModelS3Location": "s3://lib/train", "modelName": "rgcn"}
     assert (await service.post("/ml/modeltraining", **body, maxHPONumberOfTrainingJobs=1))[0] == 200
-    trained = await service.finished(TRAINING, "t")
+    trained = await service.job_ended(TRAINING, "t")
     assert trained.state is JobState.COMPLETED, trained.failure_reason
     assert (Path(trained.plan.output) / ARTIFACT / "manifest.json").is_file()
     shown = await service.get("/ml/modeltraining/t")
@@ -110,7 +64,7 @@ async def test_the_whole_chain_by_the_ids_of_its_jobs(service: Service) -> None:
 
     body = {"id": "f", "trainingJobName": trial["name"], "modelTransformOutputS3Location": "s3://lib/mt"}
     assert (await service.post("/ml/modeltransform", **body))[0] == 200
-    applied = await service.finished(JobKind.MODEL_TRANSFORM, "f")
+    applied = await service.job_ended(JobKind.MODEL_TRANSFORM, "f")
     assert applied.state is JobState.COMPLETED, applied.failure_reason
     shown = await service.get("/ml/modeltransform/f")
     assert shown["baseProcessingJob"] == shown["processingJob"]
@@ -121,13 +75,13 @@ async def test_the_whole_chain_by_the_ids_of_its_jobs(service: Service) -> None:
         assert (await service.get(f"/ml/endpoints/{name}"))["status"] == "InService"
 
 
-async def test_jobs_run_in_the_order_of_their_submission(service: Service) -> None:
+async def test_jobs_run_in_the_order_of_their_submission(service: StagesService) -> None:
     for number in range(3):
         await service.process(f"p{number}")
     assert (await service.get("/ml/dataprocessing"))["ids"] == ["p2", "p1", "p0"]
     waiting = await service.get("/ml/dataprocessing/p2")
     assert (waiting["status"], waiting["queued"]) == ("InProgress", True)
-    ended = [(await service.finished(PROCESSING, f"p{number}")).ended_at_millis or 0 for number in range(3)]
+    ended = [(await service.job_ended(PROCESSING, f"p{number}")).ended_at_millis or 0 for number in range(3)]
     begun = [service.jobs.get(PROCESSING, f"p{number}").started_at_millis or 0 for number in range(3)]
     assert begun == sorted(begun)
     assert all(one <= other for one, other in zip(ended, begun[1:], strict=False))
@@ -136,13 +90,13 @@ async def test_jobs_run_in_the_order_of_their_submission(service: Service) -> No
     assert await service.get("/ml/dataprocessing?state=Failed") == {"ids": []}
 
 
-async def test_a_running_job_and_a_queued_one_are_stopped(service: Service) -> None:
+async def test_a_running_job_and_a_queued_one_are_stopped(service: StagesService) -> None:
     await service.process("running")
     await service.process("queued")
     process = await service.running(PROCESSING, "running")
     assert await service.delete("/ml/dataprocessing/queued") == (200, {"status": "Stopped"})
     assert await service.delete("/ml/dataprocessing/running?clean=TRUE") == (200, {"status": "Stopping"})
-    record = await service.finished(PROCESSING, "running")
+    record = await service.job_ended(PROCESSING, "running")
     assert record.state is JobState.STOPPED
     await eventually_async(lambda: gone(process))  # its lock ends a little before itself
     assert not list(Path(record.plan.output).parent.glob("*"))
@@ -153,68 +107,68 @@ async def test_a_running_job_and_a_queued_one_are_stopped(service: Service) -> N
 
 
 async def test_jobs_are_forgotten_when_their_time_is_over(config: ServiceConfig) -> None:
-    async with Service.started(config) as service:
+    async with StagesService.started(config) as service:
         await service.process("p")
-        record = await service.finished(PROCESSING, "p")
-    async with Service.started(replace(config, job_retention_days=1.0)) as service:
+        record = await service.job_ended(PROCESSING, "p")
+    async with StagesService.started(replace(config, job_retention_days=1.0)) as service:
         assert (await service.get("/ml/dataprocessing"))["ids"] == ["p"]
-    async with Service.started(replace(config, job_retention_days=1e-9)) as service:
+    async with StagesService.started(replace(config, job_retention_days=1e-9)) as service:
         await eventually_async(lambda: not service.jobs.all(PROCESSING))
         assert not service.jobs.folder(record).path.exists()
     assert (Path(record.plan.output) / PROCESSED).is_file()
 
 
-async def test_a_job_that_fails_says_why(service: Service) -> None:
+async def test_a_job_that_fails_says_why(service: StagesService) -> None:
     await service.process("p", configFileName="nothing.json")
-    record = await service.finished(PROCESSING, "p")
+    record = await service.job_ended(PROCESSING, "p")
     assert record.state is JobState.FAILED
     assert "nothing.json" in str(record.failure_reason)
     shown = await service.get("/ml/dataprocessing/p")
     assert shown["processingJob"]["failureReason"] == shown["failureReason"] == record.failure_reason
 
 
-async def test_a_job_that_takes_too_long_is_ended(service: Service) -> None:
+async def test_a_job_that_takes_too_long_is_ended(service: StagesService) -> None:
     await service.process("p", processingTimeOutInSeconds=1)
-    record = await service.finished(PROCESSING, "p")
+    record = await service.job_ended(PROCESSING, "p")
     assert record.state is JobState.FAILED
     assert "within 1 s" in str(record.failure_reason)
     assert not service.processes(record)
 
 
-async def test_a_process_that_is_killed_is_begun_again(service: Service) -> None:
+async def test_a_process_that_is_killed_is_begun_again(service: StagesService) -> None:
     await service.process("p")
     (await service.running(PROCESSING, "p")).kill()
-    record = await service.finished(PROCESSING, "p")
+    record = await service.job_ended(PROCESSING, "p")
     assert (record.state, record.attempts) == (JobState.COMPLETED, 2)
 
 
-async def until_attempt(service: Service, number: int) -> None:
+async def until_attempt(service: StagesService, number: int) -> None:
     await eventually_async(lambda: service.jobs.get(PROCESSING, "p").attempts == number)
 
 
-async def test_a_process_that_is_always_killed_is_given_up(service: Service) -> None:
+async def test_a_process_that_is_always_killed_is_given_up(service: StagesService) -> None:
     await service.process("p")
     for attempt in range(1, MOST_ATTEMPTS + 1):
         await until_attempt(service, attempt)
         (await service.running(PROCESSING, "p")).kill()
-    record = await service.finished(PROCESSING, "p")
+    record = await service.job_ended(PROCESSING, "p")
     assert record.state is JobState.FAILED
     assert f"killed {MOST_ATTEMPTS} times" in str(record.failure_reason)
 
 
 async def test_a_service_that_stops_ends_its_jobs_and_the_next_goes_on(config: ServiceConfig) -> None:
-    async with Service.started(config) as service:
+    async with StagesService.started(config) as service:
         await service.process("p")
         await service.process("q")
         process = await service.running(PROCESSING, "p")
     await eventually_async(lambda: gone(process))  # its lock ends a little before itself
-    async with Service.started(config) as service:
-        assert (await service.finished(PROCESSING, "p")).state is JobState.COMPLETED
-        assert (await service.finished(PROCESSING, "q")).state is JobState.COMPLETED
+    async with StagesService.started(config) as service:
+        assert (await service.job_ended(PROCESSING, "p")).state is JobState.COMPLETED
+        assert (await service.job_ended(PROCESSING, "q")).state is JobState.COMPLETED
 
 
 async def test_a_service_that_was_killed_finds_the_process_that_went_on(config: ServiceConfig) -> None:
-    async with Service.started(config) as service:
+    async with StagesService.started(config) as service:
         await service.process("p")
         process = await service.running(PROCESSING, "p")
         process.suspend()
@@ -224,10 +178,10 @@ async def test_a_service_that_was_killed_finds_the_process_that_went_on(config: 
         await asyncio.gather(*service.jobs._running.values(), return_exceptions=True)
         assert not service.jobs._running
     try:
-        async with Service.started(config) as service:
+        async with StagesService.started(config) as service:
             assert service.jobs.get(PROCESSING, "p").state is JobState.RUNNING
             process.resume()
-            record = await service.finished(PROCESSING, "p")
+            record = await service.job_ended(PROCESSING, "p")
             assert (record.state, record.attempts) == (JobState.COMPLETED, 1)
     finally:
         with contextlib.suppress(psutil.Error):
@@ -259,13 +213,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("path", "body", "code", "says"), REFUSED)
-async def test_refusals(service: Service, path: str, body: dict[str, Any], code: str, says: str) -> None:
+async def test_refusals(service: StagesService, path: str, body: dict[str, Any], code: str, says: str) -> None:
     status, document = await service.post(path, **body)
     assert (status, document["code"]) == (400, code)
     assert says in document["message"]
 
 
-async def test_ids_are_checked_and_used_once(service: Service) -> None:
+async def test_ids_are_checked_and_used_once(service: StagesService) -> None:
     body = {"inputDataS3Location": "s3://lib/export", "processedDataS3Location": "s3://lib/dp"}
     status, document = await service.post("/ml/dataprocessing", id="under_score", **body)
     assert (status, document["code"]) == (400, "InvalidParameterException")
@@ -293,9 +247,9 @@ UNFIT: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-async def test_a_model_must_fit_the_data_and_the_service(service: Service) -> None:
+async def test_a_model_must_fit_the_data_and_the_service(service: StagesService) -> None:
     await service.process("p")
-    await service.finished(PROCESSING, "p")
+    await service.job_ended(PROCESSING, "p")
     for members, code, says in UNFIT:
         body = {"dataProcessingJobId": "p", "trainModelS3Location": "s3://lib/t", **members}
         status, document = await service.post("/ml/modeltraining", **body)
