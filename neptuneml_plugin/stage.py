@@ -117,7 +117,7 @@ def resumable_folder(
 ) -> Iterator[Path]:
     """Yield a folder to write into, as `output_folder` does, but one that outlives a failure and a kill.
 
-    It is `.<name>.unfinished` beside `target`; the next call with the same settings finds in it what is there.
+    It is `unfinished_of(target)`; the next call with the same settings finds in it what is there.
 
     Args:
         target: the output folder.
@@ -130,7 +130,7 @@ def resumable_folder(
             written under other settings.
     """
     target = target.absolute()
-    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished = unfinished_of(target)
     stored = _stored_settings(unfinished)
     _check_target(target, overwrite=overwrite or stored.pop("overwrite", False))
     unfinished.mkdir(exist_ok=True)
@@ -153,6 +153,11 @@ def resumable_folder(
             else:
                 shutil.rmtree(unfinished, ignore_errors=True)
             raise
+
+
+def unfinished_of(target: Path) -> Path:
+    """Return the folder beside an output folder that holds what a failure or a kill has left of it."""
+    return target.with_name(f".{target.name}.unfinished")
 
 
 def clear_but(folder: Path, kept: Collection[str]) -> None:

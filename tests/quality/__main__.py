@@ -17,7 +17,7 @@ from typing import Any
 from neptuneml_plugin import gremlin_server, quickstart
 from neptuneml_plugin.artifacts import HPO_CONFIGURATION, TRAINING, TrainingRecord, read_record
 from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
-from neptuneml_plugin.stage import write_json
+from neptuneml_plugin.stage import unfinished_of, write_json
 from tests.quality.knowledge_graphs import KNOWLEDGE_GRAPHS, write_graph
 from tests.quality.movielens import RATED, request, write_u1
 from tests.quality.peers import peers
@@ -79,6 +79,8 @@ class Effort:
     parallel: int = 1
     #: Named in the configuration file; None: as the file was generated.
     preset: str | None = None
+    #: Go on with what is unfinished.
+    resume: bool = False
 
 
 def main(folder: Path, names: list[str], effort: Effort) -> int:
@@ -126,13 +128,16 @@ def export(folder: Path, graph: str, rows: list[Quality]) -> None:
 
 
 def train(folder: Path, case: Quality, effort: Effort) -> dict[str, Any]:
-    """Process and train; return the training's summary."""
-    run("process", "--input", str(folder / "export"), "--output", str(folder / "processed"), "--overwrite")
-    if effort.preset is not None:
-        name_preset(folder / "processed" / HPO_CONFIGURATION, effort.preset)
+    """Process and train, or go on with a training that was cut off; return its summary."""
+    training = folder / "training"
+    goes_on = effort.resume and unfinished_of(training).is_dir()
+    if not goes_on:
+        run("process", "--input", str(folder / "export"), "--output", str(folder / "processed"), "--overwrite")
+        if effort.preset is not None:
+            name_preset(folder / "processed" / HPO_CONFIGURATION, effort.preset)
     model = ("--model", case.model) if case.model else ()
     search = ("--trials", str(effort.trials), "--parallel", str(effort.parallel))
-    target = ("--output", str(folder / "training"), "--overwrite")
+    target = ("--output", str(training), *(() if goes_on else ("--overwrite",)))
     return run("train", "--input", str(folder / "processed"), *target, *model, *search)
 
 
@@ -178,5 +183,7 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=int, default=1)
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--preset")
+    parser.add_argument("--resume", action="store_true")
     given = parser.parse_args()
-    sys.exit(main(given.folder.absolute(), given.names, Effort(given.trials, given.parallel, given.preset)))
+    effort = Effort(given.trials, given.parallel, given.preset, given.resume)
+    sys.exit(main(given.folder.absolute(), given.names, effort))

@@ -16,7 +16,7 @@ from neptuneml_plugin.service.jobs.store import JobStore
 from neptuneml_plugin.service.locations import resolve_location
 from neptuneml_plugin.service.retention import forget_ended
 from neptuneml_plugin.service.security.secretfiles import child_environment, gremlin_login
-from neptuneml_plugin.stage import write_json
+from neptuneml_plugin.stage import unfinished_of, write_json
 from neptuneml_plugin.transfer import remove
 
 FOLDER = "jobs"
@@ -308,7 +308,7 @@ class Jobs:
         if not record.clean:
             return
         output = Path(record.plan.output)
-        for path in (output, output.with_name(f".{output.name}.unfinished")):
+        for path in (output, unfinished_of(output)):
             shutil.rmtree(path, ignore_errors=True)
         if record.plan.publishes and record.attempts:
             try:
