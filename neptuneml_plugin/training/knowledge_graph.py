@@ -13,9 +13,10 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from neptuneml_plugin.training.data import TrainingData
+from neptuneml_plugin.training.dropout import dropout
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import BLOCK_CELLS, EdgeIndex
-from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder, ScoreFunction
+from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder, ScoreFunction, cubes
 from neptuneml_plugin.training.objectives import Batch, Setting, dealt
 
 #: Positions in what is asked, and a known candidate of each: (pairs,) both.
@@ -95,12 +96,16 @@ class KnowledgeGraph:
     def _asked(self, batch: Batch) -> dict[tuple[int, int], Asked]:
         """Return what the edges of a batch ask, by the node types of queries and candidates."""
         data = self._setting.data
+        alike: dict[tuple[int, int], list[int]] = {}
+        for at in batch:
+            alike.setdefault(data.ends_of(data.samples[at].position), []).append(at)
         found: dict[tuple[int, int], list[Asked]] = {}
-        for at, rows in batch.items():
-            source, target = data.ends_of(data.samples[at].position)
-            heads, tails = (end[rows] for end in data.samples[at].ends)
-            found.setdefault((source, target), []).append(Asked(heads, torch.full_like(heads, 2 * at), tails))
-            found.setdefault((target, source), []).append(Asked(tails, torch.full_like(heads, 2 * at + 1), heads))
+        for (source, target), types in alike.items():
+            heads, tails = (torch.cat([data.samples[at].ends[end][batch[at]] for at in types]) for end in (0, 1))
+            lengths = heads.new_tensor([len(batch[at]) for at in types])
+            relations = 2 * torch.repeat_interleave(heads.new_tensor(types), lengths)
+            found.setdefault((source, target), []).append(Asked(heads, relations, tails))
+            found.setdefault((target, source), []).append(Asked(tails, relations + 1, heads))
         return {ends: Asked.joined(several) for ends, several in found.items()}
 
     def _of_ends(self, queries: Tensor, candidates: Tensor, asked: Asked, known: KnownEnds) -> Tensor:
@@ -108,7 +113,7 @@ class KnowledgeGraph:
         hp, function = self._setting.hyperparameters, self._function
         vectors = functional.embedding(asked.queries, queries)
         relations = functional.embedding(asked.relations, self._relations)
-        moved = functional.dropout(function.move(vectors, relations), hp.dropout, self._setting.model.training)
+        moved = dropout(function.move(vectors, relations), hp.dropout, training=self._setting.model.training)
         if scores_all(self._setting.model.name, self._setting.data):
             left_out = None if function.is_distance else known.of(asked)
             loss = all_candidates_loss(function, moved, candidates, asked.wanted, left_out)
@@ -117,8 +122,8 @@ class KnowledgeGraph:
         if hp.regularization_coef:
             of_node, of_relation = function.sizes
             wanted = functional.embedding(asked.wanted, candidates)
-            sizes = of_node(vectors), of_node(wanted), of_relation(relations)
-            loss = loss + hp.regularization_coef * sum((size**3).sum() for size in sizes)
+            sized = (vectors, of_node), (wanted, of_node), (relations, of_relation)
+            loss = loss + hp.regularization_coef * sum(cubes(each, size) for each, size in sized if size)
         return loss
 
 

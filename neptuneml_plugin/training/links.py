@@ -1,6 +1,6 @@
 """Link prediction over whole candidate sets: known edges, the loss, and filtered ranks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,11 @@ class Direction:
     query_count: int
     candidate_count: int
 
+    @property
+    def edges(self) -> Tensor:
+        """The positions of all edges."""
+        return torch.arange(len(self.queries), device=self.queries.device)
+
     def index(self, edges: Tensor) -> EdgeIndex:
         """Return the chosen edges by their query end."""
         return EdgeIndex(self.queries[edges], self.candidates[edges], self.query_count, self.candidate_count)
@@ -52,8 +57,36 @@ def directions(ends: tuple[Tensor, ...], counts: tuple[int, int]) -> tuple[Direc
     return Direction(sources, targets, *counts), Direction(targets, sources, counts[1], counts[0])
 
 
+def pooled(several: Sequence[Direction], edges: Sequence[Tensor]) -> Direction:
+    """Return chosen edges of several types between the same node types as those of one type.
+
+    A query of the n-th type is n * `query_count` + its row.
+    """
+    count = several[0].query_count
+    chosen = list(enumerate(zip(several, edges, strict=True)))
+    return Direction(
+        torch.cat([direction.queries[rows] + at * count for at, (direction, rows) in chosen]),
+        torch.cat([direction.candidates[rows] for _, (direction, rows) in chosen]),
+        count * len(several),
+        several[0].candidate_count,
+    )
+
+
 #: Rows of queries -> scores of all candidates, (queries, candidates).
 Scorer = Callable[[Tensor], Tensor]
+
+
+def remembered(score: Scorer) -> Scorer:
+    """Return a scorer that scores the same rows once; what it gives must not be changed."""
+    made: dict[bytes, Tensor] = {}
+
+    def again(rows: Tensor) -> Tensor:
+        key = rows.cpu().numpy().tobytes()
+        if key not in made:
+            made[key] = score(rows)
+        return made[key]
+
+    return again
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.stage import silent
 from neptuneml_plugin.training import hyperparameters, knowledge_graph
 from neptuneml_plugin.training.data import TrainingData, load_data
+from neptuneml_plugin.training.evaluation import evaluator
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator, link_scorers
 from neptuneml_plugin.training.hyperparameters import Hyperparameters, build
 from neptuneml_plugin.training.knowledge_graph import (
@@ -21,7 +22,9 @@ from neptuneml_plugin.training.knowledge_graph import (
     all_candidates_loss,
     negatives_loss,
 )
+from neptuneml_plugin.training.links import directions, filtered_ranks
 from neptuneml_plugin.training.loop import Trainer
+from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models import kge
 from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder
 from neptuneml_plugin.training.models.model import Model
@@ -81,6 +84,35 @@ def test_gradients_of_rotations_are_those_of_torch(monkeypatch: pytest.MonkeyPat
         torch.autograd.backward([(compare(*ends) ** 2).sum()])
         gradients.append([end.grad for end in ends])
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("rows", [4, 1])
+def test_gradients_of_complex_products_are_those_of_torch(rows: int) -> None:
+    left, right, weights = torch.randn(3, 4, WIDTH, dtype=torch.float64).unbind()
+    parts = left.clone().requires_grad_(), right[:rows].clone().requires_grad_()
+    whole = [torch.complex(*part.detach().chunk(2, -1)).requires_grad_() for part in parts]
+    torch.autograd.backward([(SCORE_FUNCTIONS["complex"].move(*parts) * weights).sum()])
+    product = torch.view_as_real(whole[0] * whole[1])
+    torch.autograd.backward([(torch.cat(product.unbind(-1), -1) * weights).sum()])
+    for part, number in zip(parts, whole, strict=True):
+        assert part.grad is not None
+        assert number.grad is not None
+        torch.testing.assert_close(part.grad, torch.cat([number.grad.real, number.grad.imag], -1))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_cubes_are_those_of_absolute_values(size: int) -> None:
+    made, plain = (torch.randn(2, 5, WIDTH)[:1] * torch.ones(2, 1, 1)).requires_grad_().unbind()
+    for each in (made, plain):
+        each.retain_grad()
+    total = kge.cubes(made, size)
+    expected = (torch.stack(plain.chunk(size, -1)).norm(dim=0) ** 3).sum()
+    torch.testing.assert_close(total, expected)
+    torch.autograd.backward([total * 2, expected * 2])
+    assert made.grad is not None
+    assert plain.grad is not None
+    torch.testing.assert_close(made.grad, plain.grad)
+    assert not kge.cubes(torch.zeros(3, WIDTH), size)
 
 
 @pytest.mark.parametrize("name", ["complex", "rotate"])
@@ -266,6 +298,42 @@ def test_scorers_ask_for_both_ends(tmp_path: Path, name: str) -> None:
                 assert float(score.some(torch.tensor([3]), torch.tensor([[7]]))) == pytest.approx(
                     expected, abs=1e-4
                 )
+
+
+@pytest.mark.parametrize("most", [2**22, 78, 1], ids=["one pool", "two types each", "one type each"])
+@pytest.mark.parametrize("labels", [{}, {f"b{n}": "other" for n in range(20)}], ids=["one label", "two labels"])
+@pytest.mark.parametrize("name", ["complex", "rgcn"])
+def test_ranks_are_those_of_each_type_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, labels: dict[str, str], most: int
+) -> None:
+    monkeypatch.setattr(evaluator, "MAX_POOLED_ROWS", most)
+    data = loaded(tmp_path, PARTS, labels)
+    torch.manual_seed(0)
+    model = Model(data.processed, build({"num-hidden": WIDTH}, name), name)
+    judge = Evaluator(data, model.graph(data))
+    with torch.no_grad():
+        scorers = link_scorers(model, judge.embed(model), data)
+        reciprocal: dict[str, list[Tensor]] = {"mrr_targets": [], "mrr_sources": []}
+        for samples, pair in zip(data.samples, scorers, strict=True):
+            source, target = data.ends_of(samples.position)
+            every = torch.arange(len(samples.ends[0]))
+            ways = directions(samples.ends, (data.counts[source], data.counts[target]))
+            for metric, score, way in zip(reciprocal, pair, ways, strict=True):
+                ranks = filtered_ranks(score, way, samples.splits["test"], way.index(every))
+                reciprocal[metric].append(1 / ranks)
+        values = judge.rank(scorers, "test")
+    for metric, each in reciprocal.items():
+        assert values[metric] == pytest.approx(float(torch.cat(each).mean()))
+
+
+def test_a_limit_is_of_all_types_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "MAX_TRAINING_ROWS", 20)
+    data = loaded(tmp_path, PARTS)
+    judge = Evaluator(data, MessageGraph(data))
+    measured = [len(judge.rows("train", at)) for at in range(len(data.samples))]
+    every = [len(samples.splits["train"]) for samples in data.samples]
+    assert 20 <= sum(measured) < 20 + len(every)
+    assert measured == [math.ceil(20 * count / sum(every)) for count in every]
 
 
 OTHER_VALUES: dict[str, object] = {

@@ -1,5 +1,6 @@
 """From a model's vectors to predictions and metrics, per split."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,15 @@ from torch import Tensor
 from neptuneml_plugin.training.data import SPLITS, Samples, TrainingData
 from neptuneml_plugin.training.evaluation import metrics
 from neptuneml_plugin.training.evaluation.logistic import fit_logistic
-from neptuneml_plugin.training.links import Direction, EdgeIndex, Scorer, directions, filtered_ranks
+from neptuneml_plugin.training.links import (
+    Direction,
+    EdgeIndex,
+    Scorer,
+    directions,
+    filtered_ranks,
+    pooled,
+    remembered,
+)
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
@@ -18,24 +27,30 @@ from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.items import (
     REGULARIZATION,
     RIDGES,
+    ItemPart,
     PairScorer,
     item_parts,
     parts_of,
     with_items,
 )
-from neptuneml_plugin.training.models.kge import KgeDecoder
+from neptuneml_plugin.training.models.kge import KgeDecoder, pooled_scorer
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
 
-#: Rows of the training split that are measured; all of the other splits are.
+#: Rows of the training split that are measured, of all types together; all of the other splits are.
 MAX_TRAINING_ROWS = 2000
-#: Rows of the validation split that are measured for every epoch of link prediction.
+#: About how many rows of the validation split are measured for every epoch of link prediction.
 MAX_QUICK_EDGES = 1000
-#: Rows of the training split that are measured for every epoch, for its curve.
+#: About how many rows of the training split are measured for every epoch, for its curve.
 MAX_QUICK_TRAINING_ROWS = 250
 SLOW_METRICS = ("roc_auc", "average_precision", "recall@10", "ndcg@10")
 _ROWS_AT_ONCE = 65536
 
+#: Vertices of a pool, times its target types, at most.
+MAX_POOLED_ROWS = 2**22
+
+#: Positions of target types between the same node types, whose edges are ranked at once.
+Pool = tuple[int, ...]
 #: Scorers of targets and of sources, per target type.
 Scorers = Sequence[tuple[Scorer, Scorer]]
 
@@ -50,7 +65,8 @@ class Evaluator:
     topk: int = 5
     #: Rank at most `MAX_QUICK_EDGES` edges, and leave out `SLOW_METRICS`: for every epoch.
     quick: bool = False
-    _indices: dict[tuple[int, int, tuple[str, ...]], EdgeIndex] = field(default_factory=dict, repr=False)
+    _indices: dict[tuple[Pool, int, tuple[str, ...]], EdgeIndex] = field(default_factory=dict, repr=False)
+    _asked: dict[tuple[Pool, int, str], Direction] = field(default_factory=dict, repr=False)
 
     @property
     def answer(self) -> Answer:
@@ -87,13 +103,15 @@ class Evaluator:
         return np.asarray(labels[self.rows(split)].cpu().numpy())
 
     def rows(self, split: str, position: int = 0) -> Tensor:
-        """Return the positions of the samples that a split is measured on."""
+        """Return the positions of the samples of a type that a split is measured on: of each the same share."""
         rows = self.data.samples[position].splits[split]
-        limit = MAX_TRAINING_ROWS if split == "train" else len(rows)
+        every = sum(len(samples.splits[split]) for samples in self.data.samples)
+        most = MAX_TRAINING_ROWS if split == "train" else every
         if self.quick and self.answer is Answer.RANKING:
-            limit = MAX_QUICK_EDGES
+            most = MAX_QUICK_EDGES
         if self.quick and split == "train":
-            limit = MAX_QUICK_TRAINING_ROWS
+            most = MAX_QUICK_TRAINING_ROWS
+        limit = math.ceil(len(rows) * most / max(1, every))
         if len(rows) <= limit:
             return rows
         chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:limit]
@@ -107,7 +125,7 @@ class Evaluator:
             edges = self.rows(split, position)
             if len(edges) and not self.quick:
                 both = directions(samples.ends, _end_counts(self.data, samples))
-                earlier = self._known(position, 0, both[0], SPLITS[: SPLITS.index(split)])
+                earlier = self._known((position,), 0, SPLITS[: SPLITS.index(split)])
                 ranked = filtered_ranks(scorers[position][0], both[0], edges, earlier, itself=True)
                 lists.append((ranked.numpy(), both[0].queries[edges].cpu().numpy() + offset))
                 offset += both[0].query_count
@@ -135,24 +153,50 @@ class Evaluator:
 
     def _ranks(self, scorers: Scorers, split: str) -> dict[int, tuple[metrics.Floats, metrics.Floats]]:
         """Return the filtered ranks of targets and of sources, by the position of each target type with rows."""
-        found = {}
-        for position, samples in enumerate(self.data.samples):
-            edges = self.rows(split, position)
-            if len(edges):
-                ways = zip(
-                    scorers[position], directions(samples.ends, _end_counts(self.data, samples)), strict=True
-                )
-                tails, heads = (
-                    filtered_ranks(score, way, edges, self._known(position, at, way, SPLITS)).numpy()
-                    for at, (score, way) in enumerate(ways)
-                )
-                found[position] = tails, heads
-        return found
+        found: dict[int, tuple[metrics.Floats, metrics.Floats]] = {}
+        for pool in self._pools(split):
+            ways = []
+            for way in (0, 1):
+                asked = self._asked_of(pool, way, split)
+                count = asked.query_count // len(pool)
+                score = pooled_scorer([scorers[at][way] for at in pool], count)
+                ranks = filtered_ranks(score, asked, asked.edges, self._known(pool, way, SPLITS))
+                lengths = torch.bincount(asked.queries // count, minlength=len(pool))
+                ways.append([each.numpy() for each in torch.split(ranks, lengths.tolist())])
+            found |= dict(zip(pool, zip(*ways, strict=True), strict=True))
+        return dict(sorted(found.items()))
 
-    def _known(self, position: int, way: int, direction: Direction, splits: tuple[str, ...]) -> EdgeIndex:
-        key = (position, way, splits)
+    def _pools(self, split: str) -> list[Pool]:
+        """Return the target types that have rows in a split, as pools."""
+        alike: dict[tuple[int, int], list[int]] = {}
+        for position, samples in enumerate(self.data.samples):
+            if len(samples.splits[split]):
+                alike.setdefault(self.data.ends_of(samples.position), []).append(position)
+        pools = []
+        for ends, positions in alike.items():
+            size = max(1, MAX_POOLED_ROWS // max(self.data.counts[kind] for kind in ends))
+            pools += [tuple(positions[start : start + size]) for start in range(0, len(positions), size)]
+        return pools
+
+    def _asked_of(self, pool: Pool, way: int, split: str) -> Direction:
+        key = (pool, way, split)
+        if key not in self._asked:
+            self._asked[key] = self._pooled(pool, way, [self.rows(split, at) for at in pool])
+        return self._asked[key]
+
+    def _pooled(self, pool: Pool, way: int, rows: Sequence[Tensor]) -> Direction:
+        """Return one way to ask for the rows of each type of a pool."""
+        several = [self.data.samples[at] for at in pool]
+        return pooled(
+            [directions(samples.ends, _end_counts(self.data, samples))[way] for samples in several], rows
+        )
+
+    def _known(self, pool: Pool, way: int, splits: tuple[str, ...]) -> EdgeIndex:
+        key = (pool, way, splits)
         if key not in self._indices:
-            self._indices[key] = direction.index(_edges_of(self.data.samples[position], splits))
+            several = [_edges_of(self.data.samples[at], splits) for at in pool]
+            direction = self._pooled(pool, way, several)
+            self._indices[key] = direction.index(direction.edges)
         return self._indices[key]
 
     def _each(
@@ -249,9 +293,22 @@ def fit_item_weights(evaluator: Evaluator, model: Model) -> None:
     scorers = link_scorers(model, evaluator.embed(model), evaluator.data)
     ridges = evaluator.data.once("item ridges", lambda: item_ridges(evaluator))
     parts = parts_of(evaluator.data, ridges)
-    found = [evaluator.rank(with_items(scorers, parts, [each] * 2), "valid") for each in ITEM_WEIGHTS]
+    ways = [
+        (_by_weight(tails, part[0]), _by_weight(heads, part[1]))
+        for (tails, heads), part in zip(scorers, parts, strict=True)
+    ]
+    weighed = ([(tails(weight), heads(weight)) for tails, heads in ways] for weight in ITEM_WEIGHTS)
+    found = [evaluator.rank(pairs, "valid") for pairs in weighed]
     model.item_ridges.copy_(torch.tensor(ridges))
     model.item_weights.copy_(torch.tensor([_best(ITEM_WEIGHTS, found, way) for way in _WAYS]))
+
+
+def _by_weight(score: Scorer, part: ItemPart | None) -> Callable[[float], Scorer]:
+    """Return what gives the scorer with a weight of the part: both are computed once for all weights."""
+    if part is None:
+        return lambda _: score
+    base, added = remembered(score), remembered(part)
+    return lambda weight: lambda rows: torch.add(base(rows), added(rows), alpha=weight)
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from neptuneml_plugin.training.dropout import dropout
 from neptuneml_plugin.training.links import LinkScorer
 
 
@@ -20,7 +21,7 @@ class NodeDecoder(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Map (rows, d) to (rows, outputs)."""
-        output: Tensor = self.linear(functional.dropout(vectors, self._dropout, self.training))
+        output: Tensor = self.linear(dropout(vectors, self._dropout, training=self.training))
         return output
 
 

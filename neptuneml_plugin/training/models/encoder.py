@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from neptuneml_plugin.artifacts import GraphSchema, NodeType, Target, Task
+from neptuneml_plugin.training.dropout import dropout
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import Aggregation, channel_ends
 
@@ -224,7 +225,7 @@ class InputLayer(nn.Module):
         table = self.embedding if learned is None else learned
         columns = self.columns(features)
         if self._dropout:
-            columns = [functional.dropout(column, self._dropout, self.training) for column in columns]
+            columns = [dropout(column, self._dropout, training=self.training) for column in columns]
         if self.parts is not None:
             columns = [part(column) for part, column in zip(self.parts, columns, strict=True)]
         if self.embedding is not None and table is not None:
@@ -255,7 +256,7 @@ class OwnFeatures(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (rows, features) to (rows, width)."""
-        hidden = functional.dropout(functional.relu(self.first(features)), self._dropout, self.training)
+        hidden = dropout(functional.relu(self.first(features)), self._dropout, training=self.training)
         return functional.relu(self.second(hidden))
 
 
@@ -402,7 +403,7 @@ class Encoder(nn.Module):
         return tables or [table[chosen] for table, chosen in zip(self.vote_tables(), rows, strict=False)] or None
 
     def _drop(self, vectors: Tensor) -> Tensor:
-        return functional.dropout(vectors, self._dropout, self.training)
+        return dropout(vectors, self._dropout, training=self.training)
 
 
 def has_roles(hyperparameters: Hyperparameters, described: Described) -> bool:
