@@ -10,10 +10,16 @@ from dataclasses import dataclass
 
 from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, Task
 from neptuneml_plugin.training.data import TrainingData
-from neptuneml_plugin.training.evaluation.evaluator import MAX_QUICK_EDGES, MAX_QUICK_TRAINING_ROWS
+from neptuneml_plugin.training.evaluation.evaluator import (
+    ITEM_WEIGHTS,
+    MAX_QUICK_EDGES,
+    MAX_QUICK_TRAINING_ROWS,
+)
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import BLOCK_CELLS
 from neptuneml_plugin.training.loop import LEAST_STEPS
+from neptuneml_plugin.training.models.items import MAX_ITEMS, RIDGES
+from neptuneml_plugin.training.models.model import has_items
 from neptuneml_plugin.training.objectives import LEAST_EDGE_BATCHES, batch_count
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import output_count
@@ -32,6 +38,8 @@ OF_PARAMETER = 12.0
 OF_WEIGHT = 25.0
 #: Times that a score is moved: by a loss over all candidates, and by ranking; and a prediction by metrics.
 OF_SCORE, OF_RANK, OF_METRIC = 2.0, 4.0, 20.0
+#: Seconds of an inverse by Cholesky, for each candidate's cube.
+OF_INVERSE = MULTIPLIED / 2
 #: Operations of a layer, for each relation.
 CALLS = 20
 
@@ -48,6 +56,9 @@ class Cost:
     evaluations: float
     #: Of the shortest training, that which stops early as soon as any may.
     least_epochs: int
+    #: What trainings of one graph compute once for all of them, and what each computes whenever it ends or pauses.
+    start: float = 0.0
+    ending: float = 0.0
 
     @property
     def epoch(self) -> float:
@@ -57,7 +68,11 @@ class Cost:
     @property
     def least(self) -> float:
         """Return what the shortest training costs."""
-        return self.least_epochs * self.epoch
+        return self.start + self.of(self.least_epochs)
+
+    def of(self, epochs: int) -> float:
+        """Return what some epochs cost, to a pause or the end; none cost nothing."""
+        return epochs * self.epoch + self.ending if epochs else 0.0
 
 
 def cost_of(
@@ -77,6 +92,7 @@ def cost_of(
         steps,
         evaluations,
         min(hp.num_epochs, least) if hp.enable_early_stop else hp.num_epochs,
+        *(_item_parts(data, hp) if has_items(hp, data.processed) else ()),
     )
 
 
@@ -181,3 +197,20 @@ def _measured(data: TrainingData, hp: Hyperparameters) -> float:
     asked = min(valid, MAX_QUICK_EDGES) + MAX_QUICK_TRAINING_ROWS
     cells = sum(data.counts[kind] for samples in data.samples for kind in data.ends_of(samples.position))
     return asked * cells / len(data.samples) * (OF_RANK * MOVED + MULTIPLIED * hp.num_hidden)
+
+
+def _item_parts(data: TrainingData, hp: Hyperparameters) -> tuple[float, float]:
+    """Return what the ridges and parts of EASE cost, and what their weights do."""
+    start = ending = 0.0
+    for samples in data.samples:
+        edges, ends = len(samples.splits["train"]), [data.counts[kind] for kind in data.ends_of(samples.position)]
+        asked = min(len(samples.splits["valid"]), MAX_QUICK_EDGES)
+        for queries, candidates in (ends, ends[::-1]):
+            if candidates > MAX_ITEMS:
+                continue
+            degree, cells = edges / max(1, queries), asked * candidates
+            fit = edges * degree * OF_SCORE * MOVED + candidates**2 * (candidates * OF_INVERSE + OF_SCORE * MOVED)
+            added, ranked = degree * cells * OF_SCORE * MOVED, OF_RANK * cells * MOVED
+            start += len(RIDGES) * (fit + added + ranked) + fit
+            ending += added + cells * hp.num_hidden * MULTIPLIED + len(ITEM_WEIGHTS) * ranked
+    return start, ending

@@ -174,15 +174,15 @@ def _best(space: SearchSpace, race: Race, presets: Sequence[Preset], progress: P
     unit = statistics.median_low(entrant.cost.least for entrant in every)
     left = entrants = affordable(every, unit)
     standings = _stored(race.folder / SELECTION)
-    share = spent = 0.0
+    share, spent = 0.0, max(entrant.cost.start for entrant in left) / unit
     for at in itertools.count():
         room = min(ROUND, LIMIT - spent)
         if room < ROUND / 2:
             break
-        share += room * unit / sum(entrant.cost.least for entrant in left)
+        share += room * unit / sum(entrant.cost.of(entrant.cost.least_epochs) for entrant in left)
         before = {entrant.name: standings.setdefault(entrant.name, Standing()).after(at) for entrant in left}
         until = {entrant.name: epochs_of(share, entrant, before[entrant.name]) for entrant in left}
-        spent += sum((until[e.name] - before[e.name].trained) * e.cost.epoch for e in left) / unit
+        spent += sum(e.cost.of(until[e.name] - before[e.name].trained) for e in left) / unit
         for position, entrant in enumerate(left):
             standing = standings[entrant.name]
             if len(standing.values) <= at and not standing.over:
@@ -213,7 +213,7 @@ def affordable(entrants: Sequence[Entrant], unit: float) -> list[Entrant]:
     """Return those that the first round has room for, in their order: two, and more while they are cheap."""
     price, taken = 0.0, set[str]()
     for entrant in sorted(entrants, key=lambda each: each.cost.epoch):
-        price += entrant.cost.epoch * max(1, round(FIRST * entrant.cost.least_epochs))
+        price += entrant.cost.of(max(1, round(FIRST * entrant.cost.least_epochs)))
         if len(taken) < LEAST or (price <= DEAREST * unit and len(taken) < MOST):
             taken.add(entrant.name)
     return [entrant for entrant in entrants if entrant.name in taken]

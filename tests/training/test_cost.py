@@ -12,6 +12,7 @@ from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.cost import Cost, cost_of
 from neptuneml_plugin.training.data import load_data
 from neptuneml_plugin.training.loop import LEAST_STEPS, Trainer
+from neptuneml_plugin.training.models.items import MAX_ITEMS
 from neptuneml_plugin.training.presets import fitting
 from neptuneml_plugin.training.search.configuration import read_configuration
 from neptuneml_plugin.training.stopping import Goal
@@ -94,3 +95,20 @@ def test_knowledge_graph_models_pass_no_messages(folders: Mapping[Task, Path]) -
     of_embeddings = cost(links, Goal("mrr"), "complex")
     assert of_embeddings == cost(links, Goal("mrr"), "distmult")
     assert of_embeddings.step < cost(links, Goal("mrr")).step
+
+
+def test_parts_of_ease_cost_once_and_whenever_a_training_pauses(folders: Mapping[Task, Path]) -> None:
+    links, goal = folders[Task.LINK_PREDICTION], Goal("mrr")
+    plain, whole = cost(links, goal), cost(links, goal, item_item=True)
+    assert (plain.start, plain.ending) == (0, 0)
+    assert min(whole.start, whole.ending) > 0
+    assert whole.epoch == plain.epoch
+    assert whole.least == pytest.approx(plain.least + whole.start + whole.ending)
+    assert whole.of(0) == 0
+    assert whole.of(3) == pytest.approx(plain.of(3) + whole.ending)
+    assert cost(folders[Task.NODE_CLASS], item_item=True).start == 0
+    data, chosen = load_data(links), hyperparameters.build({"item-item": True})
+    many = dataclasses.replace(data, counts=tuple(MAX_ITEMS + 1 for _ in data.counts))
+    assert cost_of(many, chosen, goal).start == 0
+    more = dataclasses.replace(data, counts=tuple(2 * count for count in data.counts))
+    assert cost_of(more, chosen, goal).start > whole.start
