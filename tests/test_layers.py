@@ -91,7 +91,7 @@ def loaded_by(statement: str) -> set[str]:
         ("import neptuneml_plugin.serving.inductive", {"dgl", "gremlin_python", "sklearn", "optuna"}),
         ("import neptuneml_plugin.export.export", {"torch", "dgl"}),
         ("import neptuneml_plugin.processing.process", {"torch", "dgl", "gremlin_python", "sklearn", "optuna"}),
-        ("import neptuneml_plugin.training.train", {"dgl", "gremlin_python"}),
+        ("import neptuneml_plugin.training.train", {"dgl", "gremlin_python", "sklearn"}),
         ("import neptuneml_plugin.training.search.trials", {"dgl", "gremlin_python", "polars"}),
     ],
 )

@@ -1,7 +1,8 @@
 """Trivial competitors that read features: of the element alone, linear or boosted trees, or of its neighbourhood.
 
 Of an edge these are the features of both its ends. Large graphs are cut down so that each takes seconds: at most
-`MAX_FITTED_ROWS` training rows are fitted on, fewer of many columns.
+`MAX_FITTED_ROWS` training rows are fitted on, fewer of many columns. Scikit-learn is imported where it is used: it
+takes a second or more, and neither a training on links nor a transform asks for it.
 """
 
 import warnings
@@ -10,10 +11,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from neptuneml_plugin.training.data import TrainingData
@@ -42,6 +39,11 @@ def own_features(problem: Problem) -> Floats | None:
 
 def boosting(problem: Problem) -> Floats | None:
     """Fit boosted trees on the features of the element itself."""
+    from sklearn.ensemble import (  # noqa: PLC0415 - see above
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
+
     chosen = fitted_rows(problem)
     known, wanted = problem.features(problem.train[chosen]), problem.features(problem.wanted)
     if not known.shape[1]:
@@ -86,6 +88,10 @@ def fitted_rows(problem: Problem) -> Ints:
 
 
 def _linear(problem: Problem, chosen: Ints, known: Floats, wanted: Floats) -> Floats | None:
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - see above
+    from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     if not known.shape[1]:
         return None
     scaler = StandardScaler().fit(known)
@@ -130,6 +136,8 @@ def _averaged(data: TrainingData) -> Floats | None:
 
     The features of each node type have columns of their own in X, which are standardised.
     """
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - see above
+
     widths = [sum(column.shape[1] for column in columns.values()) for columns in data.features]
     if not 0 < sum(widths) * sum(data.counts) <= MAX_AVERAGED_CELLS:
         return None
