@@ -99,18 +99,25 @@ def gone(process: psutil.Process) -> bool:
 
 def eventually(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Return once `condition` holds."""
-    end = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"did not come true within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(_pause(waited))
 
 
 async def eventually_async(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Return once `condition` holds; the event loop runs meanwhile."""
     async with asyncio.timeout(seconds):
+        began = time.monotonic()
         while not condition():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_pause(time.monotonic() - began))
+
+
+def _pause(waited: float) -> float:
+    """Return how long not to ask: a small part of what was waited for, as asking takes time from who is asked."""
+    return min(max(0.02, waited / 20), 0.2)
 
 
 @contextlib.contextmanager
