@@ -1,5 +1,10 @@
-"""The command line as its users meet it: a process with arguments, an exit code, stdout and stderr."""
+"""The command line as its users meet it: a process with arguments, an exit code, stdout and stderr.
 
+Helps and mistakes are told in the test's own process: to start one for each takes a minute, and shows no more.
+"""
+
+import contextlib
+import io
 import json
 import os
 import resource
@@ -13,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from neptuneml_plugin import cli
 from neptuneml_plugin.artifacts import Task
 from tests.made_artifacts import make_artifact
 from tests.planted import planted_export
@@ -86,9 +92,20 @@ def neptuneml(
     )
 
 
+def neptuneml_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Return what `neptuneml` would do, run in this process."""
+    out, err, handler = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sys, "argv", ["neptuneml", *map(str, arguments)])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
+            cli.main()
+    signal.signal(signal.SIGTERM, handler)
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
 @pytest.mark.parametrize("command", FLAGS)
 def test_every_command_has_the_flags_of_the_contract_and_a_help(command: str) -> None:
-    done = neptuneml(*command.split(), "--help")
+    done = neptuneml_here(*command.split(), "--help")
     assert done.returncode == 0
     for flag in FLAGS[command]:
         assert f"{flag} " in done.stdout or f"{flag}," in done.stdout, flag
@@ -107,7 +124,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def processed(exported: Path) -> Path:
     output = exported.parent / "processed"
-    done = neptuneml("process", "--input", exported, "--output", output)
+    done = neptuneml("process", "--input", exported, "--output", output, "--no-dgl-graph")
     assert done.returncode == 0, done.stderr
     return output
 
@@ -189,7 +206,7 @@ def test_bad_input_is_named_and_leaves_nothing(case: str, exported: Path, proces
     (tmp_path / "bad.yaml").write_text("trails: 3\n")
     places = {"P": processed, "E": exported, "O": tmp_path / "out", "BADYAML": tmp_path / "bad.yaml"}
     below = {"BADYAML/a/b": tmp_path / "bad.yaml" / "a" / "b"}
-    done = neptuneml(*((places | below).get(argument, argument) for argument in arguments))
+    done = neptuneml_here(*((places | below).get(argument, argument) for argument in arguments))
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert said in done.stderr
@@ -222,7 +239,7 @@ def test_an_export_that_is_not_whole_is_named(
 ) -> None:
     shutil.copytree(exported, tmp_path / "export")
     named = spoil(tmp_path / "export")
-    done = neptuneml("process", "--input", tmp_path / "export", "--output", tmp_path / "out")
+    done = neptuneml_here("process", "--input", tmp_path / "export", "--output", tmp_path / "out")
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert named in done.stderr
     assert "Traceback" not in done.stderr
@@ -355,7 +372,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 
 def endpoint(service: RunningService, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return neptuneml("endpoint", *arguments, "--service", service.url)
+    return neptuneml_here("endpoint", *arguments, "--service", service.url)
 
 
 def test_the_life_of_an_endpoint(service: RunningService) -> None:
