@@ -116,12 +116,11 @@ class Rig:
         if prepared.exists():
             return
         planted_export(self._root / "s3" / "lib" / "export", Task.NODE_CLASS, nodes=120)
+        processing, training = KINDS[1], KINDS[2]
         with self._service() as service:
-            post(service, "/ml/dataprocessing", {**KINDS[1].body, "id": "p"})
-            output = self._output(wait(service, "/ml/dataprocessing/p"))
+            output = self._output(self._undisturbed(service, processing, "p"))
             set_hyperparameters(output, {"num-epochs": EPOCHS})
-            post(service, "/ml/modeltraining", {**KINDS[2].body, "id": "t"})
-            wait(service, "/ml/modeltraining/t")
+            self._undisturbed(service, training, "t")
         prepared.touch()
 
     def strike(self, kind: Kind, victim: Victim, moment: float) -> Strike:
@@ -129,7 +128,7 @@ class Rig:
         usual = self._usual_seconds(kind)
         began = time.monotonic()
         with self._service() as service:
-            path = self._start(service, kind)
+            path = self._start(service, kind, _new_id(kind))
             time.sleep(max(0.0, usual * moment - (time.monotonic() - began)))  # the moment is what is tested
             self._kill(service, victim)
             if victim is Victim.PROCESS:
@@ -143,14 +142,18 @@ class Rig:
     def _usual_seconds(self, kind: Kind) -> float:
         if kind.name not in self._usual:
             with self._service() as service:
-                began = time.monotonic()
-                path = self._start(service, kind)
-                wait(service, path)
-                self._usual[kind.name] = time.monotonic() - began
+                self._undisturbed(service, kind, _new_id(kind))
         return self._usual[kind.name]
 
-    def _start(self, service: RunningService, kind: Kind) -> str:
-        started = post(service, kind.path, {**kind.body, "id": f"{kind.name}-{secrets.token_hex(4)}"})
+    def _undisturbed(self, service: RunningService, kind: Kind, job_id: str) -> dict[str, Any]:
+        """Run a job, remember how long that takes, and return its last status."""
+        began = time.monotonic()
+        document = wait(service, self._start(service, kind, job_id))
+        self._usual[kind.name] = time.monotonic() - began
+        return document
+
+    def _start(self, service: RunningService, kind: Kind, job_id: str) -> str:
+        started = post(service, kind.path, {**kind.body, "id": job_id})
         return f"{kind.path}/{started.get('jobId') or started['id']}"
 
     def _see_to_its_end(self, service: RunningService, kind: Kind, path: str) -> tuple[dict[str, Any], list[str]]:
@@ -214,6 +217,10 @@ def strikes(kind: Kind, count: int, seed: int) -> list[tuple[Victim, float]]:
     drawing = random.Random(f"{kind.name} {seed}")
     victims = list(Victim)
     return [(victims[number % len(victims)], drawing.random()) for number in range(count)]
+
+
+def _new_id(kind: Kind) -> str:
+    return f"{kind.name}-{secrets.token_hex(4)}"
 
 
 def post(service: RunningService, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
