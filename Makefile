@@ -36,6 +36,8 @@ quickstart: setup ## the whole loop on the embedded server, on air-routes
 
 # Threads of OpenMP spin while they wait for each other, which takes ten times as long where another worker has the core.
 test: export OMP_WAIT_POLICY := passive
+# Hundreds of processes start; where an environment sets this, each of them compiles the modules anew.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup ## everything but what the next five run
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) test
 	cd gremlin_steps/jvm && mvn $(MAVEN_FLAGS) surefire:test -Dtinkerpop.version=$(NEWEST_TINKERPOP) -Ddifferential.percent=10
