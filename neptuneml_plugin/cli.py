@@ -70,7 +70,9 @@ class _Ending:
     @property
     def reason(self) -> str | None:
         """The same on one line, without the mark of an error."""
-        return redact("; ".join([self.headline.removeprefix("error: "), *self.details])) or None
+        headline, details = self.headline.removeprefix("error: "), "; ".join(self.details)
+        joint = " " if headline.endswith(":") else "; "
+        return redact(joint.join(filter(None, (headline, details)))) or None
 
 
 def main() -> NoReturn:
@@ -100,7 +102,8 @@ def _run() -> _Ending:  # noqa: PLR0911 - one per way to end
     except (KeyboardInterrupt, click.Abort) as error:
         return _Ending(INTERRUPTED, "interrupted", _notes(error))
     except InvalidSettings as error:
-        headline = f"error: {error.source} has {len(error.problems)} problem(s):"
+        count = len(error.problems)
+        headline = f"error: {error.source} has {'a problem' if count == 1 else f'{count} problems'}:"
         return _Ending(error.exit_code, headline, error.problems)
     except NeptuneMLError as error:
         return _Ending(error.exit_code, f"error: {error}", _notes(error))
@@ -392,7 +395,7 @@ def _run_stage(run: Callable[[Progress], Summary], folders: Folders, *, as_json:
     "allow_paths",
     type=FOLDER,
     multiple=True,
-    help="Folder outside the data root whose artifacts may be served (repeatable).",
+    help="Folder outside the data root that may be read and written too (repeatable).",
 )
 @click.option("--allow-host", "allow_hosts", multiple=True, help="Host name that requests may use.")
 @click.option("--allow-origin", "allow_origins", multiple=True, help="Web origin that may call.")

@@ -167,8 +167,9 @@ def _facts(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _parts_table(parts: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
-    for column in ("part", "id", "status", "progress", "output"):
+    for column in ("part", "id", "status", "progress"):
         table.add_column(column)
+    table.add_column("output", overflow="fold")
     for part in parts:
         progress = part.get("progress")
         done = f"{progress['stage']}, {progress['fraction']:.0%}" if progress else ""

@@ -1,5 +1,6 @@
 """Errors on the wire, one shape for service and worker (`docs/wire.md`, section 3; decision 1)."""
 
+import difflib
 import logging
 import os
 import re
@@ -21,6 +22,11 @@ REQUEST_ID_HEADER = "x-amzn-RequestId"
 
 #: Identity of a request, in every answer's header and in every error's body.
 REQUEST_ID = web.RequestKey("request_id", str)
+
+#: Paths that a caller may have meant: how many are told, and how like they are (as `difflib` says).
+MOST_NEAR, NEAR = 3, 0.6
+#: A server of more paths does not list them all in an error.
+MOST_TOLD = 10
 
 _REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
@@ -122,8 +128,11 @@ def http_error(error: web.HTTPException, request: web.BaseRequest, paths: Collec
         paths: what is served.
     """
     if isinstance(error, web.HTTPNotFound):
-        served = ", ".join(sorted(paths))
-        return UnsupportedOperation(f"nothing is served at {request.path}; this server has {served}")
+        near = difflib.get_close_matches(request.path, paths, MOST_NEAR, NEAR)
+        hint = f"; near it are {', '.join(near)}" if near else f"; there are {', '.join(sorted(paths))}"
+        if len(paths) > MOST_TOLD:
+            hint = f"{hint if near else ''}; GET /openapi.json lists what there is"
+        return UnsupportedOperation(f"nothing is served at {request.path[:100]}{hint}")
     if isinstance(error, web.HTTPMethodNotAllowed):
         return MethodNotAllowed(f"{request.path} does not take {error.method}", error.allowed_methods)
     if isinstance(error, web.HTTPRequestEntityTooLarge):

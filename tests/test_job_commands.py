@@ -17,7 +17,8 @@ from tests.test_cli import neptuneml
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     root = tmp_path_factory.mktemp("root")
-    planted_export(root / "export", Task.LINK_PREDICTION, nodes=40)
+    export = planted_export(root / "export", Task.LINK_PREDICTION, nodes=40)
+    (export / "broken.json").write_text("[]")
     with running_service(root, token="secret", parallel_jobs=1) as running:
         yield running
 
@@ -59,13 +60,13 @@ def test_a_job_from_its_start_to_its_end(service: RunningService) -> None:
 def test_a_job_that_fails_tells_why_and_by_its_exit_code(service: RunningService, tmp_path: Path) -> None:
     body = tmp_path / "job.yaml"
     body.write_text("id: f\nconfigFileName: overridden.json\n")
-    given = [*members(service), "configFileName=nothing.json", "--json", str(body)]
+    given = [*members(service), "configFileName=broken.json", "--json", str(body)]
     assert run(service, "job", "start", "dataprocessing", *given) == "f\n"
     told = run(service, "job", "wait", "dataprocessing", "f", code=1)
     assert "dataprocessing 'f' is Failed: " in told
-    assert "nothing.json" in told
-    assert re.search(r"failure\s.*nothing\.json", run(service, "job", "show", "dataprocessing", "f"))
-    assert re.search(r"f\tFailed\t.*nothing\.json", run(service, "job", "list", "dataprocessing"))
+    assert "broken.json" in told
+    assert re.search(r"failure\s.*broken\.json", run(service, "job", "show", "dataprocessing", "f"))
+    assert re.search(r"f\tFailed\t.*broken\.json", run(service, "job", "list", "dataprocessing"))
 
 
 def test_a_chain_is_one_of_the_kinds(service: RunningService, tmp_path: Path) -> None:
@@ -76,6 +77,8 @@ def test_a_chain_is_one_of_the_kinds(service: RunningService, tmp_path: Path) ->
     shown = run(service, "job", "show", "chain", "c")
     assert "chain c: Completed" in shown
     assert re.search(r"dataprocessing\s+c-dataprocessing\s+Completed\s+done, 100%", shown)
+    told = run(service, "job", "logs", "chain", "c", code=2)
+    assert "its parts have: dataprocessing c-dataprocessing" in told
     refused = run(service, "job", "start", "chain", "dataprocessing={}", "training={}", code=2)
     assert "dataprocessing: inputDataS3Location is missing" in refused
 
@@ -90,6 +93,10 @@ def test_a_job_is_stopped(service: RunningService) -> None:
 WRONG = {
     "no member": (["job", "start", "export", "outputS3Path"], "'outputS3Path' is not of the form MEMBER=VALUE"),
     "no JSON": (["job", "start", "export", "params={"], "params is not JSON"),
+    "no member of it": (
+        ["job", "start", "modeltraining", "maxHPONumberOfTrainingJob=1"],
+        "unknown member 'maxHPONumberOfTrainingJob' (did you mean 'maxHPONumberOfTrainingJobs'?)",
+    ),
     "no kind": (["job", "start", "training"], "'training' is not one of"),
     "no state": (["job", "list", "--state", "Done"], "'Done' is not one of"),
     "no source": (["endpoint", "create", "e"], "--artifact, --training-job, --transform-job and --ensemble"),

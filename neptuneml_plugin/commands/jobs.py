@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,15 @@ from rich.console import Console
 from neptuneml_plugin.commands.options import FILE, Command, service_options
 from neptuneml_plugin.config import load_document
 from neptuneml_plugin.display import job_page, shown_jobs
-from neptuneml_plugin.errors import FailureByQuery
+from neptuneml_plugin.errors import FailureByQuery, nearest
 from neptuneml_plugin.jobclient import CHAIN, PATHS, JobClient
+from neptuneml_plugin.service.wire.requests import MEMBERS
 
 KIND = click.Choice(list(PATHS))
+_MEMBERS = {
+    kind.value: {name for member in members for name in (member.name, member.alias) if name}
+    for kind, members in MEMBERS.items()
+}
 STATES = ("InProgress", "Completed", "Failed", "Stopping", "Stopped")
 
 _err = Console(stderr=True, highlight=False)
@@ -53,12 +58,23 @@ def start_job(
     Members are those of the service's API, such as inputDataS3Location=/data/export; a value that begins with {
     or [ is JSON.
     """
-    body = load_document(file) if file else {}
+    given = dict(map(_member, members))
+    _check_names(kind, given)
     client = JobClient(url, token)
-    job_id = client.start(kind, body | dict(map(_member, members)))
+    job_id = client.start(kind, (load_document(file) if file else {}) | given)
     click.echo(job_id)
     if wait:
         _wait(client, kind, job_id)
+
+
+def _check_names(kind: str, names: Iterable[str]) -> None:
+    """Refuse a misspelt member, which the service would pass over as it must for Neptune's clients."""
+    if kind not in _MEMBERS:  # the service itself refuses what is unknown in an export or a chain
+        return
+    for name in names:
+        if name not in _MEMBERS[kind]:
+            problem = f"unknown member '{name}'{nearest(name, _MEMBERS[kind])}"
+            raise click.BadParameter(problem, param_hint="MEMBER=VALUE")
 
 
 def _member(text: str) -> tuple[str, Any]:
@@ -74,7 +90,7 @@ def _member(text: str) -> tuple[str, Any]:
 
 
 @job_commands.command("list")
-@click.argument("kind", type=KIND, metavar="KIND", required=False)
+@click.argument("kind", type=KIND, metavar="[KIND]", required=False)
 @click.option("--state", type=click.Choice(STATES), help="Those in this state alone.")
 @service_options
 def list_jobs(kind: str | None, state: str | None, url: str, token: str | None) -> None:
@@ -136,13 +152,15 @@ def cancel_job(kind: str, job_id: str, clean: bool, purge: bool, url: str, token
 
 
 @job_commands.command("logs")
-@click.argument("kind", type=click.Choice([kind for kind in PATHS if kind != CHAIN]))
-@click.argument("job_id", metavar="ID")
+@_job
 @click.option("--follow", "-f", is_flag=True, help="Stay, and print what comes until the job has ended.")
 @service_options
 def job_logs(kind: str, job_id: str, follow: bool, url: str, token: str | None) -> None:
-    """Print what a job has printed."""
+    """Print what a job has printed; a chain prints nothing, its parts do."""
     client = JobClient(url, token)
+    if kind == CHAIN:
+        parts = ", ".join(f"{part['part']} {part['id']}" for part in client.status(kind, job_id)["parts"])
+        raise click.UsageError(f"a chain has no log of its own; its parts have: {parts}")
     printed = _print_log(client, kind, job_id, 0)
     if follow:
 

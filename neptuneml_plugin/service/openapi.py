@@ -36,7 +36,7 @@ _LOG = Operation(media_type="text/plain", others=(206, 416))
 def _of_jobs(path: str, kind: str, body: Schema) -> dict[tuple[str, str], Operation]:
     return {
         ("POST", path): Operation("ExportStarted" if kind == "Export" else "Started", body=body),
-        ("GET", path): Operation("Ids", queries.LIST_JOBS),
+        ("GET", path): Operation("Ids", queries.LIST_EXPORTS if kind == "Export" else queries.LIST_JOBS),
         ("GET", path + "/{id}"): Operation(kind, queries.READ),
         ("GET", path + "/{id}/log"): _LOG,
         ("DELETE", path + "/{id}"): Operation("Cancelled", queries.CANCEL),

@@ -19,6 +19,8 @@ from neptuneml_plugin.service.jobs.record import JobKind, JobRecord
 from neptuneml_plugin.service.routes.requests import CHAINS, JOBS
 from tests.running_service import eventually_async
 
+#: A configuration that is there, and is none: its job fails.
+BROKEN = "broken.json"
 #: The export that `one_at_a_time` makes known.
 INPUT = {"inputDataS3Location": "s3://lib/export"}
 
@@ -102,4 +104,5 @@ def one_at_a_time(root: Path, export: Path) -> ServiceConfig:
     location = root / "s3" / "lib" / "export"
     location.parent.mkdir(parents=True)
     location.symlink_to(export)
+    (export / BROKEN).write_text("[]")
     return ServiceConfig(root, allow_paths=(export,), parallel_jobs=1)

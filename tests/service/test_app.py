@@ -174,6 +174,24 @@ async def test_a_body_beyond_the_limit(config: ServiceConfig, path: str, code: s
     assert "too large: at most 1 MiB" in document["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/ml/trainings", "near it are /ml/modeltraining"),
+        ("/ml/modeltraining/", "near it are /ml/modeltraining"),
+        ("/", "nothing is served at /; GET /openapi.json lists"),
+        ("/日本", "nothing is served at /日本; GET /openapi.json lists"),
+    ],
+)
+async def test_a_path_that_is_not_there(config: ServiceConfig, path: str, says: str) -> None:
+    async with service(config) as client:
+        answer = await client.get(path)
+        document = await answer.json()
+    assert (answer.status, document["code"]) == (400, "UnsupportedOperationException")
+    assert says in document["message"]
+    assert len(document["message"]) < 200
+
+
 async def test_a_method_that_a_path_does_not_take(config: ServiceConfig) -> None:
     async with service(config) as client:
         answer = await client.put("/ml/endpoints/e")

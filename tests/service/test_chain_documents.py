@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neptuneml_plugin.artifacts import TRAINING_DATA_CONFIGURATION
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError
 from neptuneml_plugin.service.app import create_app
@@ -22,6 +23,7 @@ from tests.made_artifacts import make_artifact
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator["TestClient[Any, Any]"]:
     (tmp_path / "export").mkdir()
+    (tmp_path / "export" / TRAINING_DATA_CONFIGURATION).write_text("{}")
     async with TestClient(TestServer(create_app(ServiceConfig(tmp_path)))) as running:
         yield running
 

@@ -17,7 +17,7 @@ from neptuneml_plugin.service.jobs.record import JobKind, JobState
 from neptuneml_plugin.service.routes.requests import CHAINS, JOBS, REGISTRY
 from tests.planted import planted_export
 from tests.running_service import PATIENCE_SECONDS, eventually, eventually_async, running_service
-from tests.service.stages_service import INPUT, StagesService
+from tests.service.stages_service import BROKEN, INPUT, StagesService
 
 #: The quickest of the models.
 QUICK = {"modelName": "transe", "maxHPONumberOfTrainingJobs": 1, "maxHPOParallelTrainingJobs": 1}
@@ -36,7 +36,7 @@ def states(status: Mapping[str, Any]) -> list[str]:
 
 async def test_chains_are_forgotten_when_their_time_is_over(config: ServiceConfig) -> None:
     async with StagesService.started(config) as service:
-        await service.begin({"id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}})
+        await service.begin({"id": "c", "dataprocessing": {**INPUT, "configFileName": BROKEN}})
         assert (await service.chain_ended("c")).state is JobState.FAILED
     async with StagesService.started(replace(config, job_retention_days=1.0)) as service:
         assert (await service.get("/ml/chains"))["ids"] == ["c"]
@@ -93,11 +93,11 @@ async def test_a_chain_may_begin_and_end_anywhere(service: StagesService) -> Non
 
 
 async def test_a_part_that_fails_ends_its_chain_and_says_why(service: StagesService) -> None:
-    document = {**WHOLE, "id": "c", "dataprocessing": {**INPUT, "configFileName": "nothing.json"}}
+    document = {**WHOLE, "id": "c", "dataprocessing": {**INPUT, "configFileName": BROKEN}}
     assert (await service.begin(document))[0] == 200
     record = await service.chain_ended("c")
     assert record.state is JobState.FAILED
-    assert "nothing.json" in str(record.failure_reason)
+    assert BROKEN in str(record.failure_reason)
     shown = await service.get("/ml/chains/c")
     assert shown["failureReason"].startswith("dataprocessing: ")
     assert states(shown) == ["Failed", "NotRun", "NotRun", "NotRun"]
@@ -137,7 +137,7 @@ async def test_an_id_that_another_job_has_taken_meanwhile_fails_the_part(service
     await service.app[CHAINS].submit(ChainRecord("c", 1, {Part.DATA_PROCESSING: body}))
     record = await service.chain_ended("c")
     assert (record.state, record.ended) == (JobState.FAILED, {Part.DATA_PROCESSING: JobState.FAILED})
-    assert "already in use by a dataprocessing job" in str(record.failure_reason)
+    assert "already in use: dataprocessing job" in str(record.failure_reason)
     assert len(service.app[JOBS].all(JobKind.DATA_PROCESSING)) == 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import TRAINING_DATA_CONFIGURATION, Task
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, Plan
@@ -57,6 +57,24 @@ async def test_a_list_has_ten_ids_where_nothing_is_said(empty: StagesService) ->
     assert await empty.get("/ml/modeltraining?nextToken=t2") == {"ids": newest[10:]}
 
 
+@pytest.mark.parametrize(
+    ("state", "ids"),
+    [
+        ("succeeded", ["c"]),
+        ("Completed", ["c"]),
+        ("failed", ["s", "f"]),
+        ("Failed", ["f"]),
+        ("Stopped", ["s"]),
+        ("running", []),
+        ("", ["s", "f", "c"]),
+    ],
+)
+async def test_exports_are_listed_by_their_own_words_too(empty: StagesService, state: str, ids: list[str]) -> None:
+    for job_id, ended in (("c", JobState.COMPLETED), ("f", JobState.FAILED), ("s", JobState.STOPPED)):
+        await empty.jobs.submit(record(JobKind.EXPORT, job_id, ended))
+    assert await empty.get(f"/neptune-export?state={state}") == {"ids": ids}
+
+
 async def test_a_stop_may_be_said_again(service: StagesService) -> None:
     await service.process("p")
     await service.running(PROCESS, "p")
@@ -101,6 +119,7 @@ async def test_what_is_not_completed_is_refused(
 ) -> None:
     for folder in ("s3/lib/export", "p"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "s3/lib/export" / TRAINING_DATA_CONFIGURATION).touch()
     for kind in MANAGED:
         await empty.jobs.submit(record(kind, "no", state))
     plan = Plan("none", (), {}, str(tmp_path / "p"), "s3://lib/p", 1.0)
@@ -125,6 +144,7 @@ async def is_answered(service: StagesService, node: str) -> bool:
     return bool(answers)
 
 
+@pytest.mark.timeout(900)  # five jobs on a busy machine
 async def test_a_nightly_refresh_without_training(
     service: StagesService, config: ServiceConfig, export: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from neptuneml_plugin.service.jobs.record import TRANSITIONS, JobKind, JobState
 from neptuneml_plugin.service.routes.requests import REGISTRY
 from tests.planted import planted_export
 from tests.running_service import eventually_async, gone
-from tests.service.stages_service import StagesService
+from tests.service.stages_service import BROKEN, StagesService
 from tests.training.graphs import set_hyperparameters
 
 PROCESSING, TRAINING = JobKind.DATA_PROCESSING, JobKind.MODEL_TRAINING
@@ -99,7 +99,7 @@ async def test_a_running_job_and_a_queued_one_are_stopped(service: StagesService
     record = await service.job_ended(PROCESSING, "running")
     assert record.state is JobState.STOPPED
     await eventually_async(lambda: gone(process))  # its lock ends a little before itself
-    assert not list(Path(record.plan.output).parent.glob("*"))
+    assert not Path(record.plan.output).parent.exists()
     status, refusal = await service.delete("/ml/dataprocessing/running")
     assert (status, refusal["code"]) == (400, "InvalidParameterException")
     assert await service.delete("/ml/dataprocessing/running?purge=true") == (200, {"status": "Stopped"})
@@ -119,10 +119,10 @@ async def test_jobs_are_forgotten_when_their_time_is_over(config: ServiceConfig)
 
 
 async def test_a_job_that_fails_says_why(service: StagesService) -> None:
-    await service.process("p", configFileName="nothing.json")
+    await service.process("p", configFileName=BROKEN)
     record = await service.job_ended(PROCESSING, "p")
     assert record.state is JobState.FAILED
-    assert "nothing.json" in str(record.failure_reason)
+    assert BROKEN in str(record.failure_reason)
     shown = await service.get("/ml/dataprocessing/p")
     assert shown["processingJob"]["failureReason"] == shown["failureReason"] == record.failure_reason
 

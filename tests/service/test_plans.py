@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from neptuneml_plugin.artifacts import HPO_TEMPLATES
+from neptuneml_plugin.artifacts import HPO_TEMPLATES, TRAINING_DATA_CONFIGURATION
 from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.errors import BadRequest
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, Plan
 from neptuneml_plugin.service.routes.requests import JOBS, PLANNER
 from neptuneml_plugin.service.wire.requests import MEMBERS, RECORDED, parse_members
@@ -32,6 +33,8 @@ LEAST: Mapping[JobKind, Mapping[str, Any]] = {
 async def service(tmp_path: Path) -> AsyncIterator[StagesService]:
     """Yield a service with jobs that no stage has run: `links` and `classes` processed, `best` trained."""
     (tmp_path / "s3/lib/export").mkdir(parents=True)
+    for name in (TRAINING_DATA_CONFIGURATION, "shelf.json"):
+        (tmp_path / "s3/lib/export" / name).touch()
     config = ServiceConfig(tmp_path, job_cores=6, job_memory_mib=9000, parallel_jobs=3)
     async with StagesService.started(config) as running:
         for kind, job_id in ((PROCESS, "links"), (PROCESS, "classes"), (TRAIN, "best")):
@@ -87,6 +90,26 @@ async def test_what_a_member_changes(
         for name, value in settings.items()
     }
     assert planned(service, kind, **members).plan.settings == {**planned(service, kind).plan.settings, **rooted}
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"configFileName": "shlf.json"}, "'s3://lib/export' has no 'shlf.json'"),
+        ({"configFileName": "shlf.json"}, f"(there: shelf.json, {TRAINING_DATA_CONFIGURATION})"),
+        (
+            {"inputDataS3Location": "s3://lib"},
+            f"'s3://lib' has no '{TRAINING_DATA_CONFIGURATION}'; give the output",
+        ),
+        ({"inputDataS3Location": "s3://lib"}, "(there: no file of that kind)"),
+    ],
+)
+async def test_a_folder_that_is_no_export_is_refused(
+    service: StagesService, members: dict[str, str], says: str
+) -> None:
+    with pytest.raises(BadRequest) as refused:
+        planned(service, PROCESS, **members)
+    assert says in str(refused.value)
 
 
 async def test_a_transform_reads_the_graph_that_it_is_given(service: StagesService, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ async def running(folder: Path) -> AsyncIterator[WorkerServer]:
 @pytest.mark.parametrize(
     ("method", "path", "status", "says"),
     [
-        ("GET", "/", 400, "nothing is served at /; this server has /health, /invocations, /metrics"),
+        ("GET", "/", 400, "nothing is served at /; there are /health, /invocations, /metrics"),
         ("PUT", "/invocations", 405, "/invocations does not take PUT; it takes POST"),
         ("POST", "/health", 405, "/health does not take POST; it takes GET, HEAD"),
     ],

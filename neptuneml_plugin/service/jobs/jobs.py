@@ -99,9 +99,9 @@ class Jobs:
         """
         key = (record.kind, record.id)
         if key in self._records:
+            state = self._records[key].state
             raise InvalidParameter(
-                f"id '{record.id}' is already in use by a {record.kind} job of state {self._records[key].state}; "
-                "choose another"
+                f"id '{record.id}' is already in use: {record.kind} job, {state}; choose another"
             )
         self._records[key] = record
         try:
@@ -123,7 +123,8 @@ class Jobs:
             record = self.get(kind, job_id)
             if record.state.is_final:
                 raise InvalidParameter(
-                    f"{kind} job '{job_id}' is {record.state}: it cannot be stopped, only purged (?purge=true)"
+                    f"{kind} job '{job_id}' is {record.state}: it cannot be stopped, only purged (?purge=true, "
+                    "`neptuneml job cancel --purge`)"
                 )
             if record.state is JobState.QUEUED:
                 record = record.become(JobState.STOPPED, ended_at_millis=now_millis(), clean=clean)
@@ -250,7 +251,8 @@ class Jobs:
             await self._change(key, JobState.FAILED, failure_reason=outcome.reason or _last_lines(folder))
         elif record.attempts < MOST_ATTEMPTS or ended_unseen:
             attempts = record.attempts - 1 if ended_unseen else record.attempts
-            _log.warning("the process of job %s was killed; the job is begun again", record.name)
+            what = "ended while no service ran" if ended_unseen else "was killed"
+            _log.warning("the process of job %s %s; the job goes on with a new one", record.name, what)
             await process.end(folder)
             await self._change(key, JobState.QUEUED, attempts=attempts)
         else:
@@ -310,6 +312,9 @@ class Jobs:
         output = Path(record.plan.output)
         for path in (output, unfinished_of(output)):
             shutil.rmtree(path, ignore_errors=True)
+        if output.parent.name == record.name:
+            with contextlib.suppress(OSError):  # never there, or somebody has put something into it
+                output.parent.rmdir()
         if record.plan.publishes and record.attempts:
             try:
                 remove(resolve_location(record.plan.location, self._config))

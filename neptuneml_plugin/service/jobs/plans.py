@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.artifacts import ARTIFACT, CUSTOM, HPO_TEMPLATES, KGE, RGCN
+from neptuneml_plugin.artifacts import ARTIFACT, CUSTOM, HPO_TEMPLATES, KGE, RGCN, TRAINING_DATA_CONFIGURATION
 from neptuneml_plugin.config import CustomModel, ServiceConfig
 from neptuneml_plugin.customsource import leads_out, missing
 from neptuneml_plugin.errors import (
@@ -30,6 +30,8 @@ DEFAULT_TRIALS = 2
 TRIAL_MARK = "-trial-"
 #: Below the data root: outputs of jobs whose clients name an S3, which later jobs read here.
 PUBLISHED = "published"
+#: Files that an error names.
+MOST_NAMED = 10
 #: Members of an export's document, and of its `params`, that name files.
 _REQUEST_FILES = ("completionFileS3Path", "configFileS3Path", "queriesFileS3Path")
 _PARAMETER_FILES = ("filterConfigFile", "queriesFile")
@@ -212,12 +214,29 @@ def _plan_processing(planner: Planner, request: Mapping[str, Any], name: str) ->
     settings: dict[str, Any] = {}
     if "configFileName" in request:
         settings["config_file_name"] = _file_name(request["configFileName"])
+    _check_export(planner, request["inputDataS3Location"], settings.get("config_file_name"))
     if "previousDataProcessingJobId" in request:
         before = planner.output_of(JobKind.DATA_PROCESSING, request["previousDataProcessingJobId"])
         settings["previous"] = before.plan.output
     output = planner.output(request["processedDataS3Location"], name, "preloading-output")
     timeout = request.get("processingTimeOutInSeconds") or DEFAULT_TIMEOUT_SECONDS
     return output.plan("process", ("--input", source), settings, timeout)
+
+
+def _check_export(planner: Planner, location: str, configuration: str | None) -> None:
+    """Refuse a folder that is on this machine, and holds no training-data configuration of this name.
+
+    Raises:
+        BadRequest: it does not.
+    """
+    folder, name = resolve_location(location, planner.config).folder, configuration or TRAINING_DATA_CONFIGURATION
+    if folder is None or (folder / name).is_file():
+        return
+    others = ", ".join(sorted(path.name for path in folder.glob("*.json"))[:MOST_NAMED]) or "no file of that kind"
+    raise BadRequest(
+        f"location {location!r} has no {name!r}; give the output of one export, and configFileName where its "
+        f"configuration has another name (there: {others})"
+    )
 
 
 def _plan_training(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:

@@ -5,7 +5,7 @@ from typing import Any
 
 from neptuneml_plugin.errors import MissingParameter
 from neptuneml_plugin.service.jobs.record import JobRecord, JobState
-from neptuneml_plugin.service.wire.jobs import Report, render_own
+from neptuneml_plugin.service.wire.jobs import Report, render_own, wire_status
 from neptuneml_plugin.service.wire.members import text_of
 
 #: The words that clients wait for; a stopped job ends their waiting too.
@@ -17,6 +17,11 @@ STATUS = {
     JobState.FAILED: "failed",
     JobState.STOPPED: "failed",
 }
+
+
+def is_in(record: JobRecord, state: str | None) -> bool:
+    """Return whether an export is in a state; None: any."""
+    return state in (None, STATUS[record.state], wire_status(record.state))
 
 
 #: Of the document; what `params` and `additionalParams` hold, `docs/export.md` says.

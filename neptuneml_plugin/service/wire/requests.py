@@ -164,7 +164,7 @@ def _count(given: Mapping[str, Any], name: str) -> int:
     value = given[name]
     text = str(value)
     if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_COUNT))):
-        raise InvalidParameter(f"{name} is {text[:60]!r}; it must be a whole number from 0")
+        raise InvalidParameter(f"{name} is {text[:60]!r}; it must be a whole number from 0 to {LARGEST_COUNT:,}")
     return int(text)
 
 
@@ -185,7 +185,9 @@ def _instance(given: Mapping[str, Any], name: str) -> str:
 def _arn(given: Mapping[str, Any], name: str) -> str:
     text = text_of(given, name) or ""
     if not text.startswith("arn:"):
-        raise InvalidParameter(f"{name} is {text[:60]!r}; a role is named by its ARN, arn:aws:iam::…:role/…")
+        raise InvalidParameter(
+            f"{name} is {text[:60]!r}; a role is named by its ARN, such as arn:aws:iam::123456789012:role/name"
+        )
     return text
 
 
