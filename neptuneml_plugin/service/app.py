@@ -91,6 +91,7 @@ async def _lifetime(app: web.Application) -> AsyncIterator[None]:
         await app[JOBS].open()
         app[CHAINS] = Chains(ChainStore(database), app[JOBS], app[PLANNER], app[REGISTRY])
         await app[CHAINS].open()
+        app[JOBS].begin_retention(app[CHAINS].held)
         timeout = aiohttp.ClientTimeout(total=INVOCATION_TIMEOUT_SECONDS, sock_connect=5)
         async with aiohttp.ClientSession(timeout=timeout) as client:
             app[CLIENT] = client

@@ -22,6 +22,7 @@ from tests.service.stages_service import BROKEN, INPUT, StagesService
 #: The quickest of the models.
 QUICK = {"modelName": "transe", "maxHPONumberOfTrainingJobs": 1, "maxHPOParallelTrainingJobs": 1}
 WHOLE = {"dataprocessing": INPUT, "training": QUICK, "modeltransform": {}, "endpoint": {}}
+PROCESSING = JobKind.DATA_PROCESSING
 STATES = ["Completed", "Completed", "Completed", "Completed"]
 
 
@@ -43,6 +44,20 @@ async def test_chains_are_forgotten_when_their_time_is_over(config: ServiceConfi
     async with StagesService.started(replace(config, job_retention_days=1e-9)) as service:
         await eventually_async(lambda: not service.app[CHAINS].all())
         assert (await service.client.get("/ml/chains/c")).status == 404
+
+
+async def test_jobs_of_a_chain_that_goes_on_are_not_forgotten(config: ServiceConfig) -> None:
+    async with StagesService.started(config) as service:
+        await service.begin({"id": "c", **WHOLE})
+        await service.until_begun("c", Part.TRAINING)
+        await service.process("other")
+        assert (await service.delete("/ml/dataprocessing/other"))[0] == 200
+    async with StagesService.started(replace(config, job_retention_days=1e-9)) as service:
+        await eventually_async(lambda: [job.id for job in service.jobs.all(PROCESSING)] == ["c-dataprocessing"])
+        assert (await service.delete("/ml/chains/c"))[0] == 200
+        await service.chain_ended("c")
+    async with StagesService.started(replace(config, job_retention_days=1e-9)) as service:
+        await eventually_async(lambda: not service.jobs.all(PROCESSING))
 
 
 async def test_one_document_from_an_export_to_an_endpoint(service: StagesService, config: ServiceConfig) -> None:

@@ -72,6 +72,16 @@ class Chains:
         """Return all chains, newest first."""
         return list(reversed(self._records.values()))
 
+    def held(self) -> set[tuple[JobKind, str]]:
+        """Return the jobs of chains that have not ended, on which their later parts build."""
+        return {
+            (part.kind, body["id"])
+            for record in self._records.values()
+            if not record.state.is_final
+            for part, body in record.parts.items()
+            if part.kind is not None
+        }
+
     async def submit(self, record: ChainRecord) -> None:
         """Begin a chain; it is on the disk when this returns.
 

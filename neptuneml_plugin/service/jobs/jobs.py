@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+from collections.abc import Callable, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,8 +57,20 @@ class Jobs:
             if record.state in {JobState.RUNNING, JobState.STOPPING}:
                 self._running[key] = asyncio.create_task(self._found(key), name=f"job {record.name}")
         self._start_next()
+
+    def begin_retention(self, held: Callable[[], Set[Key]]) -> None:
+        """Forget jobs that ended too long ago, from now on.
+
+        Args:
+            held: tells the jobs that somebody still builds on, which stay.
+        """
         if self._config.job_retention_days > 0:
-            forgetting = forget_ended(self._config.job_retention_days, self._records.values, self._forget)
+
+            def forgettable() -> list[JobRecord]:
+                kept = held()
+                return [record for key, record in self._records.items() if key not in kept]
+
+            forgetting = forget_ended(self._config.job_retention_days, forgettable, self._forget)
             self._retention = asyncio.create_task(forgetting, name="retention of jobs")
 
     async def close(self) -> None:
