@@ -85,7 +85,8 @@ def show_choice(name: str, folder: Path, data: TrainingData, space: SearchSpace)
         choice = time.process_time() - started
         begun = Checkpoints(chosen.begun / CHECKPOINT, 1e9) if chosen.begun else None
         rest = seconds_of(lambda: trainer(data, chosen.space, Course(checkpoints=begun)).fit(silent))
-    alone = seconds_of(lambda: found.append(trainer(data, chosen.space).fit(silent)))
+    again = load_data(folder)  # nothing of the race is computed yet
+    alone = seconds_of(lambda: found.append(trainer(again, chosen.space).fit(silent)))
     figures = {
         "choice_seconds": choice,
         "training_seconds": alone,

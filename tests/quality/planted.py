@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neptuneml_plugin.artifacts import PARTS
+from tests.triples import Parts, write_triples
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -302,8 +303,48 @@ def baskets(rng: Rng, customers: int = 800, products: int = 1000, kinds: int = 1
     )
 
 
+def relatives(rng: Rng, families: int = 60, generations: int = 3) -> Parts:
+    """Return who is whose relative, over some generations, and where people live; a knowledge graph of rules.
+
+    Parents and children are inverse, spouses and siblings go both ways, grandparents and uncles follow from two
+    steps; spouses live together, and three in five who have none where their parents do. Of all that is true 15 %
+    are missing.
+    """
+    couples = [(2 * n, 2 * n + 1) for n in range(families)]
+    homes = rng.integers(families, size=2 * families).tolist()
+    spouses, parents = list[tuple[int, int]](), dict[int, tuple[int, int]]()
+    for _ in range(generations):
+        born = []
+        for couple in couples:
+            spouses.append(couple)
+            homes[couple[1]] = homes[couple[0]]
+            for _ in range(1 + rng.poisson(1.5)):
+                parents[len(homes)] = couple
+                born.append(len(homes))
+                homes.append(homes[couple[0]] if rng.random() < 0.6 else int(rng.integers(families)))
+        order = rng.permutation(born).tolist()
+        pairs = zip(order[::2], order[1::2], strict=False)
+        couples = [(a, b) for a, b in pairs if parents[a] != parents[b] and rng.random() < 0.9]
+    children = [(parent, child) for child, both in parents.items() for parent in both]
+    siblings = [(a, b) for a in parents for b in parents if a != b and parents[a] == parents[b]]
+    of_sibling = {a: [b for c, b in siblings if c == a] for a in parents}
+    true = {
+        "parent_of": children,
+        "child_of": [(child, parent) for parent, child in children],
+        "married_to": [*spouses, *((b, a) for a, b in spouses)],
+        "sibling_of": siblings,
+        "grandparent_of": [(old, child) for p, child in children for old in parents.get(p, ())],
+        "uncle_of": [(near, child) for p, child in children for near in of_sibling.get(p, ())],
+    }
+    triples = [(f"person-{a}", name, f"person-{b}") for name, ends in true.items() for a, b in ends]
+    triples += [(f"person-{person}", "lives_in", f"town-{home}") for person, home in enumerate(homes)]
+    known = rng.permutation(len(triples))[: round(0.85 * len(triples))]
+    dealt = _dealt(rng, len(known), (0.8, 0.1, 0.1))
+    return {part: [triples[row] for row in known[rows]] for part, rows in dealt.items()}
+
+
 #: By the name of the row: what it is judged by, and how it is made.
-PLANTED: Mapping[str, tuple[str, Callable[..., Planted]]] = {
+PLANTED: Mapping[str, tuple[str, Callable[..., Planted | Parts]]] = {
     "citations": ("acc", citations),
     "films": ("f1_macro", films),
     "heterophilous": ("acc", heterophilous),
@@ -315,12 +356,17 @@ PLANTED: Mapping[str, tuple[str, Callable[..., Planted]]] = {
     "houses": ("rmse", houses),
     "accounts": ("average_precision", accounts),
     "baskets": ("mrr", baskets),
+    "relatives": ("mrr", relatives),
 }
 
 
 def planted(name: str, folder: Path, *sizes: int, seed: int = 0) -> Path:
     """Write a graph, of its own size or another, as an export folder."""
-    return write_planted(PLANTED[name][1](np.random.default_rng(seed), *sizes), folder)
+    made = PLANTED[name][1](np.random.default_rng(seed), *sizes)
+    if isinstance(made, Planted):
+        return write_planted(made, folder)
+    ids = {end for triples in made.values() for head, _, tail in triples for end in (head, tail)}
+    return write_triples(folder, made, {name: name.partition("-")[0] for name in ids})
 
 
 def write_planted(graph: Planted, folder: Path) -> Path:

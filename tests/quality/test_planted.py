@@ -25,6 +25,7 @@ from tests.quality.planted import (
     houses,
     planted,
     purchases,
+    relatives,
     write_planted,
 )
 from tests.training.graphs import processed_export, trained
@@ -41,6 +42,7 @@ SIZES: Mapping[str, tuple[int, ...]] = {
     "houses": (300,),
     "accounts": (300,),
     "baskets": (60, 80),
+    "relatives": (20,),
 }
 
 
@@ -59,9 +61,10 @@ def test_every_graph_is_a_row_and_is_processed(tmp_path: Path) -> None:
     assert {case.name for case in cases()} >= set(PLANTED) == set(SIZES)
     for name, sizes in SIZES.items():
         data = load_data(processed_export(planted(name, tmp_path / name / "export", *sizes)))
-        rows = [data.samples[0].splits[part] for part in PARTS]
-        assert all(len(each) for each in rows), name
-        assert len(set(np.concatenate(rows).tolist())) == sum(map(len, rows)), name
+        for samples in data.samples:
+            rows = [samples.splits[part] for part in PARTS]
+            assert all(len(each) for each in rows), name
+            assert len(set(np.concatenate(rows).tolist())) == sum(map(len, rows)), name
 
 
 def test_citations_have_few_labels_and_stay_within_a_class() -> None:
@@ -153,6 +156,24 @@ def test_customers_buy_of_few_kinds() -> None:
     same = ends[order][1:, 0] == ends[order][:-1, 0]
     close = (bought[1:] * bought[:-1]).sum(1)
     assert close[same].mean() > close[~same].mean() + 0.01
+
+
+def test_relatives_follow_from_relatives() -> None:
+    parts = relatives(rng())
+    triples = [triple for part in PARTS for triple in parts[part]]
+    ends = {name: {(a, b) for a, relation, b in triples if relation == name} for _, name, _ in triples}
+    assert len(triples) == len(set(triples))
+    parents, homes = ends["parent_of"], dict(ends["lives_in"])
+    backwards = {"child_of": parents, "married_to": ends["married_to"], "sibling_of": ends["sibling_of"]}
+    for name, others in backwards.items():
+        assert np.mean([(b, a) in others for a, b in ends[name]]) == pytest.approx(0.85, abs=0.03), name
+    for name, first in {"grandparent_of": parents, "uncle_of": ends["sibling_of"]}.items():
+        followed = {(a, d) for a, b in first for c, d in parents if b == c}
+        assert len(followed & ends[name]) > 0.8 * len(followed), name
+    assert np.mean([homes[a] == homes[b] for a, b in ends["married_to"] if homes.keys() >= {a, b}]) == 1
+    married = {a for pair in ends["married_to"] for a in pair}
+    stays = [homes[a] == homes[b] for a, b in parents if b not in married and homes.keys() >= {a, b}]
+    assert np.mean(stays) == pytest.approx(0.6, abs=0.07)
 
 
 def test_only_elements_of_a_part_are_named_in_its_file(tmp_path: Path) -> None:
