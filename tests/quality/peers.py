@@ -62,9 +62,9 @@ def peers(folder: Path, seed: int = 0) -> dict[str, dict[str, float]]:
     """Return the test metrics of every peer that fits a processed folder, by name."""
     data = load_data(folder)
     evaluator = Evaluator(data, MessageGraph(data))
-    if len(data.samples) > 1:
-        return {}
     if data.task is Task.LINK_PREDICTION:
+        if len(set(data.ends_of(data.samples[0].position))) > 1 or len(data.samples) > 1:
+            return {}
         return {
             name: evaluator.rank([(_scorer(close), _scorer(close.T))], "test")
             for name, close in ((name, scores(data)) for name, scores in CLOSENESS.items())

@@ -192,7 +192,8 @@ def test_peers_find_what_is_planted(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert peers(processed_export(planted("films", tmp_path / "films" / "export", 300))).keys() == few.keys()
     links = peers(processed_export(planted("acquaintances", tmp_path / "links" / "export", 300)))
     assert links["adamic_adar"]["mrr"] >= links["common_neighbours"]["mrr"] > 0.05
-    assert peers(processed_export(planted("purchases", tmp_path / "edges" / "export", 40, 60))) == {}
+    for name in ("purchases", "baskets", "relatives"):
+        assert peers(processed_export(planted(name, tmp_path / name / "export", *SIZES[name]))) == {}, name
 
 
 def test_a_report_says_that_there_is_no_signal(tmp_path: Path) -> None:
