@@ -74,14 +74,21 @@ def same_weights(one: Path, other: Path, trial: int = 0) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.mark.parametrize("task", list(Task))
+@pytest.fixture(scope="module", params=list(Task))
+def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A processed folder of a task, and the output of its training."""
+    folder = tmp_path_factory.mktemp(request.param)
+    source = processed(folder, request.param, nodes=90, values=FEW)
+    evaluate_every_batch(source)
+    train(settings(), source, folder / "whole")
+    return source, folder / "whole"
+
+
 @pytest.mark.parametrize("interruptions", [(2,), (5, 3)], ids=str)
 def test_an_interrupted_training_ends_as_one_that_was_not(
-    tmp_path: Path, task: Task, interruptions: tuple[int, ...]
+    tmp_path: Path, uninterrupted: tuple[Path, Path], interruptions: tuple[int, ...]
 ) -> None:
-    source = processed(tmp_path, task, nodes=90, values=FEW)
-    evaluate_every_batch(source)
-    train(settings(), source, tmp_path / "whole")
+    source, whole = uninterrupted
     for count in interruptions:
         with pytest.raises(Stopped) as caught:
             train(settings(), source, tmp_path / "stopped", stop_at(count, []))
@@ -89,10 +96,10 @@ def test_an_interrupted_training_ends_as_one_that_was_not(
         assert not (tmp_path / "stopped").exists()
     messages: list[str] = []
     train(settings(), source, tmp_path / "stopped", stop_at(-1, messages))
-    assert len(messages) < len(log(tmp_path / "whole")) == len(log(tmp_path / "stopped"))
-    assert results(tmp_path / "whole") == results(tmp_path / "stopped")
-    assert log(tmp_path / "whole") == log(tmp_path / "stopped")
-    assert same_weights(tmp_path / "whole", tmp_path / "stopped")
+    assert len(messages) < len(log(whole)) == len(log(tmp_path / "stopped"))
+    assert results(whole) == results(tmp_path / "stopped")
+    assert log(whole) == log(tmp_path / "stopped")
+    assert same_weights(whole, tmp_path / "stopped")
     assert not list(tmp_path.glob(".*"))
     assert not list((tmp_path / "stopped").rglob("checkpoint*"))
     assert not list((tmp_path / "stopped").rglob("request.json"))
