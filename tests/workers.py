@@ -16,13 +16,19 @@ QUICKSTART = (
     "tests/test_readme.py",
 )
 
+#: They wait for jobs, which run below other processes: beside the trainings of the quickstart, which have threads
+#: for all cores, they would hardly go on.
+OF_JOBS = ("tests/chaos/", "tests/contract/", "tests/service/")
+
 #: Most of their modules need no server and no training, and go last: then no worker is left alone with a long one.
 QUICK = ("tests/export/", "tests/processing/")
 
 
 def turn(nodeid: str) -> int:
     """Return when a test is handed out: the smaller, the earlier."""
-    return 0 if nodeid.partition("::")[0] in QUICKSTART else 2 if nodeid.startswith(QUICK) else 1
+    if nodeid.partition("::")[0] in QUICKSTART:
+        return 0
+    return 3 if nodeid.startswith(QUICK) else 2 if nodeid.startswith(OF_JOBS) else 1
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
