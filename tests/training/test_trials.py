@@ -38,7 +38,7 @@ from neptuneml_plugin.training.search.trial import TrialRequest, attempt, open_l
 from neptuneml_plugin.training.search.trials import Plan, Trials
 from neptuneml_plugin.training.train import run as train
 from tests.running_service import PATIENCE_SECONDS
-from tests.training.graphs import processed, set_hyperparameters
+from tests.training.graphs import processed, set_hyperparameters, trained_here
 from tests.training.test_resume import FEW, command, results, same_weights, settings
 
 #: What no trial imports: each costs a part of a second or more.
@@ -105,7 +105,7 @@ def test_a_trial_killed_for_memory_is_tried_again_from_its_checkpoint(tmp_path: 
         stop(message, fraction)
 
     train(settings(trials=2, parallel=2), source, tmp_path / "killed", progress)
-    train(settings(trials=2, parallel=2), source, tmp_path / "whole")
+    trained_here(source, tmp_path / "whole", trials=2, parallel=2)
     assert len(sent) == 1
     assert any("SIGKILL, as the system does when memory runs out; it will be tried again" in line for line in said)
     assert results(tmp_path / "killed") == results(tmp_path / "whole")
