@@ -59,8 +59,8 @@ def test_the_hyperparameters_of_ours_are_told_with_their_defaults() -> None:
 
 #: Neptune's own names (specification 4.4) that presets set.
 NEPTUNES = {
-    "batch-size", "concat-node-embed", "dropout", "l2norm", "layer-norm", "lr", "num-epochs", "num-layer",
-    "sparse-lr", "use-edge-features", "use-self-loop",
+    "batch-size", "concat-node-embed", "dropout", "l2norm", "layer-norm", "lr", "num-bases", "num-epochs",
+    "num-layer", "sparse-lr", "use-edge-features", "use-self-loop",
 }  # fmt: skip
 
 

@@ -34,6 +34,13 @@ class Channel:
             return cls(edges, ends[::-1], targets, sources)
         return cls(edges, ends, sources, targets)
 
+    def degrees(self, count: int) -> Floats:
+        """Return how many such edges each of `count` receivers has, or 0 where none was drawn."""
+        degrees = np.zeros(count)
+        if self.edges is not None:
+            degrees[self.receivers] = self.edges.drawn_from
+        return degrees
+
     def seen_degrees(self, opposite: "Channel", count: int) -> Floats:
         """Return the degrees that the subgraph shows of the `count` nodes of the senders' type.
 

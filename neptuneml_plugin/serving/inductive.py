@@ -225,7 +225,14 @@ class InductiveModel:
         """Return the weight of each message of a channel, (messages,)."""
         channel = channels[at]
         received = np.bincount(channel.receivers)[channel.receivers]
-        if not self._model.symmetric or channel.edges is None:
+        if channel.edges is None:
+            return 1.0 / received
+        if self._model.propagates:
+            kind = channel.ends[1]
+            into = [each.degrees(len(rows[kind])) for each in channels if each.ends[1] == kind]
+            alike: Floats = channel.edges.drawn_from / received / (1 + np.sum(into, 0))[channel.receivers]
+            return alike
+        if not self._model.symmetric:
             return 1.0 / received
         sender_type = channel.ends[0]
         degrees = channel.seen_degrees(channels[at ^ 1], len(rows[sender_type]))

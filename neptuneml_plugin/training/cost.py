@@ -18,8 +18,10 @@ from neptuneml_plugin.training.evaluation.evaluator import (
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import BLOCK_CELLS
 from neptuneml_plugin.training.loop import LEAST_STEPS
+from neptuneml_plugin.training.models.encoder import has_own
 from neptuneml_plugin.training.models.items import MAX_ITEMS, RIDGES
 from neptuneml_plugin.training.models.model import has_items
+from neptuneml_plugin.training.models.propagation import propagates
 from neptuneml_plugin.training.objectives import LEAST_EDGE_BATCHES, batch_count
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import output_count
@@ -30,8 +32,8 @@ MOVED, MULTIPLIED, CALLED = 0.6e-9, 0.04e-9, 2e-6
 STEP = 3.0
 #: Times that a number of a vector of a node is moved by a layer, one of an edge without features, and with these.
 OF_NODE, OF_EDGE, OF_FEATURED_EDGE = 8.0, 0.3, 2.5
-#: Times that a feature's value is moved to leave it out or not.
-OF_DROPPED = 8.0
+#: Times that a feature's value is moved to leave it out or not, and one of a bin to be worked out.
+OF_DROPPED, OF_BIN = 8.0, 8.0
 #: Times that a parameter is moved by a step: gradient, its length, the optimiser's means, and the average.
 OF_PARAMETER = 12.0
 #: Times that an edge of the target is moved to leave a batch's own out of the messages, for each channel.
@@ -113,28 +115,49 @@ def _forward(data: TrainingData, hp: Hyperparameters, model: str) -> float:
     """Return what the embeddings of all nodes cost."""
     if model in KGE_MODELS:  # they are learnt themselves
         return 0.0
-    width, rows = hp.num_hidden, sum(data.counts)
-    diagonal = hp.diagonal_relations
-    first = 0.0
+    layer = _propagation(data, hp) if propagates(hp, data.processed) else _convolution(data, hp)
+    return _first(data, hp) + hp.num_layer * layer
+
+
+def _first(data: TrainingData, hp: Hyperparameters) -> float:
+    """Return what is made of the nodes' features: their first vectors, and what stands beside the layers."""
+    width, cost = hp.num_hidden, 0.0
+    readers = 2 if has_own(hp, data.processed) else 1
     for node in data.processed.schema.nodes:
-        features = sum(feature.width for feature in node.features) if hp.node_features else 0
-        features += hp.structural_features
-        if features:
-            learned = width if hp.concat_node_embed else 0
-            first += _products(node.count, features + learned, width)
-    channels = _label_channels(data, hp)
-    layer = OF_NODE * rows * width * MOVED + CALLS * CALLED
+        widths = [feature.width for feature in node.features] if hp.node_features else []
+        binned = widths.count(1) * hp.number_bins
+        features = sum(widths) + binned + hp.structural_features
+        if not features:
+            continue
+        cost += readers * OF_BIN * node.count * binned * MOVED
+        cost += _products(node.count, features + (width if hp.concat_node_embed else 0), width)
+        if has_own(hp, data.processed):
+            cost += _products(node.count, features + width, width) + OF_NODE * node.count * width * MOVED
+    return cost
+
+
+def _convolution(data: TrainingData, hp: Hyperparameters) -> float:
+    """Return what a layer of R-GCN costs."""
+    width, rows, channels = hp.num_hidden, sum(data.counts), _label_channels(data, hp)
+    cost = OF_NODE * rows * width * MOVED + CALLS * CALLED
     if hp.use_self_loop:
-        layer += _products(rows, width, width, diagonal=diagonal)
+        cost += _products(rows, width, width, diagonal=hp.diagonal_relations)
     for relation in data.relations:
         edges, featured = len(relation.sources), bool(relation.features) and hp.use_edge_features
         alike = 1 + (channels if relation.edge_type == data.samples[0].position else 0)
-        layer += alike * (edges * width * OF_EDGE * MOVED + CALLS * CALLED)
-        layer += alike * _products(data.counts[relation.target_type], width, width, diagonal=diagonal)
+        cost += alike * (edges * width * OF_EDGE * MOVED + CALLS * CALLED)
+        cost += alike * _products(data.counts[relation.target_type], width, width, diagonal=hp.diagonal_relations)
         if featured:
             columns = hp.edge_num_hidden
-            layer += edges * width * OF_FEATURED_EDGE * (MOVED + MULTIPLIED * columns)
-    return first + hp.num_layer * layer
+            cost += edges * width * OF_FEATURED_EDGE * (MOVED + MULTIPLIED * columns)
+    return cost
+
+
+def _propagation(data: TrainingData, hp: Hyperparameters) -> float:
+    """Return what a layer without weights costs."""
+    edges = sum(len(relation.sources) for relation in data.relations)
+    moved = hp.num_hidden * (OF_NODE * sum(data.counts) + OF_EDGE * edges)
+    return moved * MOVED + (1 + len(data.relations)) * CALLS * CALLED
 
 
 def _dropped(data: TrainingData, hp: Hyperparameters) -> float:
@@ -162,6 +185,7 @@ def _answers(data: TrainingData, hp: Hyperparameters, asked: float) -> float:
     """Return what the answers for a batch cost once its nodes have embeddings."""
     width = hp.num_hidden
     if data.task.on_nodes:
+        width *= 2 if hp.own_features else 1
         return _products(asked, width, output_count(data.task, data.processed.target))
     if data.task is not Task.LINK_PREDICTION:
         return _products(asked, 3 * width, width) + OF_NODE * asked * width * MOVED

@@ -107,6 +107,9 @@ class Hyperparameters:
     structural_features: int = 0
     #: Learning rate of the learnable vectors and of the biases per node.
     sparse_lr: float = 0.01
+    #: Ours; properties of vertices. Layers have no weights: all edges of a vertex send alike, and its first vector
+    #: comes back with this share at each of them (`models.propagation`); 0: layers are those of R-GCN.
+    restart: float = 0.0
     use_class_weight: bool = False
     #: Messages depend on the features of the edges that carry them.
     use_edge_features: bool = False
@@ -135,10 +138,10 @@ _KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field 
 _AT_LEAST: Mapping[str, float] = {
     "batch-size": 1, "dropout": 0, "edge-masking": 0, "edge-num-hidden": 1, "feature-dropout": 0, "gamma": 0,
     "l2norm": 0, "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
-    "number-bins": 0, "regularization-coef": 0, "sparse-lr": 0, "structural-features": 0,
+    "number-bins": 0, "regularization-coef": 0, "restart": 0, "sparse-lr": 0, "structural-features": 0,
     "window-for-early-stop": 1,
 }  # fmt: skip
-_BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1, "feature-dropout": 1}
+_BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1, "feature-dropout": 1, "restart": 1}
 
 
 def reads(model: str, name: str, *, sampled: bool = False) -> bool:

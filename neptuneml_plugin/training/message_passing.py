@@ -296,6 +296,7 @@ class MessageGraph:
 
     Args:
         symmetric: weigh messages by both ends' degrees instead of taking their mean.
+        all_edges_alike: weigh messages by 1 / (1 + the edges of all types at their target), for node tasks.
         labels: what the target edges say beside their presence, finite (edges, k): each column is one more channel
             for each direction, whose messages are weighed by it.
         featured: messages have the features of their edges.
@@ -306,11 +307,12 @@ class MessageGraph:
         data: "TrainingData",
         *,
         symmetric: bool = False,
+        all_edges_alike: bool = False,
         labels: Tensor | None = None,
         featured: bool = False,
     ) -> None:
         self._data, self._labels = data, labels
-        self.symmetric = symmetric
+        self.symmetric, self.all_edges_alike = symmetric, all_edges_alike
         joined = {r.edge_type: _joined(r.features) for r in data.relations[::2]} if featured else {}
         self._features = [joined.get(r.edge_type) for r in data.relations]
         self._adjacencies = [
@@ -320,6 +322,8 @@ class MessageGraph:
                 r.sources, r.targets, data.counts[r.source_type], data.counts[r.target_type]
             )
         ]
+        #: Per node type: what each edge into a node weighs where all are alike, (rows,).
+        self._alike = [1 / (1 + edges) for edges in _edges_at(data)] if all_edges_alike else []
         self._kept = {} if data.task.on_nodes else {s.position: _carriers(s) for s in data.samples}
         self._all = [self._channels(at, self._kept.get(r.edge_type)) for at, r in enumerate(data.relations)]
 
@@ -334,8 +338,7 @@ class MessageGraph:
 
     def weights(self, at: int) -> Tensor:
         """Return the weight of each edge of a relation, 0 for one that carries nothing: (edges,)."""
-        kept = self._kept.get(self._data.relations[at].edge_type)
-        return self._adjacencies[at].norm(kept, symmetric=self.symmetric)
+        return self._weights(at, self._kept.get(self._data.relations[at].edge_type))
 
     def carriers(self, edge_type: int) -> Tensor | None:
         """Return 1 for each edge of a type that carries messages and 0 for others, (edges,); None: all carry."""
@@ -354,10 +357,15 @@ class MessageGraph:
         at = next(at for at, relation in enumerate(self._data.relations) if relation.edge_type == edge_type)
         return self._adjacencies[at].degrees(self._kept.get(edge_type))
 
+    def _weights(self, at: int, kept: Tensor | None) -> Tensor:
+        if self.all_edges_alike:
+            relation = self._data.relations[at]
+            return self._alike[relation.target_type][relation.targets]
+        return self._adjacencies[at].norm(kept, symmetric=self.symmetric)
+
     def _channels(self, at: int, kept: Tensor | None) -> list[Messages]:
         """Return the messages of a relation: all alike first, then one per column of labels."""
-        adjacency = self._adjacencies[at]
-        weights = adjacency.norm(kept, symmetric=self.symmetric)
+        adjacency, weights = self._adjacencies[at], self._weights(at, kept)
         return channels(adjacency, weights, self.labels(self._data.relations[at].edge_type), self._features[at])
 
 
@@ -378,6 +386,15 @@ def _joined(features: Mapping[str, Tensor]) -> Tensor | None:
     """Return features side by side, (edges, w); None where there are none."""
     columns = list(features.values())
     return (torch.cat(columns, 1) if len(columns) > 1 else columns[0]) if columns else None
+
+
+def _edges_at(data: "TrainingData") -> list[Tensor]:
+    """Return how many edges of all types each node has, (rows,) per node type."""
+    found = [torch.zeros(count, device=data.samples[0].ends[0].device) for count in data.counts]
+    for relation in data.relations:
+        kind = relation.target_type
+        found[kind] += torch.bincount(relation.targets, minlength=data.counts[kind])
+    return found
 
 
 def _carriers(samples: "Samples") -> Tensor:

@@ -107,12 +107,12 @@ PRESETS = (
         },
     ),
     Preset(
-        "smooth",
-        "properties of vertices that have features and edges: features averaged along edges, for few labels",
+        "appnp",
+        "properties of vertices that have features and edges: predict from features, then propagate (APPNP)",
         _on_featured_and_joined_nodes,
         {
-            "concat-node-embed": False, "diagonal-relations": True, "symmetric-norm": True, "layer-norm": False,
-            "dropout": 0.5, "feature-dropout": 0.5, "l2norm": 0.002, "label-votes": True,
+            "restart": 0.1, "num-layer": 3, "layer-norm": False, "num-bases": 0,
+            "concat-node-embed": False, "dropout": 0.5, "feature-dropout": 0.3, "l2norm": 0.0005,
         },
     ),
     Preset(

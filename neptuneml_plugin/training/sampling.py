@@ -152,12 +152,16 @@ class NeighbourSampler:
         # The mean over the edges drawn stands for the mean over all.
         weights, labels = adjacency.norm(), self._graph.labels(relation.edge_type)
         features = self._graph.features(at)
-        if labels is None and features is None and not self._graph.symmetric:
+        alike = self._graph.all_edges_alike
+        if labels is None and features is None and not (self._graph.symmetric or alike):
             return channels(adjacency, weights, None)
         edges = self._edges(at, drawn)
         if self._graph.symmetric:
             out, into = self._degrees(at, left_out)
             weights = weights * (into[relation.targets[edges]] / out[relation.sources[edges]]).sqrt()
+        elif alike:  # nothing is left out where properties of vertices are learned
+            into = self._all_degrees[at][1]
+            weights = weights * into[relation.targets[edges]] * self._graph.weights(at)[edges]
         said = (None if each is None else each[edges] for each in (labels, features))
         return channels(adjacency, weights, *said)
 

@@ -37,6 +37,8 @@ CASES = [
     (Task.EDGE_CLASS, LABELS),
     (Task.NODE_CLASS, {"structural-features": 8, "concat-node-embed": False}),
     (Task.NODE_CLASS, {"label-votes": True, "diagonal-relations": True}),
+    (Task.NODE_CLASS, {"restart": 0.2, "num-layer": 3, "label-votes": True}),
+    (Task.NODE_REGRESSION, {"restart": 0.1, "concat-node-embed": False, "own-features": True}),
     (Task.NODE_CLASS, {"own-features": True, "number-bins": 4, "structural-features": 8}),
     (Task.NODE_REGRESSION, {"own-features": True, "number-bins": 4, "label-votes": True}),
     (Task.LINK_PREDICTION, NEIGHBOURS_ONLY | {"edge-masking": 0.9}),
@@ -130,7 +132,7 @@ def with_vector(made: Served, label: str, row: int, vector: Callable[[Any], Any]
     return {node.label: h.numpy() for node, h in zip(made.manifest.schema.nodes, vectors, strict=True)}
 
 
-NORMS: dict[str, dict[str, Any]] = {"mean": {}, "symmetric": SYMMETRIC}
+NORMS: dict[str, dict[str, Any]] = {"mean": {}, "symmetric": SYMMETRIC, "all edges alike": {"restart": 0.2}}
 
 
 @pytest.fixture(scope="module")
@@ -189,8 +191,11 @@ def test_an_item_alone_and_in_a_batch_agree(by_norm: dict[str, Served], norm: st
         np.testing.assert_allclose(embedded(made, "item", [name])[0], vector, rtol=0, atol=1e-6)
 
 
-def test_a_sampled_neighbourhood_gives_the_same_each_time_and_something_near(by_norm: dict[str, Served]) -> None:
-    made = by_norm["mean"]
+@pytest.mark.parametrize("norm", ["mean", "all edges alike"])
+def test_a_sampled_neighbourhood_gives_the_same_each_time_and_something_near(
+    by_norm: dict[str, Served], norm: str
+) -> None:
+    made = by_norm[norm]
     ids, vectors = stored(made, "item")
     sampled = embedded(made, "item", ids, fanout=3)
     np.testing.assert_array_equal(sampled, embedded(made, "item", ids, fanout=3))
@@ -274,5 +279,7 @@ def test_a_vertex_that_was_expanded_shows_its_degree_others_what_is_seen() -> No
     into_targets, into_sources = (
         Channel.of(graph.edges[LINKED, way], (0, 0), reverse=way) for way in (False, True)
     )
+    assert into_targets.degrees(3).tolist() == [0, 4, 0]
+    assert into_sources.degrees(3).tolist() == [9, 0, 0]
     assert into_targets.seen_degrees(into_sources, 3).tolist() == [9, 0, 0]
     assert into_sources.seen_degrees(into_targets, 3).tolist() == [0, 4, 1]

@@ -49,17 +49,22 @@ def test_what_makes_a_step_dearer(folders: Mapping[Task, Path]) -> None:
     plain = cost(nodes)
     dearer: Mapping[str, Any] = {
         "num_layer": 3, "num_hidden": 128, "use_edge_features": True, "structural_features": 32,
-        "feature_dropout": 0.5,
+        "feature_dropout": 0.5, "number_bins": 16, "own_features": True,
     }  # fmt: skip
     for name, value in dearer.items():
         assert cost(nodes, **{name: value}).step > plain.step, name
-    cheaper: Mapping[str, Any] = {"concat_node_embed": False, "diagonal_relations": True, "use_self_loop": False}
+    cheaper: Mapping[str, Any] = {
+        "concat_node_embed": False, "diagonal_relations": True, "use_self_loop": False, "restart": 0.1,
+    }  # fmt: skip
     for name, value in cheaper.items():
         assert cost(nodes, **{name: value}).step < plain.step, name
     assert cost(edges, use_edge_labels=True).step > cost(edges).step
     assert cost(links, separate_roles=True).step > cost(links).step
     wider: Mapping[str, Any] = {"use_edge_features": True, "edge_num_hidden": 64}
     assert cost(nodes, **wider).step > cost(nodes, use_edge_features=True).step
+    both = cost(nodes, own_features=True, number_bins=16).step
+    assert both > cost(nodes, own_features=True).step + cost(nodes, number_bins=16).step - plain.step
+    assert cost(edges, own_features=True).step == cost(edges).step
     assert cost(nodes, num_layer=4).step - cost(nodes, num_layer=3).step == pytest.approx(
         cost(nodes, num_layer=3).step - plain.step
     )

@@ -62,6 +62,7 @@ CASES: list[tuple[Task, dict[str, Any]]] = [
     (Task.NODE_CLASS, {"use-edge-features": True}),
     (Task.NODE_CLASS, {"structural-features": 4, "concat-node-embed": False}),
     (Task.NODE_REGRESSION, {"label-votes": True, "diagonal-relations": True}),
+    (Task.NODE_CLASS, {"restart": 0.2, "num-layer": 3, "concat-node-embed": False}),
     (Task.NODE_CLASS, {"own-features": True, "number-bins": 4, "structural-features": 4}),
 ]
 

@@ -53,6 +53,23 @@ def vectors_of(model: Model, data: TrainingData) -> list[torch.Tensor]:
     return Evaluator(data, model.graph(data)).embed(model)
 
 
+def test_a_diagonal_layer_starts_as_a_plain_sum_of_a_vertex_and_its_neighbours(tmp_path: Path) -> None:
+    data = load_data(processed(tmp_path, Task.NODE_CLASS, nodes=60))
+    values = {"diagonal-relations": True, "num-layer": 1, "layer-norm": False, "num-hidden": 8}
+    model = Model(data.processed, build(values)).eval()
+    messages = model.graph(data).messages()
+    first = [layer(columns) for layer, columns in zip(model.encoder.inputs, data.features, strict=True)]
+    expected = list(first)
+    for relation, message in zip(data.relations, messages, strict=True):
+        expected[relation.target_type] = expected[relation.target_type] + message.aggregate(
+            first[relation.source_type]
+        )
+    for found, wanted in zip(model.encoder(data.features, messages), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+    without = Model(data.processed, build(values | {"use-self-loop": False}))
+    assert sum(p.numel() for p in model.parameters()) - sum(p.numel() for p in without.parameters()) == 2 * 8
+
+
 def test_a_vertex_asks_with_its_neighbours_vectors_alone(data: TrainingData) -> None:
     model = model_of(data)
     item, tag = data.processed.schema.node("item"), data.processed.schema.node("tag")

@@ -43,8 +43,8 @@ from tests.training.test_resume import log, results, same_weights
 from tests.triples import write_triples
 
 FITTING = {
-    Task.NODE_CLASS: ["rgcn", "features", "places", "smooth", "edges"],
-    Task.NODE_REGRESSION: ["rgcn", "features", "places", "smooth", "edges"],
+    Task.NODE_CLASS: ["rgcn", "features", "places", "appnp", "edges"],
+    Task.NODE_REGRESSION: ["rgcn", "features", "places", "appnp", "edges"],
     Task.EDGE_CLASS: ["rgcn", "linear"],
     Task.EDGE_REGRESSION: ["rgcn", "linear"],
     Task.LINK_PREDICTION: ["items", "neighbours"],
@@ -255,7 +255,7 @@ def test_presets_go_on_while_they_can_win(
         "rgcn": [0.5, 0.74, 0.76, 0.8],
         "features": [0.6, 0.75, 0.77, 0.79],
         "places": [0.5, 0.5],
-        "smooth": [0.1, 0.1],
+        "appnp": [0.1, 0.1],
         "edges": [0.1, 0.1],
     }
     epochs: dict[str, list[int]] = {name: [] for name in gains}
@@ -277,7 +277,7 @@ def test_presets_go_on_while_they_can_win(
     assert in_first == pytest.approx(ROUND * unit, rel=0.2)
     assert in_all == pytest.approx(LIMIT * unit, rel=0.1)
     assert chosen.reason == (
-        "preset 'rgcn': acc 0.8 on validation against 'features' 0.79, 'places' 0.5, 'smooth' 0.1, 'edges' 0.1 "
+        "preset 'rgcn': acc 0.8 on validation against 'features' 0.79, 'places' 0.5, 'appnp' 0.1, 'edges' 0.1 "
         "after a part of their epochs"
     )
     assert chosen.begun is None  # rows of training have judged

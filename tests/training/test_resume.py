@@ -74,11 +74,19 @@ def same_weights(one: Path, other: Path, trial: int = 0) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.fixture(scope="module", params=list(Task))
+FORMS: list[tuple[Task, dict[str, Any]]] = [
+    *((task, {}) for task in Task),
+    (Task.NODE_CLASS, {"restart": 0.1, "num-layer": 3, "feature-dropout": 0.3}),
+    (Task.NODE_CLASS, {"own-features": True, "number-bins": 4, "label-votes": True}),
+]
+
+
+@pytest.fixture(scope="module", params=FORMS, ids=str)
 def uninterrupted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A processed folder of a task, and the output of its training."""
-    folder = tmp_path_factory.mktemp(request.param)
-    source = processed(folder, request.param, nodes=90, values=FEW)
+    task, values = request.param
+    folder = tmp_path_factory.mktemp(task)
+    source = processed(folder, task, nodes=90, values=FEW | values)
     evaluate_every_batch(source)
     train(settings(), source, folder / "whole")
     return source, folder / "whole"

@@ -35,6 +35,7 @@ CASES: Mapping[str, tuple[Task, Mapping[str, Any]]] = {
     "roles": (Task.LINK_PREDICTION, {"separate-roles": True, "num-layer": 1, "use-self-loop": False}),
     "structure": (Task.NODE_CLASS, {"structural-features": 4, "concat-node-embed": False}),
     "votes": (Task.NODE_REGRESSION, {"label-votes": True, "diagonal-relations": True}),
+    "propagation": (Task.NODE_CLASS, {"restart": 0.2, "num-layer": 3}),
     "own features": (Task.NODE_CLASS, {"own-features": True, "number-bins": 4, "label-votes": True}),
     "labels": (Task.EDGE_REGRESSION, {"use-edge-labels": True, "symmetric-norm": True, "feature-self-loop": True}),
     "class labels": (Task.EDGE_CLASS, {"use-edge-labels": True}),
@@ -89,9 +90,18 @@ def test_all_neighbours_drawn_give_the_embeddings_of_the_whole_graph(
         torch.testing.assert_close(found[kind], whole[kind][rows], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("values", [{"num-layer": 1}, {"num-layer": 1, "symmetric-norm": True}])
-def test_a_few_neighbours_are_right_on_average(values: dict[str, Any], folders: Mapping[Task, Path]) -> None:
-    model, data = model_of(folders[Task.LINK_PREDICTION], {"layer-norm": False} | values)
+@pytest.mark.parametrize(
+    ("task", "values"),
+    [
+        (Task.LINK_PREDICTION, {}),
+        (Task.LINK_PREDICTION, {"symmetric-norm": True}),
+        (Task.NODE_CLASS, {"restart": 0.2}),
+    ],
+)
+def test_a_few_neighbours_are_right_on_average(
+    task: Task, values: dict[str, Any], folders: Mapping[Task, Path]
+) -> None:
+    model, data = model_of(folders[task], {"layer-norm": False, "num-layer": 1} | values)
     nodes = {0: torch.arange(20)}
     expected = embedded(model, data, nodes, ALL, {})[0]
     drawn = torch.stack([embedded(model, data, nodes, 2, {})[0] for _ in range(200)])

@@ -19,6 +19,7 @@ from neptuneml_plugin.artifacts import GraphSchema, NodeType, Target, Task
 from neptuneml_plugin.training.dropout import dropout
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.message_passing import Aggregation, channel_ends
+from neptuneml_plugin.training.models.propagation import PropagationLayer, propagates
 
 Vectors = list[Tensor]
 
@@ -295,8 +296,11 @@ class Encoder(nn.Module):
             }
         )
         ends = channel_ends(described.schema, labels, described.target.edges[0] if labels else None)
+        self._propagates = propagates(hp, described)
         self.layers = nn.ModuleList(
-            RelationalLayer(
+            PropagationLayer(ends, hp.restart)
+            if self._propagates
+            else RelationalLayer(
                 ends,
                 len(self.inputs),
                 hp.num_hidden,
@@ -329,21 +333,38 @@ class Encoder(nn.Module):
         does so for `self.roles` or `self.votes`, of the last hop's rows.
         """
         given = list(zip(self.inputs, features, learned or [None] * len(self.inputs), strict=True))
-        vectors = [self._drop(layer(columns, own)) for layer, columns, own in given]
-        themselves: Vectors | None = None
-        if self._feature_self_loop:
-            themselves = [layer(columns, own, embedded=False) for layer, columns, own in given]
-        for position, hop in enumerate(hops):
-            given_to = position, vectors, hop, None if position else themselves
-            # Where a neighbourhood is drawn; on whole ones what is kept is small beside the graph.
-            saves = self._low_mem and hop.kept is not None and torch.is_grad_enabled()
-            vectors = checkpoint(self._layer, *given_to, use_reentrant=False) if saves else self._layer(*given_to)
+        vectors = [layer(columns, own) for layer, columns, own in given]
+        if self._propagates:
+            vectors = self._propagated(hops, vectors)
+        else:
+            themselves: Vectors | None = None
+            if self._feature_self_loop:
+                themselves = [layer(columns, own, embedded=False) for layer, columns, own in given]
+            vectors = self._convolved(hops, vectors, themselves)
         tables = joined or [*self.roles] or self.vote_tables()
         if tables:
             vectors = [torch.cat(pair, 1) for pair in zip(vectors, tables, strict=True)]
         if self.own:
             own = self._own(hops, features, vectors)
             vectors = [torch.cat(pair, 1) for pair in zip(vectors, own, strict=True)]
+        return vectors
+
+    def _convolved(self, hops: Sequence[Hop], vectors: Vectors, themselves: Vectors | None) -> Vectors:
+        """Return what R-GCN's layers make of the first vectors."""
+        vectors = [self._drop(h) for h in vectors]
+        for position, hop in enumerate(hops):
+            given_to = position, vectors, hop, None if position else themselves
+            # Where a neighbourhood is drawn; on whole ones what is kept is small beside the graph.
+            saves = self._low_mem and hop.kept is not None and torch.is_grad_enabled()
+            vectors = checkpoint(self._layer, *given_to, use_reentrant=False) if saves else self._layer(*given_to)
+        return vectors
+
+    def _propagated(self, hops: Sequence[Hop], vectors: Vectors) -> Vectors:
+        """Return where walks from the first vectors end."""
+        vectors = first = [self._drop(functional.relu(h)) for h in vectors]
+        for layer, hop in zip(self.layers, hops, strict=True):
+            first = hop.own(first)
+            vectors = layer(vectors, hop, first)
         return vectors
 
     def _own(self, hops: Sequence[Hop], features: Sequence[Mapping[str, Tensor]], vectors: Vectors) -> Vectors:

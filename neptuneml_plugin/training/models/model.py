@@ -16,6 +16,7 @@ from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Described, Encoder, has_own, has_roles
 from neptuneml_plugin.training.models.items import REGULARIZATION
 from neptuneml_plugin.training.models.kge import KgeDecoder, NodeVectors
+from neptuneml_plugin.training.models.propagation import propagates
 from neptuneml_plugin.training.models.votes import vote_width
 from neptuneml_plugin.training.tasks import label_columns, output_count
 
@@ -43,10 +44,12 @@ class Model(nn.Module):
         #: Whether messages carry their edges' labels.
         on_edges = described.task in {Task.EDGE_CLASS, Task.EDGE_REGRESSION}
         self.says_labels = hp.use_edge_labels and on_edges
+        #: Whether layers propagate, and messages of all edge types weigh alike.
+        self.propagates = name == RGCN and propagates(hp, described)
         #: Whether messages depend on their edges' features.
-        self.reads_edges = hp.use_edge_features and name == RGCN
+        self.reads_edges = hp.use_edge_features and name == RGCN and not self.propagates
         #: Whether messages are weighed by both ends' degrees.
-        self.symmetric = hp.symmetric_norm and name == RGCN
+        self.symmetric = hp.symmetric_norm and name == RGCN and not self.propagates
         votes = vote_width(described, hp) if name == RGCN else 0
         #: Of an embedding.
         is_double = name == RGCN and (has_roles(hp, described) or has_own(hp, described))
@@ -72,7 +75,13 @@ class Model(nn.Module):
         if self.name in KGE_MODELS:  # which take none
             return MessageGraph(dataclasses.replace(data, relations=()))
         labels = label_columns(data, self.scale) if self.says_labels else None
-        return MessageGraph(data, symmetric=self.symmetric, labels=labels, featured=self.reads_edges)
+        return MessageGraph(
+            data,
+            symmetric=self.symmetric,
+            all_edges_alike=self.propagates,
+            labels=labels,
+            featured=self.reads_edges,
+        )
 
     def outputs(self, embedded: Embedded, data: "TrainingData", chosen: Tensor) -> Tensor:
         """Return the outputs of node and edge tasks for the chosen samples: (chosen, outputs)."""
