@@ -1,5 +1,7 @@
 """The recommended instance holds what a training takes."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,17 @@ def test_estimates_are_near_what_was_measured(edges: int, measured_mb: int) -> N
         (EdgeSchema(item, edges, (FeatureSchema("weight", "numerical", 1),)),),
     )
     assert 0.95 * measured_mb * 1e6 < training_bytes(schema) < 1.3 * measured_mb * 1e6
+
+
+@pytest.mark.parametrize("measured_mb", [1772, 2007])  # classes of vertices, presets rgcn and features
+def test_numbers_are_put_into_bins(measured_mb: int) -> None:
+    """Of 200,000 vertices with ten numbers each, trained as `tests.benchmarks.training_memory` does it."""
+    numbers = tuple(FeatureSchema(f"f{at}", "numerical", 1) for at in range(10))
+    person = NodeType("user", 200_000, features=numbers)
+    edges = (EdgeSchema(EdgeType("user", "knows", "user"), 400_000),)
+    assert measured_mb * 1e6 < training_bytes(GraphSchema((person,), edges)) < 1.35 * measured_mb * 1e6
+    joined = dataclasses.replace(person, features=(FeatureSchema("f", "numerical", 10),))
+    assert training_bytes(GraphSchema((joined,), edges)) < 2007e6  # which are in no bins
 
 
 def test_what_fits_nowhere_takes_the_largest() -> None:
