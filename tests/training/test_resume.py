@@ -153,7 +153,7 @@ def test_a_training_that_pauses_ends_as_one_that_does_not(tmp_path: Path, every:
 def test_a_training_that_stopped_early_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "LEAST_STEPS", 0)
     data = load_data(processed(tmp_path, Task.EDGE_REGRESSION, nodes=60))
-    hp = Hyperparameters(num_hidden=8, lr=0.3, num_epochs=50, window_for_early_stop=1)
+    hp = Hyperparameters(num_hidden=8, lr=1.0, num_epochs=50, window_for_early_stop=1)
     messages: list[str] = []
 
     def fit(until: int | None) -> Fit:
