@@ -130,6 +130,33 @@ class Standing:
         return newest + (newest - before) * doublings
 
 
+@dataclass
+class Budget:
+    """What rounds may cost, and have cost."""
+
+    #: The shortest training of the typical preset.
+    unit: float
+    #: What has been spent, as costs are told.
+    spent: float = 0.0
+    #: How much of its shortest training each preset in the race may have trained by now.
+    share: float = 0.0
+
+    @property
+    def part(self) -> float:
+        """Return the part of all that has been spent, at most 1."""
+        return min(1.0, self.spent / (LIMIT * self.unit))
+
+    def next_round(self, left: Sequence[Entrant], standings: Mapping[str, Standing]) -> dict[str, int]:
+        """Spend the next round; return until which epoch it goes for each, nothing where too little is left."""
+        room = min(ROUND * self.unit, LIMIT * self.unit - self.spent)
+        if room < ROUND * self.unit / 2:
+            return {}
+        self.share += room / sum(entrant.cost.of(entrant.cost.least_epochs) for entrant in left)
+        until = {entrant.name: epochs_of(self.share, entrant, standings[entrant.name]) for entrant in left}
+        self.spent += sum(e.cost.of(until[e.name] - standings[e.name].trained) for e in left)
+        return until
+
+
 def select(space: SearchSpace, race: Race, progress: Progress) -> Selection:
     """Return the preset that the file names, or the best of those that fit.
 
@@ -167,40 +194,58 @@ def with_more_to_judge_by(data: TrainingData) -> TrainingData:
 
 
 def _best(space: SearchSpace, race: Race, presets: Sequence[Preset], progress: Progress) -> Selection:
-    goal, judged = space.goal, with_more_to_judge_by(race.data)
-    rows = sum(len(samples.splits["valid"]) for samples in judged.samples)
+    judged = with_more_to_judge_by(race.data)
     is_lent, race = judged is not race.data, dataclasses.replace(race, data=judged.to(best_device()))
     every = [_entrant(preset, space, race) for preset in presets]
     unit = statistics.median_low(entrant.cost.least for entrant in every)
-    left = entrants = affordable(every, unit)
-    standings = _stored(race.folder / SELECTION)
-    share, spent = 0.0, max(entrant.cost.start for entrant in left) / unit
+    entrants, standings = affordable(every, unit), _stored(race.folder / SELECTION)
+    budget = Budget(unit, spent=max(entrant.cost.start for entrant in entrants))
+    best = _winner(entrants, standings, budget, space.goal, race, progress)
+    values = {name: f"{standing.value(space.goal):.4g}" for name, standing in standings.items()}
+    against = ", ".join(f"'{entrant.name}' {values[entrant.name]}" for entrant in entrants if entrant is not best)
+    said = f"preset '{best.name}': {space.goal.metric} {values[best.name]} on validation against {against}"
+    dear = "".join(f"; '{entrant.name}' costs too much to try" for entrant in every if entrant not in entrants)
+    begun = None if is_lent else race.folder / PRESETS / best.name
+    return Selection(best.space, f"{said} after a part of their epochs{dear}", begun)
+
+
+def _winner(
+    entrants: Sequence[Entrant],
+    standings: dict[str, Standing],
+    budget: Budget,
+    goal: Goal,
+    race: Race,
+    progress: Progress,
+) -> Entrant:
+    """Run rounds until one is left, none can be trained on, or nothing is left to spend; return the first.
+
+    Args:
+        entrants: who takes part.
+        standings: how far each has come before an interruption, by name; kept up to date.
+        budget: what rounds may cost.
+        goal: what is compared.
+        race: what all share.
+        progress: told what goes on.
+    """
+    left, rows = list(entrants), sum(len(samples.splits["valid"]) for samples in race.data.samples)
     for at in itertools.count():
-        room = min(ROUND, LIMIT - spent)
-        if room < ROUND / 2:
-            break
-        share += room * unit / sum(entrant.cost.of(entrant.cost.least_epochs) for entrant in left)
         before = {entrant.name: standings.setdefault(entrant.name, Standing()).after(at) for entrant in left}
-        until = {entrant.name: epochs_of(share, entrant, before[entrant.name]) for entrant in left}
-        spent += sum(e.cost.of(until[e.name] - before[e.name].trained) for e in left) / unit
+        began = budget.part
+        until = budget.next_round(left, before)
+        if not until:
+            break
         for position, entrant in enumerate(left):
             standing = standings[entrant.name]
             if len(standing.values) <= at and not standing.over:
                 said = f"choosing a preset: '{entrant.name}' for {until[entrant.name]} epochs"
-                progress(said, min(1.0, (spent - room * (1 - position / len(left))) / LIMIT))
+                progress(said, began + (budget.part - began) * position / len(left))
                 _go_on(entrant, race, standing, until[entrant.name])
                 write_json(race.folder / SELECTION, {name: vars(each) for name, each in standings.items()})
         now = {entrant.name: standings[entrant.name].after(at + 1) for entrant in left}
         left = better_half(ranked(left, now, goal), len(left), now, goal, rows)
         if len(left) == 1 or all(now[entrant.name].over for entrant in left):
             break
-    best = left[0]
-    values = {name: f"{standing.value(goal):.4g}" for name, standing in standings.items()}
-    against = ", ".join(f"'{entrant.name}' {values[entrant.name]}" for entrant in entrants if entrant is not best)
-    said = f"preset '{best.name}': {goal.metric} {values[best.name]} on validation against {against}"
-    dear = "".join(f"; '{entrant.name}' costs too much to try" for entrant in every if entrant not in entrants)
-    begun = None if is_lent else race.folder / PRESETS / best.name
-    return Selection(best.space, f"{said} after a part of their epochs{dear}", begun)
+    return left[0]
 
 
 def _entrant(preset: Preset, space: SearchSpace, race: Race) -> Entrant:
