@@ -18,24 +18,22 @@ from neptuneml_plugin.training import hyperparameters, presets, selection
 from neptuneml_plugin.training.cost import Cost
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.presets import BY_NAME, PRESETS, STILL_SEARCHED, fitting
-from neptuneml_plugin.training.search.configuration import read_configuration
-from neptuneml_plugin.training.search.space import FIXED, Parameter, SearchSpace
-from neptuneml_plugin.training.selection import (
+from neptuneml_plugin.training.rounds import (
     DEAREST,
     LEAST_STEPS,
     LIMIT,
     ROUND,
     Entrant,
-    Race,
-    Selection,
     Standing,
     affordable,
     better_half,
     chance,
     epochs_of,
     ranked,
-    select,
 )
+from neptuneml_plugin.training.search.configuration import read_configuration
+from neptuneml_plugin.training.search.space import FIXED, Parameter, SearchSpace
+from neptuneml_plugin.training.selection import Race, Selection, select
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.train import run as train
 from tests.training.graphs import processed, processed_export, trained
