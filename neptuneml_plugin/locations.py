@@ -21,6 +21,8 @@ AWS_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_S3"
 #: Value of the variable for AWS itself, at the address of the region.
 AWS = "aws"
 S3_FOLDER = "s3"
+#: Of a location: what Linux takes for a path.
+MOST_CHARACTERS = 4096
 _S3 = "s3://"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -108,6 +110,10 @@ def resolve(location: str, allowed: Policy) -> Place:
     Raises:
         BadRequest: it is none that is read here, or lies outside the folders that are allowed.
     """
+    if len(location) > MOST_CHARACTERS:  # errors repeat a location, and a body may be large
+        raise BadRequest(
+            f"location {location[:60]!r} has {len(location):,} characters; at most {MOST_CHARACTERS:,} name one"
+        )
     bucket, key = split_s3(location) if location.startswith(_S3) else ("", "")
     if bucket and allowed.s3_endpoint is not None:
         return Place(location, None, allowed.s3_endpoint)

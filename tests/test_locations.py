@@ -37,6 +37,13 @@ def test_the_command_line_may_name_any_folder(tmp_path: Path, monkeypatch: pytes
         resolve("gs://bucket/key", policy(tmp_path))
 
 
+@pytest.mark.parametrize("begin", ["/", "s3://bucket/", "file:///", "gs://", ""])
+def test_a_location_of_any_length_is_told_in_a_few_words(tmp_path: Path, begin: str) -> None:
+    with pytest.raises(BadRequest, match="has 100,000 characters; at most 4,096") as refused:
+        resolve(begin.ljust(100_000, "a"), policy(tmp_path, (tmp_path,)))
+    assert len(str(refused.value)) < 200
+
+
 def test_no_link_leads_out_of_the_buckets(tmp_path: Path) -> None:
     (tmp_path / "s3/bucket").mkdir(parents=True)
     (tmp_path / "s3/bucket/out").symlink_to("/etc")

@@ -151,7 +151,7 @@ async def test_a_nightly_refresh_without_training(
     """A later snapshot, with a vertex gone and one new, answers through the old model; then trained from there."""
     first = await completed(service, PROCESS, "p1", **INPUT, **PROCESSED)
     set_hyperparameters(Path(first.plan.output), {"num-epochs": 3})
-    once = {"maxHPONumberOfTrainingJobs": 1, **LOCATION}
+    once = {"modelName": "rgcn", "maxHPONumberOfTrainingJobs": 1, **LOCATION}
     await completed(service, TRAIN, "t1", dataProcessingJobId="p1", **once)
     assert (await service.post("/ml/endpoints", id="e", mlModelTrainingJobId="t1"))[0] == 200
     before = (await service.app[REGISTRY].settled("e")).version

@@ -59,6 +59,8 @@ LACKING: list[tuple[tuple[str, ...], dict[str, str], str]] = [
     (("training.py", "transform.py"), {}, f"lacks its hyperparameters ('{HYPERPARAMETERS}')"),
     (("training.py", HYPERPARAMETERS), {}, "lacks its transform script ('transform.py')"),
     (("training.py", "transform.py", HYPERPARAMETERS), {"trainingEntryPointScript": "fit.py"}, "'fit.py'"),
+    ((), {"trainingEntryPointScript": "a" * 100_000}, f"its training script ('{'a' * 80}'), its transform"),
+    ((), {"trainingEntryPointScript": "a\0"}, "its training script ('a\\x00')"),
     (("fit.py", HYPERPARAMETERS), {"trainingEntryPointScript": "fit.py"}, "lacks its transform script"),
 ]
 

@@ -200,6 +200,12 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("/ml/dataprocessing", {"subnets": "a"}, INVALID, "list of texts"),
     ("/ml/dataprocessing", {"processingTimeOutInSeconds": -1}, INVALID, "whole number"),
     ("/ml/modeltraining", {"dataProcessingJobId": "x", "trainModelS3Location": "s3://a"}, INVALID, "job 'x'"),
+    (
+        "/ml/modeltraining",
+        {"dataProcessingJobId": "y" * 9999, "trainModelS3Location": "s3://a"},
+        INVALID,
+        "yyy'; `",
+    ),
     ("/ml/modeltraining", {"customModelTrainingParameters": 3}, INVALID, "must be an object"),
     ("/ml/modeltransform", OUT, MISSING, "trainingJobName"),
     ("/ml/modeltransform", {**OUT, "trainingJobName": "x-trial-0"}, BAD, "names no trial"),

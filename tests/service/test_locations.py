@@ -52,7 +52,8 @@ def test_folders_that_may_be_read(tmp_path: Path, config: ServiceConfig, locatio
         ("file://elsewhere/x", BadRequest, "names another machine"),
         ("{}/root/\0", BadRequest, "cannot be read"),
         ("//[", BadRequest, "cannot be read"),
-        ("{}/root/" + "x" * 5000, BadRequest, "cannot be read|not a folder"),
+        ("{}/root/" + "x" * 300, BadRequest, "cannot be read|not a folder"),
+        ("{}/root/" + "x" * 5000, BadRequest, "characters; at most 4,096"),
     ],
 )
 def test_others_are_refused(

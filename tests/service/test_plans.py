@@ -102,6 +102,8 @@ async def test_what_a_member_changes(
             f"'s3://lib' has no '{TRAINING_DATA_CONFIGURATION}'; give the output",
         ),
         ({"inputDataS3Location": "s3://lib"}, "(there: no file of that kind)"),
+        ({"configFileName": "a" * 100_000}, f"'s3://lib/export' has no '{'a' * 80}'; give"),
+        ({"configFileName": "a\0"}, "has no 'a\\x00'"),
     ],
 )
 async def test_a_folder_that_is_no_export_is_refused(
@@ -110,6 +112,7 @@ async def test_a_folder_that_is_no_export_is_refused(
     with pytest.raises(BadRequest) as refused:
         planned(service, PROCESS, **members)
     assert says in str(refused.value)
+    assert len(str(refused.value)) < 500
 
 
 async def test_a_transform_reads_the_graph_that_it_is_given(service: StagesService, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class Planner:
         found = next((record for record in self.jobs.all(kind) if record.id == job_id), None)
         if found is None:
             refusal = InvalidParameter if kind is JobKind.DATA_PROCESSING else BadRequest
-            raise refusal(f"there is no {kind} job '{job_id}'; `neptuneml job list` names those there are")
+            raise refusal(f"there is no {kind} job {job_id[:60]!r}; `neptuneml job list` names those there are")
         if found.state is not JobState.COMPLETED:
             raise BadRequest(
                 f"{kind} job '{job_id}' is {found.state}, not Completed; wait for it, or start another"
@@ -230,11 +230,11 @@ def _check_export(planner: Planner, location: str, configuration: str | None) ->
         BadRequest: it does not.
     """
     folder, name = resolve_location(location, planner.config).folder, configuration or TRAINING_DATA_CONFIGURATION
-    if folder is None or (folder / name).is_file():
+    if folder is None or os.path.isfile(folder / name):  # noqa: PTH113 - false for what is no name at all
         return
     others = ", ".join(sorted(path.name for path in folder.glob("*.json"))[:MOST_NAMED]) or "no file of that kind"
     raise BadRequest(
-        f"location {location!r} has no {name!r}; give the output of one export, and configFileName where its "
+        f"location {location!r} has no {name[:80]!r}; give the output of one export, and configFileName where its "
         f"configuration has another name (there: {others})"
     )
 
@@ -346,7 +346,7 @@ def _custom(planner: Planner, given: Mapping[str, str], *, trains: bool) -> dict
     if not resolve_location(location, planner.config).is_remote:
         lacks = list(missing(CustomModel(Path(source), **scripts), trains=trains))
         if lacks:
-            named = ", ".join(f"its {what} ('{path.name}')" for what, path in lacks)
+            named = ", ".join(f"its {what} ({path.name[:80]!r})" for what, path in lacks)
             raise BadRequest(
                 f"sourceS3DirectoryPath {location!r} lacks {named}; trainingEntryPointScript and "
                 "transformEntryPointScript name other scripts"
