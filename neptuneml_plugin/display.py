@@ -140,6 +140,7 @@ def job_page(kind: str, status: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield facts
     if "parts" in status:
         yield _parts_table(status["parts"])
+        yield _outputs(status["parts"])
     if status.get("metrics"):
         yield _metrics(status["metrics"], status.get("baselines", {}))
     if status.get("logTail"):
@@ -168,13 +169,20 @@ def _facts(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _parts_table(parts: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("part", "id", "status", "progress"):
-        table.add_column(column)
-    table.add_column("output", overflow="fold")
+        table.add_column(column, overflow="fold")
     for part in parts:
         progress = part.get("progress")
         done = f"{progress['stage']}, {progress['fraction']:.0%}" if progress else ""
-        cells = (part["part"], part["id"], part["status"], done, part.get("outputLocation", ""))
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(Text, (part["part"], part["id"], part["status"], done)))
+    return table
+
+
+def _outputs(parts: Sequence[Mapping[str, Any]]) -> Table:
+    """Return where the parts write; locations are too long for a column among others."""
+    table = Table(box=None, show_header=False)
+    for part in parts:
+        if "outputLocation" in part:
+            table.add_row(part["part"], Text(part["outputLocation"], overflow="fold"))
     return table
 
 

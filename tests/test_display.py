@@ -101,6 +101,9 @@ def test_the_page_of_a_chain_holds_its_parts() -> None:
     lines = [line.split() for line in drawn(*job_page("chain", CHAIN)).splitlines() if line.strip()]
     assert ["training", "t", "InProgress", "trial", "1,", "25%"] in lines
     assert ["endpoint", "e", "Waiting"] in lines
+    location = f"/root/{'x' * 300}/output"
+    written = {**CHAIN, "parts": [{**PART, "outputLocation": location}]}
+    assert location in "".join(drawn(*job_page("chain", written)).split())
     queued = drawn(*job_page("modeltraining", {**JOB, "status": "InProgress", "queued": True}))
     assert "InProgress (queued)" in queued
 

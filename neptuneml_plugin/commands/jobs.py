@@ -159,7 +159,8 @@ def job_logs(kind: str, job_id: str, follow: bool, url: str, token: str | None) 
     """Print what a job has printed; a chain prints nothing, its parts do."""
     client = JobClient(url, token)
     if kind == CHAIN:
-        parts = ", ".join(f"{part['part']} {part['id']}" for part in client.status(kind, job_id)["parts"])
+        begun = [part for part in client.status(kind, job_id)["parts"] if "path" in part]
+        parts = ", ".join(f"{part['part']} {part['id']}" for part in begun if part["part"] != "endpoint")
         raise click.UsageError(f"a chain has no log of its own; its parts have: {parts}")
     printed = _print_log(client, kind, job_id, 0)
     if follow:
