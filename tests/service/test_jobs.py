@@ -122,7 +122,7 @@ async def test_a_job_that_fails_says_why(service: StagesService) -> None:
     await service.process("p", configFileName=BROKEN)
     record = await service.job_ended(PROCESSING, "p")
     assert record.state is JobState.FAILED
-    assert BROKEN in str(record.failure_reason)
+    assert f"{BROKEN} has 2 problems: the document: must be an object" in str(record.failure_reason)
     shown = await service.get("/ml/dataprocessing/p")
     assert shown["processingJob"]["failureReason"] == shown["failureReason"] == record.failure_reason
 
