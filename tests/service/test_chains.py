@@ -179,23 +179,26 @@ async def test_a_stop_that_the_service_did_not_live_to_see(config: ServiceConfig
         assert service.app[JOBS].get(JobKind.DATA_PROCESSING, "c-dataprocessing").state is JobState.STOPPED
 
 
-@pytest.mark.parametrize("part", [Part.DATA_PROCESSING, Part.TRAINING, Part.ENDPOINT])
-def test_a_service_that_was_killed_is_followed_by_one_that_goes_on(
-    tmp_path: Path, export: Path, part: Part
-) -> None:
+@pytest.mark.timeout(900)  # four services, one after another
+def test_services_that_were_killed_are_followed_by_one_that_goes_on(tmp_path: Path, export: Path) -> None:
     document = {"id": "c", **WHOLE, "dataprocessing": {"inputDataS3Location": str(export)}}
     settings: dict[str, Any] = {"allow_paths": [str(export)], "parallel_jobs": 1}
 
-    with running_service(tmp_path / "root", **settings) as first:
-        jobs = JobClient(first.url)
-        jobs.start(CHAIN, document)
+    def until_begun(jobs: JobClient, part: Part) -> None:
         eventually(lambda: "path" in jobs.status(CHAIN, "c")["parts"][list(WHOLE).index(part)], 300)
-        os.kill(first.process.pid, signal.SIGKILL)
-        first.process.wait(PATIENCE_SECONDS)
-    with running_service(tmp_path / "root", **settings) as second:
-        jobs = JobClient(second.url)
+
+    for part in (Part.DATA_PROCESSING, Part.TRAINING, Part.ENDPOINT):
+        with running_service(tmp_path / "root", **settings) as killed:
+            jobs = JobClient(killed.url)
+            if part is Part.DATA_PROCESSING:
+                jobs.start(CHAIN, document)
+            until_begun(jobs, part)
+            os.kill(killed.process.pid, signal.SIGKILL)
+            killed.process.wait(PATIENCE_SECONDS)
+    with running_service(tmp_path / "root", **settings) as last:
+        jobs = JobClient(last.url)
         shown = jobs.wait(CHAIN, "c", lambda _: None)
         assert (shown["status"], states(shown)) == ("Completed", STATES), shown
         for kind in ("dataprocessing", "modeltraining", "modeltransform"):
             assert len(jobs.list(kind)) == 1
-        assert second.client.list_endpoints() == ["c-endpoint"]
+        assert last.client.list_endpoints() == ["c-endpoint"]
