@@ -112,8 +112,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 def deploy(service: RunningService, folder: Path, endpoint: str, task: Task) -> LiveGraph:
     """Train a model and make its endpoints: `<name>` draws every edge, `<name>-drawn` few."""
-    # With fewer items, pairs of them say too little of what makes an edge near.
-    source = processed(folder, task, nodes=300 if task is Task.EDGE_CLASS else 150, signal="neighbours")
+    # With fewer items, what a model learns is left to the seed.
+    source = processed(folder, task, nodes=300, signal="neighbours")
     trained(source, folder / "training")
     artifact = str(folder / "training" / "artifact")
     service.client.create_endpoint(endpoint, artifact, {"fanouts": EVERY_EDGE})
