@@ -188,13 +188,14 @@ class Rig:
 
     def _twice(self) -> Iterator[str]:
         """Yield the job folders in which two processes of stages run."""
-        found: dict[str, list[int]] = {}
+        found: dict[str, list[str]] = {}
         members = _members(self._root)
         for process in members.values():
             with contextlib.suppress(psutil.Error):
                 if process.ppid() not in members:
-                    found.setdefault(process.environ()[FOLDER_VARIABLE], []).append(process.pid)
-        yield from (f"two processes run {folder}" for folder, roots in found.items() if len(roots) > 1)
+                    told = f"{process.pid}, of {process.ppid()}: {' '.join(process.cmdline())}"
+                    found.setdefault(process.environ()[FOLDER_VARIABLE], []).append(told)
+        yield from (f"two processes run {folder}: {roots}" for folder, roots in found.items() if len(roots) > 1)
 
     def _kill(self, service: RunningService, victim: Victim) -> None:
         processes = [*_members(self._root).values(), *service.workers()]
@@ -205,6 +206,7 @@ class Rig:
             for process in processes:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
+            psutil.wait_procs(processes, PATIENCE_SECONDS)  # or two trials that are dying count as two stages
 
     @contextlib.contextmanager
     def _service(self) -> Iterator[RunningService]:
