@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Answers that are shown of one query.
 MOST_ROWS = 20
 #: The metrics shown first, where a task has them.
-HEADLINES = ("acc", "f1_macro", "f1_micro", "rmse", "mae", "r2", "mrr", "hits@10")
+HEADLINES = ("acc", "f1_macro", "f1_micro", "f1_tuned", "rmse", "mae", "r2", "mrr", "hits@10")
 
 
 @contextlib.contextmanager

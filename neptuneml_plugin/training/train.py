@@ -209,6 +209,8 @@ def _write_metrics(folder: Path, best: TrialRecord) -> None:
         if split in best.metrics:
             values = best.metrics[split]
             document: dict[str, Any] = _named(values)
+            if best.threshold is not None:
+                document["threshold"] = best.threshold
             if by_type := best.metrics_by_type.get(split):
                 document["by edge type"] = {edge: _named(own) for edge, own in by_type.items()}
             write_json(folder / name, document)

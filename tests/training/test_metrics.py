@@ -111,6 +111,27 @@ def test_the_tuned_threshold_gives_the_best_f1() -> None:
     best = max(sk.f1_score(truth, scores >= t) for t in scores)
     assert threshold is not None
     assert sk.f1_score(truth, scores >= threshold) == best
+    assert metrics.f1_from(threshold, scores, truth) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("answer", "labels", "said"),
+    [
+        (Answer.CLASS, [0, 1, 1], [1, 0, 0]),  # of the second class
+        (Answer.CLASSES, [[1, 0], [0, 1], [1, 1]], [1, 1, 1, 0, 1, 0]),
+    ],
+)
+def test_f1_from_a_threshold_on(answer: Answer, labels: list[int], said: list[int]) -> None:
+    probabilities, truth = np.array([[0.6, 0.4], [0.7, 0.3], [0.8, 0.2]]), np.array(labels)
+    got = metrics.measure(answer, probabilities, truth, threshold=0.35)
+    assert got["f1_tuned"] == pytest.approx(sk.f1_score(truth.ravel(), said))
+    assert "f1_tuned" not in metrics.measure(answer, probabilities, truth)
+
+
+def test_of_three_classes_nothing_is_tuned() -> None:
+    probabilities = np.full((2, 3), 1 / 3)
+    assert metrics.yes_or_no(Answer.CLASS, probabilities, np.array([0, 1])) is None
+    assert "f1_tuned" not in metrics.measure(Answer.CLASS, probabilities, np.array([0, 1]), threshold=0.2)
 
 
 def test_no_threshold_where_all_are_alike() -> None:
@@ -120,7 +141,7 @@ def test_no_threshold_where_all_are_alike() -> None:
 
 def test_every_metric_has_a_direction() -> None:
     named = {name for kind in KINDS.values() for name in (*kind.metrics, kind.metric)}
-    assert named == set(metrics.HIGHER_IS_BETTER)
+    assert {*named, "f1_tuned"} == set(metrics.HIGHER_IS_BETTER)  # whose threshold is chosen when all is over
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 30.0])

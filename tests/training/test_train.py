@@ -57,6 +57,11 @@ def test_multi_label_is_learned(tmp_path: Path) -> None:
     assert summary.metrics is not None
     assert summary.baselines is not None
     assert summary.metrics["test"]["roc_auc"] > summary.baselines["own_features"]["roc_auc"] + 0.1
+    assert summary.metrics["valid"]["f1_tuned"] >= summary.metrics["valid"]["f1_micro"]
+    assert all("f1_tuned" in values for values in summary.baselines.values())
+    record = read_record(tmp_path / "training/training.json", TrainingRecord)
+    told = json.loads((tmp_path / "training/test_metrics_info.json").read_text())
+    assert told["threshold"] == record.best.threshold
 
 
 def test_a_signal_in_own_features_is_learned(tmp_path: Path) -> None:

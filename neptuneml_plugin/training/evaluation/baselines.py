@@ -36,9 +36,15 @@ def run_baselines(evaluator: Evaluator, split: str) -> dict[str, dict[str, float
             if scorers is not None:
                 found[name] = evaluator.rank(scorers, split)
         return found
-    problem = Problem(evaluator, split)
+    problem = Problem(evaluator, *dict.fromkeys(("valid", split)))
     predictions = {name: PREDICTORS[name](problem) for name in TASKS[data.task].baselines}
-    return {name: evaluator.judge(made, split) for name, made in predictions.items() if made is not None}
+    return {
+        name: evaluator.judge(
+            made[problem.parts[split]], split, threshold=evaluator.tuned_threshold(made[problem.parts["valid"]])
+        )
+        for name, made in predictions.items()
+        if made is not None
+    }
 
 
 def constant(problem: Problem) -> Floats:

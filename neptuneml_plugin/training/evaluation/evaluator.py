@@ -80,20 +80,33 @@ class Evaluator:
             vectors: Vectors = model.encoder(self.data.features, self.graph.messages())
         return vectors
 
-    def measure(self, model: Model, splits: Iterable[str]) -> dict[str, dict[str, float]]:
-        """Return the metrics of each split that has rows."""
+    def measure(
+        self, model: Model, splits: Iterable[str], *, threshold: float | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Return the metrics of each split that has rows; see `metrics.measure`."""
         vectors = self.embed(model)
         if self.answer is Answer.RANKING:
             scorers = link_scorers(model, vectors, self.data)
             return self._each(splits, lambda split: self.rank(scorers, split))
         return self._each(
-            splits, lambda split: self.judge(predict(model, vectors, self.data, self.rows(split)), split)
+            splits,
+            lambda split: self.judge(
+                predict(model, vectors, self.data, self.rows(split)), split, threshold=threshold
+            ),
         )
 
-    def judge(self, predictions: metrics.Floats, split: str) -> dict[str, float]:
-        """Return the metrics of predictions for `rows(split)`."""
+    def judge(
+        self, predictions: metrics.Floats, split: str, *, threshold: float | None = None
+    ) -> dict[str, float]:
+        """Return the metrics of predictions for `rows(split)`; see `metrics.measure`."""
+        slow = not self.quick
         labels = self.labels(split)
-        return metrics.measure(self.answer, predictions, labels, topk=self.topk, slow=not self.quick)
+        return metrics.measure(self.answer, predictions, labels, topk=self.topk, slow=slow, threshold=threshold)
+
+    def tuned_threshold(self, predictions: metrics.Floats) -> float | None:
+        """Return the threshold that is best for predictions of `rows("valid")`, where there is one."""
+        pairs = metrics.yes_or_no(self.answer, predictions, self.labels("valid"))
+        return None if pairs is None else metrics.tuned_threshold(*pairs)
 
     def labels(self, split: str) -> metrics.Floats:
         """Return the labels of `rows(split)`."""
@@ -234,15 +247,11 @@ def link_scorers(model: Model, vectors: Vectors, data: TrainingData) -> list[tup
 
 def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
     """Return the threshold tuned on validation, of binary and multi-label classification (decision 15)."""
-    data = evaluator.data
-    rows = data.samples[0].splits["valid"]
-    binary = evaluator.answer is Answer.CLASS and len(data.processed.target.classes) == 2
-    if not len(rows) or not (binary or evaluator.answer is Answer.CLASSES):
+    rows = evaluator.data.samples[0].splits["valid"]
+    if not len(rows) or evaluator.answer not in {Answer.CLASS, Answer.CLASSES}:
         return None
     with torch.no_grad():
-        probabilities = predict(model, evaluator.embed(model), data, rows)
-    labels = evaluator.labels("valid")
-    return metrics.tuned_threshold(probabilities[:, 1] if binary else probabilities, labels)
+        return evaluator.tuned_threshold(predict(model, evaluator.embed(model), evaluator.data, rows))
 
 
 def calibrate(evaluator: Evaluator, model: Model) -> tuple[float, float]:

@@ -13,10 +13,9 @@ from neptuneml_plugin.training.tasks import Answer
 #: Name -> whether more is better.
 HIGHER_IS_BETTER: Mapping[str, bool] = {
     "acc": True, "acc_topk": True, "balanced_accuracy": True, "f1": True, "f1_macro": True, "f1_micro": True,
-    "mcc": True, "precision": True, "recall": True, "roc_auc": True, "average_precision": True, "rmse": False,
-    "mse": False, "mae": False, "r2": True, "mrr": True, "mrr_sources": True,
-    "mrr_targets": True, "mr": False, "hits@1": True, "hits@3": True,
-    "hits@10": True, "recall@10": True, "ndcg@10": True,
+    "f1_tuned": True, "mcc": True, "precision": True, "recall": True, "roc_auc": True, "average_precision": True,
+    "rmse": False, "mse": False, "mae": False, "r2": True, "mrr": True, "mrr_sources": True, "mrr_targets": True,
+    "mr": False, "hits@1": True, "hits@3": True, "hits@10": True, "recall@10": True, "ndcg@10": True,
 }  # fmt: skip
 
 Floats = npt.NDArray[np.floating]
@@ -109,15 +108,32 @@ def per_query(ranks: Floats, queries: Ints, k: int = 10) -> dict[str, float]:
     return {f"recall@{k}": float((found / wanted).mean()), f"ndcg@{k}": float((gain / ideal).mean())}
 
 
-def tuned_threshold(probabilities: Floats, truth: Ints | Floats) -> float | None:
-    """Return the probability from which on "yes" gives the best F1, over all (row, class) pairs (decision 15)."""
-    scores, wanted = probabilities.ravel(), truth.ravel()
-    if not wanted.any() or wanted.all():
+def yes_or_no(answer: Answer, probabilities: Floats, labels: Floats | Ints) -> tuple[Floats, Ints] | None:
+    """Return the probabilities of "yes" and the truth (n,), over all (row, class) pairs.
+
+    Of two classes the second is "yes"; None where an answer is something else.
+    """
+    if answer is Answer.CLASSES:
+        return probabilities.ravel(), labels.astype(np.int64).ravel()
+    if answer is Answer.CLASS and probabilities.shape[1] == 2:
+        return probabilities[:, 1], labels.astype(np.int64)
+    return None
+
+
+def tuned_threshold(probabilities: Floats, truth: Ints) -> float | None:
+    """Return the probability from which on "yes" gives the best F1 (decision 15); see `yes_or_no`."""
+    if not truth.any() or truth.all():
         return None
-    thresholds, hits, chosen = _curve(wanted, scores)
+    thresholds, hits, chosen = _curve(truth, probabilities)
     f1 = 2 * hits / (chosen + hits[-1])
     # The lowest of equally good thresholds.
     return float(thresholds[len(f1) - 1 - int(np.argmax(f1[::-1]))])
+
+
+def f1_from(threshold: float, probabilities: Floats, truth: Ints) -> float:
+    """Return the F1 where "yes" is said from a probability on; see `yes_or_no`."""
+    said = probabilities >= threshold
+    return float(_ratio(2 * (said & (truth > 0)).sum(), said.sum() + truth.sum()))
 
 
 def _curve(truth: Ints | Floats, scores: Floats) -> tuple[Floats, Floats, Floats]:
@@ -162,12 +178,18 @@ def measure(
     *,
     topk: int = 5,
     slow: bool = True,
+    threshold: float | None = None,
 ) -> dict[str, float]:
-    """Return the metrics of predictions (n, c) or, of values, (n, 1); `slow` ones too."""
+    """Return the metrics of predictions (n, c) or, of values, (n, 1); `slow` ones too.
+
+    `f1_tuned` is the F1 from the threshold on that validation found best, where one is given.
+    """
     if answer is Answer.VALUE:
         return regression(predictions[:, 0], labels.astype(np.float64))
     if answer is Answer.CLASS:
         values = single_label(predictions, labels.astype(np.int64), topk=topk)
     else:
         values = multi_label(predictions, labels.astype(np.float64))
+    if threshold is not None and (pairs := yes_or_no(answer, predictions, labels)) is not None:
+        values["f1_tuned"] = f1_from(threshold, *pairs)
     return values | (areas(predictions, labels) if slow else {})

@@ -14,12 +14,18 @@ Ints = npt.NDArray[np.int64]
 class Problem:
     """Training rows and the rows to predict."""
 
-    def __init__(self, evaluator: Evaluator, split: str) -> None:
+    def __init__(self, evaluator: Evaluator, *splits: str) -> None:
         data = evaluator.data
         self.data, self.answer = data, evaluator.answer
         self.samples: Samples = data.samples[0]
         self.train: Ints = self.samples.splits["train"].cpu().numpy()
-        self.wanted: Ints = evaluator.rows(split).cpu().numpy()
+        rows = [evaluator.rows(split).cpu().numpy() for split in splits]
+        self.wanted: Ints = np.concatenate(rows)
+        ends = np.cumsum([len(each) for each in rows]).tolist()
+        #: Where the rows of each split stand among the wanted ones.
+        self.parts = {
+            split: slice(end - len(each), end) for split, each, end in zip(splits, rows, ends, strict=True)
+        }
         if self.samples.labels is None:
             raise ValueError("link prediction has no labels")
         self.labels: Floats = self.samples.labels.cpu().numpy()[self.train]

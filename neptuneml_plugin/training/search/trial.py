@@ -117,16 +117,17 @@ def _record(
     seconds: float,
 ) -> TrialRecord:
     is_ranking = evaluator.answer is Answer.RANKING
+    threshold = tune_threshold(evaluator, fit.model)
     return TrialRecord(
         number=request.number,
         model=request.model,
         hyperparameters=chosen.to_json(request.model),
-        metrics=evaluator.measure(fit.model, SPLITS),
+        metrics=evaluator.measure(fit.model, SPLITS, threshold=threshold),
         best_epoch=fit.best_epoch,
         epochs=fit.epochs,
         seconds=round(seconds, 3),
         seed=request.seed,
-        threshold=tune_threshold(evaluator, fit.model),
+        threshold=threshold,
         calibration=calibrate(evaluator, fit.model) if is_ranking else None,
         metrics_by_type=evaluator.measure_types(fit.model, SPLITS) if len(evaluator.data.samples) > 1 else {},
         state=fit.state,
