@@ -15,6 +15,11 @@ Item = TypeVar("Item")
 
 #: Larger counts than this are slips of the hand: nothing that is counted here is of any use beyond.
 LARGEST_COUNT = 2**31 - 1
+#: Problems after which a document is read no further, and letters of one of them: nobody reads more.
+MOST_PROBLEMS = 100
+MOST_LETTERS = 4000
+#: Letters of a member's name that are told.
+LONGEST_NAME = 80
 
 
 def load_json(path: Path) -> Any:
@@ -64,8 +69,14 @@ class Problems:
         self.warnings: list[str] = []
 
     def invalid(self, path: str, message: str) -> None:
-        """Note a member that cannot be right."""
-        self.problems.append(f"{path}: {message}")
+        """Note a member that cannot be right.
+
+        Raises:
+            InvalidSettings: there are too many such already.
+        """
+        self.problems.append(f"{path}: {message}"[:MOST_LETTERS])
+        if len(self.problems) == MOST_PROBLEMS:
+            raise InvalidSettings(self.source, [*self.problems, "the rest was not read"])
 
     def refuse(self, path: str, message: str) -> None:
         """Note a member that is right, but not offered in this release."""
@@ -88,8 +99,9 @@ class Problems:
         names = set(allowed)
         for key in value:
             if key not in names:
-                place = f"{path}.{key}" if path else str(key)
-                self.invalid(place, f"unknown member{nearest(str(key), names)}")
+                name = str(key)[:LONGEST_NAME]
+                place = f"{path}.{name}" if path else name
+                self.invalid(place, f"unknown member{nearest(name, names)}")
 
     def members(self, raw: Any, path: str, known: AbstractSet[str]) -> dict[str, Any]:
         """Return the members of an object; name foreign ones."""

@@ -97,6 +97,10 @@ WRONG = {
         ["job", "start", "modeltraining", "maxHPONumberOfTrainingJob=1"],
         "unknown member 'maxHPONumberOfTrainingJob' (did you mean 'maxHPONumberOfTrainingJobs'?)",
     ),
+    "no member of an export": (
+        ["job", "start", "export", "outputS3Path=s3://a", 'params={"nodLabels": "a"}'],
+        "params.nodLabels: unknown member (did you mean 'nodeLabels'?)",
+    ),
     "no kind": (["job", "start", "training"], "'training' is not one of"),
     "no state": (["job", "list", "--state", "Done"], "'Done' is not one of"),
     "no source": (["endpoint", "create", "e"], "--artifact, --training-job, --transform-job and --ensemble"),

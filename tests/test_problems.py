@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
-from neptuneml_plugin.problems import Problems, shown
+from neptuneml_plugin.problems import MOST_LETTERS, MOST_PROBLEMS, Problems, shown
 
 
 def test_all_problems_at_once_and_what_is_not_offered_with_them() -> None:
@@ -24,6 +24,17 @@ def test_what_is_right_but_not_offered_is_another_error() -> None:
     found.refuse("c", "is not offered")
     with pytest.raises(UnsupportedOperation, match="the request: c: is not offered"):
         found.raise_if_any()
+
+
+def test_a_document_with_too_many_problems_is_read_no_further() -> None:
+    found = Problems("the request")
+    with pytest.raises(InvalidSettings) as caught:
+        found.check_members({f"member{number}" + "x" * 10**6: 1 for number in range(200)}, {"a"}, "")
+    assert len(caught.value.problems) == MOST_PROBLEMS + 1
+    assert len(str(caught.value)) < 200 * MOST_PROBLEMS
+    found = Problems("the request")
+    found.invalid("a", "x" * 10**6)
+    assert [len(problem) for problem in found.problems] == [MOST_LETTERS]
 
 
 def test_foreign_members() -> None:

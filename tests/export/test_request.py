@@ -11,7 +11,7 @@ from neptuneml_plugin.artifacts import EdgeType
 from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import InvalidSettings, UnsupportedOperation
 from neptuneml_plugin.export.request.layout import Format, Layout
-from neptuneml_plugin.export.request.request import ExportRequest, read_request
+from neptuneml_plugin.export.request.request import ExportRequest, check_request, read_request
 from neptuneml_plugin.export.request.selection import Selected, Selection, Window
 
 
@@ -198,6 +198,20 @@ def test_a_queries_file_is_read(tmp_path: Path) -> None:
     assert problems_of({"command": "export-pg-from-queries", "queriesFileS3Path": str(file)}) == (
         "params.queriesFile[0]: 'V()' must begin with 'g.'",
     )
+
+
+def test_what_files_hold_is_not_asked_of_a_document_alone(tmp_path: Path) -> None:
+    absent = {"queriesFile": str(tmp_path / "queries.json"), "filterConfigFile": str(tmp_path / "filter.json")}
+    document = {"command": "export-pg-from-queries", "params": {**absent, "nodeLabels": ["a"]}}
+    check_request(document)
+    assert [problem.partition(":")[0] for problem in problems_of(document)] == [
+        "params.filterConfigFile", "params.queriesFile",
+    ]  # fmt: skip
+    with pytest.raises(InvalidSettings, match=r"params\.queriesFile: belongs to the command") as caught:
+        check_request({"params": {**absent, "nodLabels": ["a"]}})
+    assert "params.nodLabels: unknown member (did you mean 'nodeLabels'?)" in caught.value.problems
+    with pytest.raises(UnsupportedOperation, match="opens no s3:// location"):
+        check_request({"configFileS3Path": "s3://a/filter.json"})
 
 
 def test_all_problems_are_named_at_once() -> None:

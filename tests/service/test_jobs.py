@@ -213,6 +213,30 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("/neptune-export", {}, MISSING, "outputS3Path"),
     ("/neptune-export", {"outputS3Path": "s3://a"}, "PreconditionsFailedException", "--gremlin"),
     ("/neptune-export", {"outputS3Path": "s3://a", "id": 3}, INVALID, "id must be a text"),
+    (
+        "/neptune-export",
+        {"outputS3Path": "s3://a", "parms": {}},
+        INVALID,
+        "parms: unknown member (did you mean 'params'",
+    ),
+    (
+        "/neptune-export",
+        {"outputS3Path": "s3://a", "additionalParams": {"neptune_ml": {"targtes": []}}},
+        INVALID,
+        "additionalParams.neptune_ml.targtes: unknown member (did you mean 'targets'?)",
+    ),
+    (
+        "/neptune-export",
+        {"outputS3Path": "s3://a", "params": {"janus": True}},
+        "UnsupportedOperationException",
+        "janus",
+    ),
+    (
+        "/neptune-export",
+        {"outputS3Path": "s3://a", "params": dict.fromkeys(map(str, range(10**4)))},
+        INVALID,
+        "not read",
+    ),
     ("/ml/endpoints", {"mlModelTrainingJobId": "no"}, BAD, "no modeltraining job 'no'"),
     ("/ml/endpoints", {"mlModelTransformJobId": "no"}, BAD, "no modeltransform job 'no'"),
 ]

@@ -5,9 +5,9 @@ is a text, an array (a vertex of several), or for edges `{"~fromLabels", "~label
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from neptuneml_plugin.artifacts import EdgeType, join_labels
 from neptuneml_plugin.config import load_value
@@ -18,13 +18,18 @@ from neptuneml_plugin.problems import Problems, is_text
 
 #: Beside label and properties, what `config.json` holds and so may be given back.
 _ENTRY_MEMBERS = ("label", "properties", "idType", "files")
+#: In place of what a file holds that was not read.
+UNREAD: Final = object()
+
+#: Reads the file that a location names: `read_file`, or `find_file`.
+FileReader = Callable[[Any, str, Problems], Any]
 
 
 def read_selections(value: Any, path: str, problems: Problems) -> tuple[Selection, Selection]:
     """Read the document, or its text: what is selected of nodes and of edges."""
     if isinstance(value, str):
         value = parse(value, path, problems)
-    if value is None:
+    if value is None or value is UNREAD:
         return Selection(), Selection()
     if not isinstance(value, Mapping):
         problems.invalid(path, f"must be an object with 'nodes' and 'edges', not {value!r}")
@@ -47,15 +52,21 @@ def local_path(value: Any, path: str, problems: Problems) -> Path | None:
 
 
 def read_file(value: Any, path: str, problems: Problems) -> Any:
-    """Return the JSON or YAML in the file that a location names."""
+    """Return the JSON or YAML in the file that a location names; `UNREAD` where it has a problem."""
     file = local_path(value, path, problems)
     if file is None:
-        return None
+        return UNREAD
     try:
         return load_value(file)
     except InvalidSettings as error:
         problems.invalid(path, f"'{file}' {'; '.join(error.problems)}")
-        return None
+        return UNREAD
+
+
+def find_file(value: Any, path: str, problems: Problems) -> Any:
+    """Check a location as `read_file` does, and leave the file to whoever reads it later."""
+    local_path(value, path, problems)
+    return UNREAD
 
 
 def parse(text: str, path: str, problems: Problems) -> Any:

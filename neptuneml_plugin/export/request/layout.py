@@ -4,8 +4,10 @@ import hashlib
 import urllib.parse
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from neptuneml_plugin.export.schema import TypeTable
+if TYPE_CHECKING:  # requests are read by the service too, which loads no dataframes
+    from neptuneml_plugin.export.schema import TypeTable
 
 #: Neptune's exporter hashes base names that many file systems would refuse.
 _MAX_NAME_BYTES = 250
@@ -41,7 +43,7 @@ class Layout:
     #: Joins several values, and several labels, of one cell.
     separator: str = ";"
 
-    def file_name(self, table: TypeTable) -> str:
+    def file_name(self, table: "TypeTable") -> str:
         """Return a type's file in the export, such as `edges/%28user%29-rated-%28movie%29.consolidated.csv`."""
         # As Java's URLEncoder: it keeps `*` and escapes `~`, unlike Python's.
         base = urllib.parse.quote_plus(table.name, safe="*").replace("~", "%7E") + self.format.suffix

@@ -13,7 +13,14 @@ from neptuneml_plugin.config import ExportConfig
 from neptuneml_plugin.errors import nearest
 from neptuneml_plugin.export.elements import Element, node_type
 from neptuneml_plugin.export.files.completion import Completion, read_completion
-from neptuneml_plugin.export.request.filterconfig import read_file, read_selections, read_types
+from neptuneml_plugin.export.request.filterconfig import (
+    UNREAD,
+    FileReader,
+    find_file,
+    read_file,
+    read_selections,
+    read_types,
+)
 from neptuneml_plugin.export.request.gremlin_text import GremlinFilters, NamedQueries, read_filter, read_queries
 from neptuneml_plugin.export.request.layout import Format, Layout
 from neptuneml_plugin.export.request.parameters import (
@@ -114,21 +121,34 @@ def read_request(config: ExportConfig) -> ExportRequest:
         InvalidSettings: with every problem, each with its path.
         UnsupportedOperation: valid, but not offered.
     """
+    request = _read(config.request, read_file)
+    return replace(request, selections=_with_flags(request.selections, config))
+
+
+def check_request(document: Mapping[str, Any]) -> None:
+    """Refuse a request for what its document shows; the files that it names are read with the graph.
+
+    Raises:
+        InvalidSettings, UnsupportedOperation: as `read_request`.
+    """
+    _read(document, find_file)
+
+
+def _read(request: Mapping[str, Any], read: FileReader) -> ExportRequest:
     problems = Problems(_SOURCE, strict=True)
-    request = config.request
     _check_members(request, problems)
     command = _read_command(request.get("command"), problems)
     params = _object(request, "params", problems)
     given = given_parameters(params, problems)
     _add_files(given, request, problems)
     found = ExportRequest(
-        selections=_with_flags(_read_selections(given, problems), config),
+        selections=_read_selections(given, read, problems),
         jobs=_read_jobs(request, command, problems),
         recorded=_recorded(request, params, command),
         layout=_read_layout(given, problems),
         window=_read_window(given, problems),
         filters=_read_filters(given, problems),
-        queries=_read_queries(given, command, problems),
+        queries=_read_queries(given, command, read, problems),
         subgraph=_read_subgraph(given, problems),
         schema_only=command == SCHEMA_ONLY,
         sample=_read_sample(given, command, problems),
@@ -199,11 +219,11 @@ def _add_files(given: dict[str, Any], request: Mapping[str, Any], problems: Prob
         given[name] = value
 
 
-def _read_selections(given: Mapping[str, Any], problems: Problems) -> Selections:
+def _read_selections(given: Mapping[str, Any], read: FileReader, problems: Problems) -> Selections:
     if given.get("profile", _PROFILE) != _PROFILE:
         problems.refuse("params.profile", f"{given['profile']!r}: only '{_PROFILE}' is offered")
     scope = read_choice(given, "scope", ("all", *Element), problems)
-    chosen = _read_filter(given, problems)
+    chosen = _read_filter(given, read, problems)
     nodes, edges = (
         _labelled(selection, given.get(name), name, element, problems)
         for selection, name, element in zip(chosen, ("nodeLabels", "edgeLabels"), Element, strict=True)
@@ -214,14 +234,14 @@ def _read_selections(given: Mapping[str, Any], problems: Problems) -> Selections
     return Selections(None if scope == Element.EDGE else nodes, None if scope == Element.NODE else edges)
 
 
-def _read_filter(given: Mapping[str, Any], problems: Problems) -> tuple[Selection, Selection]:
+def _read_filter(given: Mapping[str, Any], read: FileReader, problems: Problems) -> tuple[Selection, Selection]:
     path, value = "params.filter", given.get("filter")
     file = given.get("filterConfigFile")
     if file is not None:
         path = "params.filterConfigFile"
         if value is not None:
             problems.invalid(path, "stands beside 'filter'; give one of them")
-        value = read_file(file, path, problems)
+        value = read(file, path, problems)
     return read_selections(value, path, problems)
 
 
@@ -267,13 +287,15 @@ def _read_filters(given: Mapping[str, Any], problems: Problems) -> GremlinFilter
     return GremlinFilters(nodes or both, edges or both)
 
 
-def _read_queries(given: Mapping[str, Any], command: str, problems: Problems) -> tuple[NamedQueries, ...]:
+def _read_queries(
+    given: Mapping[str, Any], command: str, read: FileReader, problems: Problems
+) -> tuple[NamedQueries, ...]:
     path, value = "params.queries", given.get("queries")
     if given.get("queriesFile") is not None:
         path = "params.queriesFile"
         if value is not None:
             problems.invalid(path, "stands beside 'queries'; give one of them")
-        value = read_file(given["queriesFile"], path, problems)
+        value = read(given["queriesFile"], path, problems)
     if value is None:
         if command == FROM_QUERIES:
             problems.invalid(path, f"is required by {FROM_QUERIES}")
@@ -283,7 +305,7 @@ def _read_queries(given: Mapping[str, Any], command: str, problems: Problems) ->
     for name in (*_FILTERS, "skip", "limit", "subgraph"):
         if name in given:
             problems.invalid(f"params.{name}", "does not apply to queries; write it into them")
-    return read_queries(value, path, problems)
+    return () if value is UNREAD else read_queries(value, path, problems)
 
 
 def _read_subgraph(given: Mapping[str, Any], problems: Problems) -> Subgraph | None:

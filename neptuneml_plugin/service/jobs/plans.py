@@ -18,6 +18,7 @@ from neptuneml_plugin.errors import (
     PreconditionsFailed,
     UnsupportedOperation,
 )
+from neptuneml_plugin.export.request.request import check_request
 from neptuneml_plugin.service.endpoints.record import check_id
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, Plan, job_name, new_id, now_millis
@@ -183,12 +184,14 @@ def _check_output(record: JobRecord) -> None:
 
 
 def _plan_export(planner: Planner, request: Mapping[str, Any], name: str) -> Plan:
+    document = _with_local_files(planner, request)
+    check_request(document)
     if planner.config.gremlin is None:
         raise PreconditionsFailed(
             "this service knows no Gremlin Server to export from; start it with `--gremlin ws://host:port/gremlin`"
         )
     output = planner.output(request["outputS3Path"], name)
-    settings = {"gremlin": planner.config.gremlin, "request": _with_local_files(planner, request)}
+    settings = {"gremlin": planner.config.gremlin, "request": document}
     return output.plan("export", (), settings, DEFAULT_TIMEOUT_SECONDS)
 
 

@@ -39,7 +39,7 @@ SCHEMA: dict[str, Any] = {
 
 
 def parse_export(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the document of an export: `id` is ours, as for other jobs; what else is in it the stage reads.
+    """Read the document of an export: `id` is ours, as for other jobs; what else is in it the planner checks.
 
     Raises:
         MissingParameter: no location for the output.
