@@ -30,6 +30,7 @@ import cattrs
 
 from neptuneml_plugin.errors import InvalidData, InvalidParameter
 from neptuneml_plugin.filerecords import FileRecord, check_files
+from neptuneml_plugin.problems import holds
 from neptuneml_plugin.stage import write_json
 
 FORMAT_VERSION = 1
@@ -480,12 +481,14 @@ def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
     """Read a record.
 
     Raises:
-        InvalidData: missing, not JSON, of another format version, or of another shape.
+        InvalidData: missing, unreadable, not JSON, of another format version, or of another shape.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InvalidData(f"{path} is missing; is {path.parent} the output of the stage before?") from None
+    except OSError as error:
+        raise InvalidData(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise InvalidData(f"{path} is not JSON ({error}); run the stage that wrote it again") from None
     version = raw.get("format_version") if isinstance(raw, dict) else None
@@ -501,15 +504,24 @@ def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
         raise InvalidData(f"{path} does not hold a {kind.__name__}: {problems}") from None
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of an artifact.
+
+    Raises:
+        InvalidData: not an artifact, or one of another release.
+    """
+    if not holds(folder, MANIFEST):
+        raise InvalidData(f"{folder} is not an artifact: it has no {MANIFEST}; give the output of `transform`")
+    return read_record(folder / MANIFEST, Manifest)
+
+
 def open_artifact(folder: Path, *, verify: bool = True) -> Manifest:
     """Read the manifest and verify that every file it names is there and unchanged.
 
     Raises:
         InvalidData: not an artifact, or incomplete, truncated or changed; the message names the file.
     """
-    if not (folder / MANIFEST).is_file():
-        raise InvalidData(f"{folder} is not an artifact: it has no {MANIFEST}; give the output of `transform`")
-    manifest = read_record(folder / MANIFEST, Manifest)
+    manifest = read_manifest(folder)
     check_files(folder, manifest.files, "transform", verify=verify)
     return manifest
 

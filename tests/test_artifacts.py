@@ -151,6 +151,9 @@ def test_a_damaged_artifact_names_the_file(tmp_path: Path, content: bytes | None
 def test_a_folder_without_manifest_is_no_artifact(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match=r"is not an artifact: it has no manifest\.json"):
         open_artifact(tmp_path)
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(InvalidData, match=r"manifest\.json cannot be read: Is a directory"):
+        read_record(tmp_path / "manifest.json", Manifest)
 
 
 def test_the_version_follows_the_content(tmp_path: Path) -> None:

@@ -401,7 +401,7 @@ BAD_ENDPOINTS = {
         1,
         "nodes/1/predictions.npy has 20 bytes instead of",
     ),
-    "no artifact": (["create", "none", "--artifact", "ROOT"], 1, "is not an artifact: it has no manifest.json"),
+    "no artifact": (["create", "none", "--artifact", "ROOT"], 2, "is not an artifact: it has no manifest.json"),
     "no folder": (["create", "none", "--artifact", "ROOT/nothing"], 2, "is not a folder"),
     "no S3 folder": (["create", "none", "--artifact", "s3://b/k"], 2, "location 's3://b/k' is not a folder"),
     "not allowed": (["create", "out", "--artifact", "ROOT/../outside"], 2, "`--allow-path "),

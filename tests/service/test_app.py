@@ -126,13 +126,14 @@ ERRORS = [
 
 
 async def test_every_error_of_every_route_has_one_shape(config: ServiceConfig) -> None:
-    (config.data_root / "s3/b/wrong").mkdir(parents=True)
+    make_artifact(config.data_root / "s3/b/wrong")
+    (config.data_root / "s3/b/wrong/nodes/1/ids.npy").unlink()
     async with service(config) as client:
         body = {"id": "wrong", "artifactLocation": "s3://b/wrong"}
         assert (await client.post("/ml/endpoints", json=body)).status == 200
         status = await settled(client, "wrong")
         assert status["status"] == "Failed"
-        assert "is not an artifact: it has no manifest.json" in status["endpoint"]["failureReason"]
+        assert "lacks nodes/1/ids.npy" in status["endpoint"]["failureReason"]
         for method, path, content, status_code, code in ERRORS:
             answer = await client.request(method, path, data=content)
             document = await answer.json()
@@ -142,6 +143,29 @@ async def test_every_error_of_every_route_has_one_shape(config: ServiceConfig) -
             assert document["message"] == document["detailedMessage"] != "", told
             assert document["requestId"] == answer.headers["x-amzn-RequestId"], told
             assert answer.content_type == "application/json", told
+
+
+@pytest.mark.parametrize(
+    ("manifest", "says"),
+    [
+        (None, "is not an artifact: it has no manifest.json; give the output of `transform`"),
+        (b"", "is not JSON"),
+        (b'{"format_version": 99}', "has format version 99"),
+    ],
+)
+async def test_a_folder_that_is_no_artifact_makes_no_endpoint(
+    config: ServiceConfig, manifest: bytes | None, says: str
+) -> None:
+    folder = config.data_root / "s3/b/none"
+    folder.mkdir(parents=True)
+    if manifest is not None:
+        (folder / "manifest.json").write_bytes(manifest)
+    async with service(config) as client:
+        answer = await client.post("/ml/endpoints", json={"id": "none", "artifactLocation": "s3://b/none"})
+        document = await answer.json()
+        assert (answer.status, document["code"]) == (400, "BadRequestException")
+        assert says in document["message"]
+        assert await (await client.get("/ml/endpoints")).json() == {"ids": []}
 
 
 def test_the_errors_cover_every_route(config: ServiceConfig) -> None:
@@ -328,10 +352,11 @@ def test_a_data_root_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 async def test_lists_are_newest_first_and_paged(config: ServiceConfig) -> None:
-    (config.data_root / "s3/b/none").mkdir(parents=True)
+    make_artifact(config.data_root / "s3/b/cut")
+    (config.data_root / "s3/b/cut/nodes/1/ids.npy").unlink()
     async with service(config) as client:
         for name in ("one", "two", "three"):
-            await client.post("/ml/endpoints", json={"id": name, "artifactLocation": "s3://b/none"})
+            await client.post("/ml/endpoints", json={"id": name, "artifactLocation": "s3://b/cut"})
         page = await (await client.get("/ml/endpoints?maxItems=2")).json()
         assert page == {"ids": ["three", "two"], "nextToken": "two"}
         rest = await (await client.get(f"/ml/endpoints?maxItems=2&nextToken={page['nextToken']}")).json()

@@ -86,9 +86,10 @@ async def test_updates_fail_no_answer_and_rollbacks_come_back(tmp_path: Path) ->
         assert seen == {made[0].version, made[1].version}
         assert running.process("e").pid == running.process("other").pid
         # An update to nothing that can be served leaves the version before.
-        (tmp_path / "wrong").mkdir()
+        make_artifact(tmp_path / "wrong", Made(seed=2))
+        (tmp_path / "wrong/nodes/1/predictions.npy").write_bytes(b"cut")
         status = await running.put("e", "wrong", update=True)
-        assert "is not an artifact" in status["endpoint"]["failureReason"]
+        assert "nodes/1/predictions.npy has 3 bytes" in status["endpoint"]["failureReason"]
         assert (await asked(running, "e"))["artifactVersion"] == made[0].version
 
 

@@ -27,8 +27,9 @@ async def test_figures_of_every_worker_and_of_the_service(tmp_path: Path) -> Non
         assert "neptuneml_requests" not in await families(running)
         await running.put("e", "old", instanceCount=2)
         await running.put("e", "new", update=True, instanceCount=1)
-        (tmp_path / "none").mkdir()
-        await running.put("bad", "none")
+        make_artifact(tmp_path / "cut")
+        (tmp_path / "cut/nodes/1/ids.npy").unlink()
+        await running.put("bad", "cut")
         for _ in range(3):
             await running.post("/endpoints/e/invocations", ASK)
         found = await families(running)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neptuneml_plugin.artifacts import KGE, KGE_MODELS, MANIFEST, Manifest, read_record
+from neptuneml_plugin.artifacts import KGE, KGE_MODELS, Manifest, read_manifest
 from neptuneml_plugin.config import Index, ServiceConfig
 from neptuneml_plugin.errors import (
     ConstraintViolation,
@@ -32,7 +32,7 @@ from neptuneml_plugin.service.endpoints.record import (
 )
 from neptuneml_plugin.service.endpoints.store import EndpointStore
 from neptuneml_plugin.service.endpoints.workers import Ports
-from neptuneml_plugin.service.locations import resolve_folder
+from neptuneml_plugin.service.locations import resolve_folder, resolve_location
 
 _log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Registry:
 
         Raises:
             InvalidParameter: the id is in use, or options contradict each other.
-            BadRequest: the location may not be read.
+            BadRequest: the location may not be read, or holds no artifact.
             IllegalArgument: the artifact holds another model.
         """
         artifact = await asyncio.to_thread(self._artifact, location, model)
@@ -203,6 +203,7 @@ class Registry:
 
         Raises:
             InvalidParameter: no such endpoint (in a body: 400), or options contradict each other.
+            BadRequest: the location may not be read, or holds no artifact.
             IllegalArgument: the artifact holds another model.
             ConstraintViolation: it is just being created or updated.
         """
@@ -257,11 +258,12 @@ class Registry:
         """Return the folder of an artifact, which holds the model, or is yet to be fetched.
 
         Raises:
-            BadRequest: the location may not be read.
+            BadRequest: the location may not be read, or holds no artifact.
             IllegalArgument: it holds another model.
         """
         folder = resolve_folder(location, self._config)
-        _check_model(folder, model)
+        if not resolve_location(location, self._config).is_remote:
+            _check_artifact(folder, model)
         return folder
 
     def _start(self, record: EndpointRecord, source: Source) -> None:
@@ -281,7 +283,7 @@ class Registry:
         )
         try:
             await fetch_artifact(source.location, source.artifact, self._config)
-            await asyncio.to_thread(_check_model, source.artifact, source.model)
+            await asyncio.to_thread(_check_artifact, source.artifact, source.model)
             manifest = await _start_all(instances, source.version)
         except NeptuneMLError as error:
             self._end(self._retire(instances))
@@ -363,17 +365,17 @@ class Registry:
         task.add_done_callback(tasks.discard)
 
 
-def _check_model(artifact: Path, named: str | None) -> None:
-    """Refuse an artifact that is there, and holds another model than its client says.
+def _check_artifact(artifact: Path, named: str | None) -> None:
+    """Refuse a folder that is no artifact, or holds another model than its client says.
 
     Raises:
-        IllegalArgument: it does.
+        InvalidData: it is none, or is no longer there.
+        IllegalArgument: it holds another model.
     """
-    manifest = artifact / MANIFEST
-    if named is None or not manifest.is_file():
-        return
-    model = read_record(manifest, Manifest).model
-    if model not in (KGE_MODELS if named == KGE else (named,)):
+    if not artifact.is_dir():
+        raise InvalidData(f"the artifact {artifact} has vanished; update the endpoint with another")
+    model = read_manifest(artifact).model
+    if named is not None and model not in (KGE_MODELS if named == KGE else (named,)):
         raise IllegalArgument(
             f"modelName is '{named}', and the artifact holds the model '{model}'; name that one, or leave it out"
         )
@@ -385,10 +387,8 @@ async def _start_all(instances: Instances, expected: str | None) -> Manifest:
     Raises:
         ConstraintViolation: it is not the version that the endpoint was created with.
     """
-    if not await asyncio.to_thread(instances.artifact.is_dir):
-        raise InvalidData(f"the artifact {instances.artifact} has vanished; update the endpoint with another")
     await instances.start()
-    manifest = await asyncio.to_thread(read_record, instances.artifact / MANIFEST, Manifest)
+    manifest = await asyncio.to_thread(read_manifest, instances.artifact)
     if manifest.version != instances.version or expected not in (None, manifest.version):
         raise ConstraintViolation(
             f"the artifact {instances.artifact} has changed: it is {manifest.version}, the endpoint was created "
