@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from neptuneml_plugin.filelock import take_lock
-from neptuneml_plugin.stage import Progress, Summary, write_json
+from neptuneml_plugin.stage import FOLDER_VARIABLE, Progress, Summary, write_json
 
-#: In the environment of a job's process, and of all that it starts: its folder.
-FOLDER_VARIABLE = "NEPTUNEML_JOB_FOLDER"
 SETTINGS = "settings.json"
 LOG = "log.txt"
 PROGRESS_SECONDS = 0.2

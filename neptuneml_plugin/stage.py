@@ -17,6 +17,8 @@ from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.filelock import take_lock
 
 Metrics = Mapping[str, float]
+#: In the environment of a job's process, and of all that it starts: its folder.
+FOLDER_VARIABLE = "NEPTUNEML_JOB_FOLDER"
 #: In an unfinished folder: the settings that it was begun with.
 UNFINISHED = "unfinished.json"
 
@@ -149,7 +151,7 @@ def resumable_folder(
             if isinstance(error, OSError):
                 error.filename = error.filename or str(target)
             if is_worth(unfinished):
-                error.add_note(f"the same command goes on from what {unfinished} holds; --overwrite begins anew")
+                error.add_note(_way_on(unfinished))
             else:
                 shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -158,6 +160,16 @@ def resumable_folder(
 def unfinished_of(target: Path) -> Path:
     """Return the folder beside an output folder that holds what a failure or a kill has left of it."""
     return target.with_name(f".{target.name}.unfinished")
+
+
+def _way_on(unfinished: Path) -> str:
+    """Return what becomes of unfinished work: a command line's, or a job's, which has a folder of its own."""
+    if FOLDER_VARIABLE not in os.environ:
+        return f"the same command goes on from what {unfinished} holds; --overwrite begins anew"
+    return (
+        f"what is done stays in {unfinished}: a service that is started again goes on from it, a job that has "
+        "ended does not; `DELETE …?purge=true&clean=true` (`neptuneml job cancel --purge --clean`) removes it"
+    )
 
 
 def clear_but(folder: Path, kept: Collection[str]) -> None:
@@ -179,9 +191,10 @@ def _check_settings(unfinished: Path, stored: Mapping[str, Any], settings: Mappi
     given = json.loads(json.dumps(settings))
     differing = sorted(name for name in stored.keys() | given.keys() if stored.get(name) != given.get(name))
     if differing:
+        way_on = "give the same ones to go on, or --overwrite to begin anew"
         raise InvalidParameter(
-            f"{unfinished} holds unfinished work with other settings ({', '.join(differing)}); give the same ones "
-            "to go on, or --overwrite to begin anew"
+            f"{unfinished} holds unfinished work with other settings ({', '.join(differing)}); "
+            + ("start another job" if FOLDER_VARIABLE in os.environ else way_on)
         )
 
 

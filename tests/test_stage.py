@@ -1,4 +1,5 @@
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -7,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from neptuneml_plugin.errors import InvalidParameter
-from neptuneml_plugin.stage import Stopwatch, Summary, output_folder, write_json, write_text
+from neptuneml_plugin.stage import (
+    FOLDER_VARIABLE,
+    Stopwatch,
+    Summary,
+    output_folder,
+    resumable_folder,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -117,3 +126,33 @@ def test_the_stopwatch_measures() -> None:
     watch = Stopwatch()
     assert watch.seconds >= 0
     assert watch.peak_memory_mib > 5
+
+
+@pytest.mark.parametrize(
+    ("environment", "note", "refusal"),
+    [
+        ({}, "the same command goes on from what", "to go on, or --overwrite to begin anew"),
+        (
+            {FOLDER_VARIABLE: "/jobs/t"},
+            "`DELETE …?purge=true&clean=true`",
+            "other settings (seed); start another job",
+        ),
+    ],
+)
+def test_unfinished_work_tells_a_command_line_and_a_job_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], note: str, refusal: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def interrupted(seed: int) -> None:
+        with resumable_folder(tmp_path / "out", {"seed": seed}, lambda _: True):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted(0)
+    (told,) = caught.value.__notes__
+    assert note in told
+    assert ("--overwrite" in told) is (not environment)
+    with pytest.raises(InvalidParameter, match=re.escape(refusal)):
+        interrupted(1)

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 
 from neptuneml_plugin.artifacts import ARTIFACT, EXPORT_STATS, Task, open_artifact
-from neptuneml_plugin.jobfolder import FOLDER_VARIABLE
 from neptuneml_plugin.processed import open_processed
+from neptuneml_plugin.stage import FOLDER_VARIABLE
 from tests.planted import planted_export
 from tests.running_service import RunningService, eventually, running_service
 from tests.training.graphs import set_hyperparameters

@@ -11,12 +11,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.jobfolder import FOLDER_VARIABLE
 from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.chains.record import ChainRecord, Part
 from neptuneml_plugin.service.jobs.jobs import Jobs
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord
 from neptuneml_plugin.service.routes.requests import CHAINS, JOBS
+from neptuneml_plugin.stage import FOLDER_VARIABLE
 from tests.running_service import eventually_async
 
 #: A configuration that is there, and is none: its job fails.

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from neptuneml_plugin.jobfolder import FOLDER_VARIABLE, JobFolder
+from neptuneml_plugin.jobfolder import JobFolder
 from neptuneml_plugin.service.jobs import process
+from neptuneml_plugin.stage import FOLDER_VARIABLE
 
 #: Ignores SIGTERM, and holds what takes the system a while to take back.
 STUBBORN = """

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 
 from neptuneml_plugin.errors import PreconditionsFailed
-from neptuneml_plugin.jobfolder import FOLDER_VARIABLE, JobFolder
+from neptuneml_plugin.jobfolder import JobFolder
+from neptuneml_plugin.stage import FOLDER_VARIABLE
 
 #: After SIGTERM, before SIGKILL: a training writes its checkpoint meanwhile.
 GRACE_SECONDS = 20.0
