@@ -400,6 +400,11 @@ def _run_stage(run: Callable[[Progress], Summary], folders: Folders, *, as_json:
 @click.option("--allow-host", "allow_hosts", multiple=True, help="Host name that requests may use.")
 @click.option("--allow-origin", "allow_origins", multiple=True, help="Web origin that may call.")
 @click.option(
+    "--public-url",
+    metavar="URL",
+    help="What links in answers begin with, behind a proxy.  [default: as the request named the host]",
+)
+@click.option(
     "--token-file",
     type=FILE,
     envvar=config.SERVICE_TOKEN_FILE_VARIABLE,

@@ -193,6 +193,8 @@ class ServiceConfig:
     allow_hosts: tuple[str, ...] = ()
     #: Web origins that may call (decision 33).
     allow_origins: tuple[str, ...] = ()
+    #: What links in answers begin with, such as a proxy's `https://ml.example`; None: as each request named us.
+    public_url: str | None = None
     worker_host: str = "127.0.0.1"
     #: First and last port for workers; None: any free ones.
     worker_ports: tuple[int, int] | None = None

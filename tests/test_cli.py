@@ -29,9 +29,9 @@ from tests.servers import make_data_root
 FLAGS = {
     "quickstart": {"--data-root", "--keep"},
     "serve": {
-        "--host", "--port", "--data-root", "--allow-path", "--allow-host", "--allow-origin", "--worker-host",
-        "--worker-ports", "--gremlin", "--gremlin-user", "--gremlin-password-file", "--config", "--token-file",
-        "--keys-file", "--tls-certificate", "--tls-key", "--requests-per-second",
+        "--host", "--port", "--data-root", "--allow-path", "--allow-host", "--allow-origin", "--public-url",
+        "--worker-host", "--worker-ports", "--gremlin", "--gremlin-user", "--gremlin-password-file", "--config",
+        "--token-file", "--keys-file", "--tls-certificate", "--tls-key", "--requests-per-second",
     },
     "gremlin-server start": {"--graph", "--port", "--service", "--data-root", "--foreground"},
     "gremlin-server stop": {"--port", "--data-root"},

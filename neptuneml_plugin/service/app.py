@@ -45,7 +45,16 @@ from neptuneml_plugin.service.routes import (
     serving,
     unsupported,
 )
-from neptuneml_plugin.service.routes.requests import CHAINS, CLIENT, CONFIG, JOBS, LOGS, PLANNER, REGISTRY
+from neptuneml_plugin.service.routes.requests import (
+    CHAINS,
+    CLIENT,
+    CONFIG,
+    JOBS,
+    LOGS,
+    PLANNER,
+    REGISTRY,
+    check_public_url,
+)
 from neptuneml_plugin.service.security.callers import CALLERS, load_callers
 from neptuneml_plugin.service.security.ratelimit import RateLimit
 from neptuneml_plugin.service.security.secretfiles import gremlin_login
@@ -60,9 +69,11 @@ def create_app(config: ServiceConfig) -> web.Application:
     """Return the service's application; its workers start and end with it.
 
     Raises:
+        InvalidParameter: the public URL is none.
         InvalidSettings: a file of secrets cannot be used.
         PreconditionsFailed: others than this machine reach the service, and nobody would be asked who they are.
     """
+    check_public_url(config.public_url)
     app = web.Application(
         middlewares=[answer_errors, check_rate, check_host_and_origin, check_caller],
         client_max_size=config.max_body_mib << 20,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.errors import InvalidParameter
 from neptuneml_plugin.redaction import HIDDEN, redact
 from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.jobs.logs import RedactedLogs
@@ -92,4 +93,26 @@ async def test_the_link_opens_at_the_host_that_was_asked(tmp_path: Path, kind: J
 
         assert await (await client.session.get(await link())).text() == "all of it"
         opened = f"http://ml.example:80{path.removeprefix('/v1')}/log"
-        assert await link(Host="ml.example:80") == opened
+        assert (
+            await link(Host="ml.example:80", **{"X-Forwarded-Proto": "https", "Forwarded": "proto=https"})
+            == opened
+        )
+
+
+@pytest.mark.parametrize(
+    "public", ["https://ml.example", "https://ml.example/", "https://ml.example:8443/neptune"]
+)
+async def test_the_link_begins_with_the_public_url(tmp_path: Path, public: str) -> None:
+    app = create_app(ServiceConfig(tmp_path, public_url=public))
+    async with TestClient(TestServer(app)) as client:
+        await app[JOBS].submit(RECORD)
+        status = await (await client.get("/ml/dataprocessing/p")).json()
+    assert status["processingJob"]["cloudwatchLogUrl"] == f"{public.rstrip('/')}/ml/dataprocessing/p/log"
+
+
+@pytest.mark.parametrize(
+    "public", ["ml.example", "ftp://ml.example", "https://", "https://u:p@ml.example", "http://a?b"]
+)
+def test_a_public_url_that_is_none_is_refused(tmp_path: Path, public: str) -> None:
+    with pytest.raises(InvalidParameter, match="--public-url"):
+        create_app(ServiceConfig(tmp_path, public_url=public))

@@ -1,6 +1,7 @@
 """What the routes need of a request and of the application."""
 
 import asyncio
+import re
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from neptuneml_plugin.config import ServiceConfig
-from neptuneml_plugin.errors import BadRequest, ClientTimeout, QueryTooLarge
+from neptuneml_plugin.errors import BadRequest, ClientTimeout, InvalidParameter, QueryTooLarge
 from neptuneml_plugin.service.chains.chains import Chains
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.jobs.jobs import Jobs
@@ -18,6 +19,7 @@ from neptuneml_plugin.service.jobs.plans import Planner
 
 #: Paths of queries.
 QUERIES = "/gremlin"
+PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 #: How soon it is noticed that a caller has gone.
 LOOK_SECONDS = 0.05
 
@@ -56,9 +58,26 @@ async def read_body(request: web.Request) -> bytes:
         raise BadRequest("the body is not encoded as its Content-Encoding says") from None
 
 
+def check_public_url(url: str | None) -> None:
+    """Refuse a setting that no link can begin with.
+
+    Raises:
+        InvalidParameter: it is none.
+    """
+    if url is not None and not PUBLIC_URL.fullmatch(url):
+        raise InvalidParameter(
+            "the setting 'public_url' (--public-url) is no address that links could begin with; give it as "
+            "https://host[:port][/path], without user, query or fragment"
+        )
+
+
 def origin(request: web.Request) -> str:
-    """Return how the caller reaches this service, so that a link opens where its request came from."""
-    return f"{request.scheme}://{request.host}"
+    """Return how the caller reaches this service, so that a link opens where its request came from.
+
+    What a proxy says of that in headers is not read, since whoever calls could say it too.
+    """
+    public = request.app[CONFIG].public_url
+    return public.rstrip("/") if public else f"{request.scheme}://{request.host}"
 
 
 def is_gone(request: web.Request) -> bool:
