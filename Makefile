@@ -17,6 +17,8 @@ BENCHMARK ?=
 WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
 MAVEN_FLAGS := -B -q -ntp -Dstyle.color=never
+# Or some Mavens end with escapes that reset a terminal's colours, also where they write to none.
+export MAVEN_OPTS += -Djansi.noreset=true
 
 # The jar's tests are compiled once, against the oldest release, and run on both: one jar for the two. pom.xml says what
 # of the differential table the newest release repeats.
