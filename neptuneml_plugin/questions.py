@@ -1,12 +1,17 @@
 """What the quickstart asks through an unmodified gremlin-python connection, beside the held-out truth."""
 
+import contextlib
 import csv
+import logging
+import re
+import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aiohttp import ClientError
 from gremlin_python.driver.client import Client
 from gremlin_python.driver.driver_remote_connection import DriverRemoteConnection
 from gremlin_python.driver.protocol import GremlinServerError
@@ -17,7 +22,8 @@ from gremlin_python.process.traversal import P, TraversalStrategies
 from gremlin_python.structure.graph import Element, Graph, Property, VertexProperty
 
 from neptuneml_plugin.artifacts import SPLITS
-from neptuneml_plugin.errors import FailureByQuery
+from neptuneml_plugin.errors import FailureByQuery, PreconditionsFailed
+from neptuneml_plugin.learn import CLASSIFICATION, ENDPOINT_OPTION
 
 #: Rows of a table.
 SHOWN = 8
@@ -58,6 +64,7 @@ def ask_text(service_url: str, token: str | None, query: str) -> Answer:
     Raises:
         FailureByQuery: the server refuses the query.
     """
+    logging.getLogger("gremlinpython").addHandler(logging.NullHandler())  # or it prints the server's stack traces
     url = f"ws{service_url.removeprefix('http').rstrip('/')}/gremlin"
     client = Client(url, "g", headers={"Authorization": f"Bearer {token}"} if token else None)
     try:
@@ -68,6 +75,27 @@ def ask_text(service_url: str, token: str | None, query: str) -> Answer:
         client.close()
     columns, rows = _table(results)
     return Answer(query, columns, rows)
+
+
+def check_plugin(service_url: str, token: str | None) -> None:
+    """Find out, before anything is learned, whether the Gremlin Server behind a service asks for predictions.
+
+    Without the plugin, queries are answered with what is stored.
+
+    Raises:
+        PreconditionsFailed: it has no plugin, or one that does not reach the service.
+    """
+    nobody = f"nobody-{secrets.token_hex(8)}"
+    probe = f'g.with("{ENDPOINT_OPTION}","{nobody}").inject(1).properties("key").with("{CLASSIFICATION}")'
+    with contextlib.suppress(ClientError):  # where there is no server to ask, the export says why
+        try:
+            ask_text(service_url, token, probe)
+        except FailureByQuery as error:
+            if f"endpoint '{nobody}' was not found" in str(error):
+                return
+            said = re.search(r"\b\w+Exception: (.*)", str(error))
+            reason = said[1] if said else "it lacks the plugin; `neptuneml plugin` says how to add it"
+            raise PreconditionsFailed(f"the Gremlin Server would not ask for the predictions: {reason}") from None
 
 
 def _table(results: Sequence[Any]) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:

@@ -33,6 +33,9 @@ def learn_command(query: str, endpoint: str | None, trials: int | None, url: str
     name = chain["endpoint"].get("id")
     if name in ServiceClient(url, token).list_endpoints():
         chain["endpoint"]["update"] = True
+    from neptuneml_plugin.questions import ask_text, check_plugin
+
+    check_plugin(url, token)
     client = JobClient(url, token)
     chain_id = client.start(CHAIN, chain)
     _err.print(f"chain {chain_id}", markup=False)
@@ -41,8 +44,6 @@ def learn_command(query: str, endpoint: str | None, trials: int | None, url: str
     if status["status"] != "Completed":
         raise FailureByQuery(f"chain '{chain_id}' is {status['status']}: {status.get('failureReason', '')}")
     deployed = next(part["id"] for part in status["parts"] if part["part"] == "endpoint")
-    from neptuneml_plugin.questions import ask_text
-
     answer = ask_text(url, token, lesson.asked_of(deployed))
     out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     out.print(*answers_page(answer, status), sep="\n")

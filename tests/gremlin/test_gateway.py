@@ -25,17 +25,23 @@ from gremlin_python.driver.serializer import (
 from gremlin_python.process.anonymous_traversal import traversal
 from gremlin_python.process.graph_traversal import __
 
-from neptuneml_plugin import __version__, jars
+from neptuneml_plugin import __version__, gremlin_server, jars
 from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.errors import PreconditionsFailed
 from neptuneml_plugin.gremlin_server import free_port
+from neptuneml_plugin.gremlin_server_config import GremlinServerConfig
+from neptuneml_plugin.questions import check_plugin
 from tests import stock_server
 from tests.contract.clients import ask_python
 from tests.contract.queries import QUERIES, to_text
 from tests.platforms import NEWEST, Platform
 from tests.running_service import eventually
+from tests.test_cli import neptuneml
 from tests.threaded_service import threaded_service
 
 TYPED, UNTYPED = "application/vnd.gremlin-v3.0+json", "application/vnd.gremlin-v3.0+json;types=false"
+#: Longer than any test waits.
+LONGEST_QUERY_MS = 1_000_000
 TOKEN = "of-more-than-sixteen-characters"
 EXPECTED = {name: answers for name, (_, answers) in QUERIES.items()}
 SERIALIZERS = [GraphBinarySerializersV1, GraphSONSerializersV2d0, GraphSONSerializersV3d0]
@@ -93,7 +99,7 @@ def stock(tmp_path_factory: pytest.TempPathFactory, server_data_root: Path) -> I
     """A server as TinkerPop ships it, which takes WebSockets alone; its address."""
     folder, port = tmp_path_factory.mktemp("stock"), free_port()
     stock_server.unpack(folder, jars.resolve(jars.SERVER_JARS, server_data_root))
-    stock_server.add_settings(folder, {"port": port})
+    stock_server.add_settings(folder, {"port": port, "evaluationTimeout": LONGEST_QUERY_MS})
     with stock_server.running(folder):
         yield f"ws://localhost:{port}/gremlin"
 
@@ -262,12 +268,14 @@ def test_no_part_of_an_answer_passes_for_the_whole(gateway: Gateway) -> None:
 def test_who_leaves_frees_the_connection(stock: str, tmp_path: Path) -> None:
     config = ServiceConfig(tmp_path, gremlin=stock, max_gremlin_connections=1)
     with threaded_service(config) as port:
-        body = b'{"gremlin": "Thread.sleep(20000)"}'
+        body = b'{"gremlin": "while (!Boolean.getBoolean(\'left\')) Thread.sleep(50)"}'
         head = f"POST /gremlin HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", port)) as leaving:
             leaving.sendall(head.encode() + body)
             eventually(lambda: Gateway(port).post("/gremlin", {"gremlin": "1"})[0] == 429)
-        eventually(lambda: Gateway(port).post("/gremlin", {"gremlin": "1"})[0] == 200, seconds=15)
+        eventually(lambda: Gateway(port).post("/gremlin", {"gremlin": "1"})[0] == 200)
+        # Or the server waits for the script at its end.
+        Gateway(port).post("/gremlin", {"gremlin": "System.setProperty('left', 'true')"})
 
 
 _DETACHED = "org.apache.tinkerpop.gremlin.structure.util.detached.DetachedFactory.detach"
@@ -390,3 +398,37 @@ def test_no_code_from_elsewhere_over_http(elsewhere: Gateway) -> None:
     status, answer = elsewhere.post("/gremlin", {"gremlin": "g.io('/tmp/x.json').write()"})
     assert (status, answer["code"]) == (403, "AccessDeniedException")
     assert elsewhere.get("/status")["gremlin"] == {"version": f"tinkerpop-{NEWEST}"}
+
+
+# --- learning --------------------------------------------------------------------------------------------------
+
+
+QUERY = 'g.V().hasLabel("person").values("age").with("Neptune#ml.regression")'
+
+
+def test_nothing_is_learned_that_could_not_be_asked(gateway: Gateway) -> None:
+    """Without the plugin, stored values would pass for predictions."""
+    done = neptuneml("learn", QUERY, env={"NEPTUNEML_SERVICE_URL": gateway.url})
+    assert (done.returncode, done.stdout) == (1, "")
+    (said,) = done.stderr.splitlines()
+    assert said.endswith(
+        "the Gremlin Server would not ask for the predictions: it lacks the plugin; "
+        "`neptuneml plugin` says how to add it"
+    )
+    assert gateway.get("/ml/chains") == {"ids": []}
+
+
+@on_the_newest
+def test_a_server_whose_plugin_reaches_a_service_can_be_learned_from(predicting: Gateway) -> None:
+    check_plugin(predicting.url, None)
+
+
+def test_a_plugin_that_reaches_no_service_is_told(server_data_root: Path, tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    settings = GremlinServerConfig(server_data_root, "empty", port=0, service_url=nobody, heap_mib=256)
+    with (
+        gremlin_server.running_server(settings) as server,
+        threaded_service(ServiceConfig(tmp_path, gremlin=server.url)) as port,
+        pytest.raises(PreconditionsFailed, match=rf"predictions: the service at {nobody} cannot be reached"),
+    ):
+        check_plugin(f"http://127.0.0.1:{port}", None)
