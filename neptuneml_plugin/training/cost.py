@@ -185,7 +185,7 @@ def _answers(data: TrainingData, hp: Hyperparameters, asked: float) -> float:
     """Return what the answers for a batch cost once its nodes have embeddings."""
     width = hp.num_hidden
     if data.task.on_nodes:
-        width *= 2 if hp.own_features else 1
+        width *= 2 if has_own(hp, data.processed) else 1
         return _products(asked, width, output_count(data.task, data.processed.target))
     if data.task is not Task.LINK_PREDICTION:
         return _products(asked, 3 * width, width) + OF_NODE * asked * width * MOVED

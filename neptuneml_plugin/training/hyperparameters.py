@@ -13,6 +13,11 @@ from neptuneml_plugin.errors import InvalidParameter, InvalidSettings, nearest
 OF_SAMPLING = ("fanout", "low-mem")
 OF_KNOWLEDGE_GRAPHS = ("gamma", "rel-part")
 OF_EDGE_FEATURES = ("use-edge-features", "edge-num-hidden")
+#: Change nothing where layers propagate (`restart`).
+OF_CONVOLUTIONS = (
+    "diagonal-relations", "feature-self-loop", "layer-norm", "num-bases", "symmetric-norm", "use-self-loop",
+    *OF_EDGE_FEATURES,
+)  # fmt: skip
 #: All that knowledge-graph models read.
 READ_BY_KGE = (
     "batch-size", "dropout", "enable-early-stop", "gamma", "l2norm", "lr", "neg-share", "num-epochs", "num-hidden",

@@ -8,6 +8,7 @@ per relation. The edges' weights are values of the matrix: leaving edges out cha
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -45,6 +46,10 @@ class Aggregation(Protocol):
         `carry` changes each message by its edge's features; only for messages that have them.
         """
 
+    @property
+    def received(self) -> Tensor:
+        """What the edges into each target weigh together, (n_target, 1)."""
+
 
 class Messages:
     """One relation's edges with weights, ready to carry messages from sources to targets."""
@@ -60,6 +65,11 @@ class Messages:
             return self._featured.aggregate(vectors, carry)
         total: Tensor = _Product.apply(vectors, self._forward, self._backward)
         return total
+
+    @cached_property
+    def received(self) -> Tensor:
+        """See `Aggregation`; all layers and steps share it."""
+        return self._forward @ self._forward.values().new_ones(self._forward.shape[1], 1)
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,11 @@ class EdgeMessages:
         if carry is not None and self._features is not None:
             sent = carry(sent, self._features)
         return sums.index_add_(0, self._targets, sent.mul_(self._weights[:, None]))
+
+    @property
+    def received(self) -> Tensor:
+        """See `Aggregation`."""
+        return self._weights.new_zeros(self._count, 1).index_add_(0, self._targets, self._weights[:, None])
 
 
 AnyMessages = TypeVar("AnyMessages", bound=Aggregation)

@@ -111,8 +111,8 @@ PRESETS = (
         "properties of vertices that have features and edges: predict from features, then propagate (APPNP)",
         _on_featured_and_joined_nodes,
         {
-            "restart": 0.1, "num-layer": 3, "layer-norm": False, "num-bases": 0, "lr": 0.03,
-            "concat-node-embed": False, "dropout": 0.5, "feature-dropout": 0.3, "l2norm": 0.0005,
+            "restart": 0.1, "num-layer": 3, "layer-norm": False, "num-bases": 0, "use-self-loop": False,
+            "concat-node-embed": False, "dropout": 0.5, "feature-dropout": 0.3, "l2norm": 0.0005, "lr": 0.03,
         },
     ),
     Preset(

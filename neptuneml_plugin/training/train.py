@@ -46,7 +46,7 @@ from neptuneml_plugin.training.custom.stage import train_custom
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.evaluation.baselines import run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
-from neptuneml_plugin.training.hyperparameters import OF_EDGE_FEATURES, OF_NEGATIVES
+from neptuneml_plugin.training.hyperparameters import OF_CONVOLUTIONS, OF_EDGE_FEATURES, OF_NEGATIVES
 from neptuneml_plugin.training.knowledge_graph import scores_all
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.presets import AUTO
@@ -247,16 +247,12 @@ def _overruled(asked: str | None, space: SearchSpace) -> list[str]:
 
 def _unused(space: SearchSpace, data: TrainingData) -> list[str]:
     """Say which hyperparameters had no effect, and why."""
-    drawn = "sampled" if space.sampled else "full"
-    of_rgcn = f"training ran on {drawn} neighbourhoods"
-    unused = space.unused()
-    of_edges = tuple(name for name in unused if name in OF_EDGE_FEATURES and space.model == RGCN)
-    others = tuple(name for name in unused if name not in of_edges)
-    why = "'use-edge-features' is false" if space.featured_edges else "no edge has features"
-    reasons = {of_rgcn if space.model == RGCN else f"{space.model} does not read them": others, why: of_edges}
+    unused, reasons = space.unused(), dict[str, list[str]]()
+    for name in unused:
+        reasons.setdefault(_why_unused(name, space), []).append(name)
     if data.task is Task.LINK_PREDICTION and scores_all(space.model, data):
         given = [name for name, value in space.defaults().items() if value and name in OF_NEGATIVES]
-        reasons["every candidate was scored"] = tuple(name for name in given if name not in unused)
+        reasons["every candidate was scored"] = [name for name in given if name not in unused]
     return [
         f"hyperparameters {', '.join(names)} have no effect: {reason}"
         if names[1:]
@@ -264,6 +260,16 @@ def _unused(space: SearchSpace, data: TrainingData) -> list[str]:
         for reason, names in reasons.items()
         if names
     ]
+
+
+def _why_unused(name: str, space: SearchSpace) -> str:
+    if space.model != RGCN:
+        return f"{space.model} does not read them"
+    if name in OF_CONVOLUTIONS and space.propagates:
+        return "layers propagate, as 'restart' is above 0"
+    if name in OF_EDGE_FEATURES:
+        return "'use-edge-features' is false" if space.featured_edges else "no edge has features"
+    return f"training ran on {'sampled' if space.sampled else 'full'} neighbourhoods"
 
 
 def _own_warnings(record: TrainingRecord) -> list[str]:

@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from neptuneml_plugin.dgl_graph import dgl
-from neptuneml_plugin.training.message_passing import Adjacency
+from neptuneml_plugin.training.message_passing import Adjacency, EdgeMessages
 from neptuneml_plugin.training.models.encoder import Hop, RelationalLayer
 
 NODES, WIDTH, RELATIONS = 30, 8, 3
@@ -67,6 +67,15 @@ def test_edges_left_out_carry_nothing_and_do_not_count() -> None:
     torch.testing.assert_close(adjacency.mean().aggregate(vectors), torch.tensor([[7 / 3], [1]]))
     kept = torch.tensor([1, 0, 1, 0])
     torch.testing.assert_close(adjacency.mean(kept).aggregate(vectors), torch.tensor([[2.5], [0]]))
+
+
+def test_what_a_target_receives_is_what_ones_carry() -> None:
+    sources, targets, weights = torch.tensor([0, 2, 1, 2]), torch.tensor([1, 0, 1, 1]), torch.rand(4)
+    messages = Adjacency(sources, targets, 3, 3).weighted(weights)
+    expected = messages.aggregate(torch.ones(3, 1))
+    torch.testing.assert_close(messages.received, expected)
+    torch.testing.assert_close(EdgeMessages(sources, targets, weights, 3).received, expected)
+    assert messages.received is messages.received
 
 
 def test_a_relation_without_edges_gives_zeros() -> None:

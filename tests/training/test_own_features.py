@@ -94,6 +94,17 @@ def _without_features(data: TrainingData) -> Any:
     return dataclasses.replace(data.processed, schema=dataclasses.replace(schema, nodes=nodes))
 
 
+def test_bins_are_worked_out_once_for_both_that_read_them(data: TrainingData) -> None:
+    model = Model(data.processed, build(VALUES | {"feature-self-loop": True}))
+    items = model.encoder.inputs[0]
+    assert isinstance(items, InputLayer)
+    assert items.bins is not None
+    asked: list[int] = []
+    items.bins.register_forward_hook(lambda _, given, __: asked.append(len(given[0])))
+    model.encoder(data.features, model.graph(data).messages())
+    assert asked == [60]
+
+
 def test_other_tasks_have_bins_and_no_such_layers(tmp_path: Path) -> None:
     edges = load_data(processed(tmp_path, Task.EDGE_REGRESSION, nodes=60))
     model = Model(edges.processed, build(VALUES))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import HPO_CONFIGURATION, Task
 from neptuneml_plugin.errors import InvalidSettings
 from neptuneml_plugin.training.data import Relation, TrainingData, load_data
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
@@ -16,7 +16,9 @@ from neptuneml_plugin.training.hyperparameters import build
 from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.presets import BY_NAME
+from neptuneml_plugin.training.search.configuration import read_configuration
 from neptuneml_plugin.training.stopping import Goal
+from neptuneml_plugin.training.train import _unused
 from tests.quality.planted import planted
 from tests.training.graphs import processed, processed_export
 
@@ -86,6 +88,21 @@ def test_what_is_of_convolutions_changes_nothing(data: TrainingData) -> None:
     for value in (1.0, -0.1):
         with pytest.raises(InvalidSettings, match="restart"):
             build({"restart": value})
+
+
+def test_what_is_of_convolutions_is_named_and_leaves_the_search(tmp_path: Path) -> None:
+    values = {"restart": 0.1, "num-bases": 2, "symmetric-norm": True, "use-self-loop": False, "num-epochs": 1}
+    said = "layers propagate, as 'restart' is above 0"
+    named = {}
+    for task in (Task.NODE_CLASS, Task.EDGE_CLASS):
+        source = processed(tmp_path / task, task, nodes=60, values=values)
+        graph = load_data(source)
+        space = read_configuration(source / HPO_CONFIGURATION, graph.processed)
+        found = [warning for warning in _unused(space, graph) if warning.endswith(said)]
+        named[task] = found, "layer-norm" in {parameter.name for parameter in space.searched(11)}
+    names = "layer-norm, num-bases, symmetric-norm"
+    assert named[Task.NODE_CLASS] == ([f"hyperparameters {names} have no effect: {said}"], False)
+    assert named[Task.EDGE_CLASS][0] == []
 
 
 def test_edges_are_learned_by_convolutions(tmp_path: Path) -> None:

@@ -223,8 +223,12 @@ class InputLayer(nn.Module):
         `learned` stands in for the layer's own vectors, (rows, hidden), and `STRUCTURE` among the features for its
         own structural ones.
         """
+        return self.first(self.columns(features), learned, embedded=embedded)
+
+    def first(self, columns: Sequence[Tensor], learned: Tensor | None = None, *, embedded: bool = True) -> Tensor:
+        """Return what `forward` does, of `columns` of the features."""
         table = self.embedding if learned is None else learned
-        columns = self.columns(features)
+        columns = list(columns)
         if self._dropout:
             columns = [dropout(column, self._dropout, training=self.training) for column in columns]
         if self.parts is not None:
@@ -332,20 +336,22 @@ class Encoder(nn.Module):
         `learned` stands in for the encoder's own vectors, per node type; None where its nodes have none. `joined`
         does so for `self.roles` or `self.votes`, of the last hop's rows.
         """
-        given = list(zip(self.inputs, features, learned or [None] * len(self.inputs), strict=True))
-        vectors = [layer(columns, own) for layer, columns, own in given]
+        layers = [layer for layer in self.inputs if isinstance(layer, InputLayer)]
+        columns = [layer.columns(own) for layer, own in zip(layers, features, strict=True)]
+        given = list(zip(layers, columns, learned or [None] * len(layers), strict=True))
+        vectors = [layer.first(of_layer, own) for layer, of_layer, own in given]
         if self._propagates:
             vectors = self._propagated(hops, vectors)
         else:
             themselves: Vectors | None = None
             if self._feature_self_loop:
-                themselves = [layer(columns, own, embedded=False) for layer, columns, own in given]
+                themselves = [layer.first(of_layer, own, embedded=False) for layer, of_layer, own in given]
             vectors = self._convolved(hops, vectors, themselves)
         tables = joined or [*self.roles] or self.vote_tables()
         if tables:
             vectors = [torch.cat(pair, 1) for pair in zip(vectors, tables, strict=True)]
         if self.own:
-            own = self._own(hops, features, vectors)
+            own = self._own(hops, columns, vectors)
             vectors = [torch.cat(pair, 1) for pair in zip(vectors, own, strict=True)]
         return vectors
 
@@ -367,15 +373,18 @@ class Encoder(nn.Module):
             vectors = layer(vectors, hop, first)
         return vectors
 
-    def _own(self, hops: Sequence[Hop], features: Sequence[Mapping[str, Tensor]], vectors: Vectors) -> Vectors:
-        """Return what the own features of the last hop's rows say; zeros where there are none."""
+    def _own(self, hops: Sequence[Hop], columns: Sequence[Sequence[Tensor]], vectors: Vectors) -> Vectors:
+        """Return what the own features of the last hop's rows say; zeros where there are none.
+
+        `columns` are those of each input layer.
+        """
         found = [h.new_zeros(len(h), self._width) for h in vectors]
-        for kind, (layer, given) in enumerate(zip(self.inputs, features, strict=True)):
-            if str(kind) in self.own and isinstance(layer, InputLayer):
-                columns = torch.cat(layer.columns(given), 1)
+        for kind, of_kind in enumerate(columns):
+            if str(kind) in self.own:
+                joined = torch.cat(list(of_kind), 1)
                 for hop in hops:
-                    columns = columns if hop.kept is None else columns[hop.kept[kind]]
-                found[kind] = self.own[str(kind)](columns)
+                    joined = joined if hop.kept is None else joined[hop.kept[kind]]
+                found[kind] = self.own[str(kind)](joined)
         return found
 
     def fit_bins(self, features: Sequence[Mapping[str, Tensor]]) -> None:

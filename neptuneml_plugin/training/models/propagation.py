@@ -36,9 +36,8 @@ class PropagationLayer(nn.Module):
         sums = [torch.zeros_like(h) for h in first]
         received = [h.new_zeros(len(h), 1) for h in first]
         for (source, target), messages in zip(self._ends, hop.messages, strict=True):
-            sent = vectors[source]
-            sums[target] = sums[target] + messages.aggregate(sent)
-            received[target] = received[target] + messages.aggregate(sent.new_ones(len(sent), 1))
+            sums[target] = sums[target] + messages.aggregate(vectors[source])
+            received[target] = received[target] + messages.received
         own = hop.own(list(vectors))
         return [
             self._restart * start + (1 - self._restart) * (total + (1 - share) * h)

@@ -72,7 +72,7 @@ def read_configuration(path: Path, processed: ProcessedGraph, model: str | None 
         raise InvalidSettings(str(path), reader.problems)
     chosen = check_model(str(entry.get("model") or RGCN), processed.task)
     featured = any(edge.features for edge in processed.schema.edges)
-    return SearchSpace(chosen, goal, tiers, preset, featured_edges=featured)
+    return SearchSpace(chosen, goal, tiers, preset, featured_edges=featured, on_nodes=processed.task.on_nodes)
 
 
 def _of_model(path: Path, entry: dict[str, Any], model: str) -> dict[str, Any]:

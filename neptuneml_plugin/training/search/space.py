@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from neptuneml_plugin.artifacts import RGCN
 from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.stopping import Goal
 
@@ -76,6 +77,8 @@ class SearchSpace:
     sampled: bool = False
     #: Whether there are edges with features.
     featured_edges: bool = True
+    #: Whether properties of vertices are learned.
+    on_nodes: bool = True
 
     def defaults(self) -> dict[str, Any]:
         """See `Searched`."""
@@ -95,7 +98,15 @@ class SearchSpace:
         given = self.defaults().items()
         return tuple(name for name, value in given if value and not self._reads(name))
 
+    @property
+    def propagates(self) -> bool:
+        """Whether the layers of every trial propagate (`restart`)."""
+        restarts = (p for tier in self.tiers.values() for p in tier if p.name == "restart")
+        return self.on_nodes and self.model == RGCN and any(p.default and not p.is_searchable for p in restarts)
+
     def _reads(self, name: str) -> bool:
+        if name in hyperparameters.OF_CONVOLUTIONS and self.propagates:
+            return False
         if name in hyperparameters.OF_EDGE_FEATURES and not self._reads_edges(name):
             return False
         return hyperparameters.reads(self.model, name, sampled=self.sampled)
