@@ -119,8 +119,10 @@ class Scores(StrEnum):
     COMPLEX = "complex"
     #: -sum(|u * exp(i r) - v|), in complex numbers; r are angles.
     ROTATE = "rotate"
-    #: -sum(|u + r - v|): of TransE's two distances (Bordes et al., 2013) the one that is trained.
+    #: -sum(|u + r - v|)
     TRANSE = "transe"
+    #: -sqrt(sum(|u + r - v|²)), the other one of TransE's two distances (Bordes et al., 2013).
+    TRANSE_L2 = "transe-l2"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Complex numbers are all real parts followed by all imaginary ones.
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,8 @@ class ScoreFunction:
     exact: Callable[[Floats, Vectors], Floats]
     #: vectors -> a size of each, which the rounding grows with.
     sizes: Callable[[Vectors], Floats]
-    #: (moved query (1, d), largest size of a candidate) -> bound on the sum of the terms' absolute values.
+    #: (moved query (1, d), largest size of a candidate) -> bound on the sum of the terms' absolute values, or what
+    #: makes the same of the bound on the error.
     total: Callable[[Floats, float], float]
 
     def rounding(self, moved: Floats, largest: float, more_terms: int = 0, added: float = 0.0) -> float:
@@ -119,6 +121,32 @@ def _sum_of_squarable_sums(moved: Floats, largest: float) -> float:
     return total if total < LARGEST_SQUARED else np.inf
 
 
+def _root_of_squares(moved: Floats, largest: float) -> float:
+    """Return what `rounding` makes sqrt(2 n epsilon) (|q| + |c|) of, for n terms or more.
+
+    The square of a distance is off by 2 n epsilon (|q| + |c|)² at most, and a root by the root of that.
+    """
+    total = float(np.linalg.norm(moved)) + largest
+    return total / math.sqrt(2 * (moved.shape[1] + 8) * _EPSILON) if total < LARGEST_SQUARED else np.inf
+
+
+def _euclidean(moved: Floats32, candidates: Vectors) -> Floats32:
+    """Return -|q - c|, from |q|² + |c|² - 2 q c, for blocks of candidates, whose squares stay in the cache."""
+    scores = np.empty((len(moved), len(candidates)), np.float32)
+    own = np.einsum("ij,ij->i", moved, moved)[:, None]
+    size = max(1, NUMBERS_PER_BLOCK // max(1, moved.shape[1]))
+    for start in range(0, len(candidates), size):
+        block = np.asarray(candidates[start : start + size], np.float32)
+        squares = own + np.einsum("ij,ij->i", block, block) - 2 * _products(moved, block)
+        scores[:, start : start + size] = -np.sqrt(np.maximum(squares, 0))
+    return scores
+
+
+def _exact_euclidean(moved: Floats, candidates: Vectors) -> Floats:
+    differences = candidates.astype(np.float64) - moved
+    return np.asarray(-np.sqrt(np.cumsum(differences * differences, axis=1)[:, -1]))
+
+
 def _distances(negative_sums: Callable[[Floats32, Floats32], None]) -> Callable[[Floats32, Vectors], Floats32]:
     """Return negative distances for blocks of candidates.
 
@@ -192,4 +220,5 @@ FUNCTIONS: Mapping[Scores, ScoreFunction] = {
     Scores.TRANSE: ScoreFunction(
         _as_float64, _add, _distances(_negative_city_blocks), _exact_distances(_city_blocks), _sums, _sum_of_sums
     ),
+    Scores.TRANSE_L2: ScoreFunction(_as_float64, _add, _euclidean, _exact_euclidean, _lengths, _root_of_squares),
 }

@@ -23,6 +23,7 @@ READ_BY_KGE = (
     "batch-size", "dropout", "enable-early-stop", "gamma", "l2norm", "lr", "neg-share", "num-epochs", "num-hidden",
     "num-negs", "regularization-coef", "rel-part", "sparse-lr", "window-for-early-stop",
 )  # fmt: skip
+OF_TRANSE = ("distance-norm",)
 #: Read where there are too many candidates to score all of them.
 OF_NEGATIVES = ("num-negs", "neg-share", "gamma")
 #: Defaults of knowledge-graph models where they are not the others'; those of distances have no dropout and no
@@ -51,6 +52,8 @@ class Hyperparameters:
     concat_node_embed: bool = True
     #: Ours. A relation, and the self term, weighs each column instead of multiplying by a matrix; starts at ones.
     diagonal_relations: bool = False
+    #: Ours; TransE. A distance sums absolute differences (1), or is the root of the sum of their squares (2).
+    distance_norm: int = 1
     dropout: float = 0.3
     #: Width of the hidden layer through which edges' features reach messages.
     edge_num_hidden: int = 16
@@ -135,25 +138,26 @@ class Hyperparameters:
         """Return the values that belong to a model, by Neptune's names."""
         values = {field.name.replace("_", "-"): getattr(self, field.name) for field in fields(self)}
         values |= {"fanout": list(self.fanout)}
-        left_out = set(values) - set(READ_BY_KGE) if model in KGE_MODELS else set(OF_KNOWLEDGE_GRAPHS)
-        return {name: value for name, value in values.items() if name not in left_out}
+        return {name: value for name, value in values.items() if reads(model, name, sampled=True)}
 
 
 _KINDS: Mapping[str, Any] = {field.name.replace("_", "-"): field.type for field in fields(Hyperparameters)}
 _AT_LEAST: Mapping[str, float] = {
-    "batch-size": 1, "dropout": 0, "edge-masking": 0, "edge-num-hidden": 1, "feature-dropout": 0, "gamma": 0,
-    "l2norm": 0, "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1, "num-layer": 1, "num-negs": 1,
-    "number-bins": 0, "regularization-coef": 0, "restart": 0, "sparse-lr": 0, "structural-features": 0,
-    "window-for-early-stop": 1,
+    "batch-size": 1, "distance-norm": 1, "dropout": 0, "edge-masking": 0, "edge-num-hidden": 1,
+    "feature-dropout": 0, "gamma": 0, "l2norm": 0, "lr": 1e-9, "num-bases": 0, "num-epochs": 1, "num-hidden": 1,
+    "num-layer": 1, "num-negs": 1, "number-bins": 0, "regularization-coef": 0, "restart": 0, "sparse-lr": 0,
+    "structural-features": 0, "window-for-early-stop": 1,
 }  # fmt: skip
-_BELOW: Mapping[str, float] = {"dropout": 1, "edge-masking": 1, "feature-dropout": 1, "restart": 1}
+_BELOW: Mapping[str, float] = {
+    "distance-norm": 3, "dropout": 1, "edge-masking": 1, "feature-dropout": 1, "restart": 1
+}  # fmt: skip
 
 
 def reads(model: str, name: str, *, sampled: bool = False) -> bool:
     """Return whether a hyperparameter changes anything for a model; `sampled`: whose neighbourhoods are."""
     if model in KGE_MODELS:
-        return name in READ_BY_KGE
-    return name not in OF_KNOWLEDGE_GRAPHS and (sampled or name not in OF_SAMPLING)
+        return name in READ_BY_KGE or (model == "transe" and name in OF_TRANSE)
+    return name not in {*OF_KNOWLEDGE_GRAPHS, *OF_TRANSE} and (sampled or name not in OF_SAMPLING)
 
 
 def check_name(name: str) -> None:

@@ -55,7 +55,7 @@ from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
 from neptuneml_plugin.training.models.encoder import Vectors
 from neptuneml_plugin.training.models.items import parts_of
-from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder
+from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder, score_function
 from neptuneml_plugin.training.models.model import Model, aligned, save_weights
 from neptuneml_plugin.training.outputs.applied import Applied, write_answers
 from neptuneml_plugin.training.outputs.clientfiles import write_client_files
@@ -280,12 +280,18 @@ def _write_manifest(
         files=files,
         threshold=trial.threshold,
         calibration=trial.calibration,
-        scores=SCORE_FUNCTIONS[trial.model].scores if trial.model in SCORE_FUNCTIONS else Scores.PRODUCT,
+        scores=_scores(trial),
         decoder=scalars,
         packages={name: version(name) for name in _PACKAGES},
     )
     write_record(folder / MANIFEST, manifest)
     return manifest
+
+
+def _scores(trial: TrialRecord) -> Scores:
+    if trial.model not in SCORE_FUNCTIONS:
+        return Scores.PRODUCT
+    return score_function(trial.model, hyperparameters.build(trial.hyperparameters, trial.model)).scores
 
 
 def load_model(

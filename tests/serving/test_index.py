@@ -188,7 +188,7 @@ def test_where_nothing_can_be_kept_a_worker_has_its_own(
     assert "an index is not kept" in caplog.text
 
 
-@pytest.mark.parametrize("scores", [Scores.TRANSE, Scores.ROTATE])
+@pytest.mark.parametrize("scores", [Scores.TRANSE, Scores.TRANSE_L2, Scores.ROTATE])
 def test_distances_have_no_index(tmp_path: Path, scores: Scores) -> None:
     make(tmp_path, scores=scores)
     assert opened(tmp_path).indices == []

@@ -73,6 +73,7 @@ FORMULAS: dict[Scores, Callable[[Any, Any, Any], float]] = {
     ).sum(),
     Scores.ROTATE: lambda u, r, v: -np.abs(complex_numbers(u) * np.exp(1j * r) - complex_numbers(v)).sum(),
     Scores.TRANSE: lambda u, r, v: -np.abs(u + r - v).sum(),
+    Scores.TRANSE_L2: lambda u, r, v: -math.hypot(*(u + r - v)),
 }
 
 
@@ -99,7 +100,7 @@ def test_every_score_function_is_that_of_the_formula(
     assert [answer.score for answer in answers] == pytest.approx(calibrated, rel=1e-12)
 
 
-@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE])
+@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE, Scores.TRANSE_L2])
 def test_distances_below_the_resolution_of_float32_are_kept_apart(tmp_path: Path, scores: Scores) -> None:
     vectors = np.full((60, 8), 1000.0, np.float32)
     vectors[:, 1] = np.arange(60, dtype=np.float32) * np.float32(1e-7)
@@ -111,11 +112,14 @@ def test_distances_below_the_resolution_of_float32_are_kept_apart(tmp_path: Path
     }
     if scores is Scores.ROTATE:  # a number of its own, beside which 1e-7 is not lost even in float64
         vectors[:, 5] = 0
+    if scores is Scores.TRANSE_L2:  # squares of 1e-7 are lost in float64 too, beside those of 1000
+        vectors /= 1000
+        vectors[:, 1] = np.arange(60) * 1e-5
     made = {"users": USERS, "movies": MOVIES, "overrides": overrides, "scores": scores, "calibration": (1e-3, 0.0)}
     assert names(ask(opened(tmp_path, **made), tails("u0", topk=5))) == [["0", "1", "2", "3", "4"]]
 
 
-@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE])
+@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE, Scores.TRANSE_L2])
 @pytest.mark.parametrize("numbers", [1, 64, 1 << 18])
 def test_blocks_of_distances_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: Scores, numbers: int
@@ -127,7 +131,7 @@ def test_blocks_of_distances_change_nothing(
     assert [ask(predictor, tails(user, topk=9))[0] for user in USERS] == expected
 
 
-@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE])
+@pytest.mark.parametrize("scores", [Scores.ROTATE, Scores.TRANSE, Scores.TRANSE_L2])
 @pytest.mark.parametrize("scale", [1e-22, 1.0, 1e12, 1e22, 1e30])
 def test_the_nearest_by_distances_of_any_size(tmp_path: Path, scores: Scores, scale: float) -> None:
     """Squares of the smallest are nothing to float32, those of the largest infinite."""

@@ -135,7 +135,7 @@ print(json.dumps([len(answers.ids), opened, kib("VmHWM") - before]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("scores", [Scores.PRODUCT, Scores.TRANSE, Scores.ROTATE])
+@pytest.mark.parametrize("scores", [Scores.PRODUCT, Scores.TRANSE, Scores.TRANSE_L2, Scores.ROTATE])
 def test_memory_does_not_grow_with_queries_times_candidates(tmp_path: Path, scores: Scores) -> None:
     """The scores alone of 64 queries among 300,000 candidates would be 75 MiB, and a copy of these 37."""
     users, movies = ([str(number) for number in range(count)] for count in (64, 300_000))

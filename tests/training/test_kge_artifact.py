@@ -37,13 +37,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=KGE_MODELS)
+@pytest.fixture(
+    scope="module", params=[*((name, {}) for name in KGE_MODELS), ("transe", {"distance-norm": 2})], ids=str
+)
 def made(request: Any, source: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    name = request.param
+    name, values = request.param
     folder = tmp_path_factory.mktemp(name)
     document = (source / "hpo-configuration-templates" / f"{name}.json").read_text()
     (source / "model-HPO-configuration.json").write_text(document)
-    set_hyperparameters(source, {"num-epochs": 3, "num-hidden": 8})
+    set_hyperparameters(source, {"num-epochs": 3, "num-hidden": 8, **values})
     summary = trained(source, folder / "training")
     assert any("every candidate was scored" in warning for warning in summary.warnings)
     return folder / "training", load_data(source), name

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neptuneml_plugin.artifacts import KGE_MODELS
-from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.errors import InvalidParameter, InvalidSettings
 from neptuneml_plugin.stage import silent
 from neptuneml_plugin.training import hyperparameters, knowledge_graph
 from neptuneml_plugin.training.data import TrainingData, load_data
@@ -26,7 +26,7 @@ from neptuneml_plugin.training.links import directions, filtered_ranks
 from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models import kge
-from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder
+from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder, score_function
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.objectives import Setting
 from neptuneml_plugin.training.stopping import Goal
@@ -69,6 +69,40 @@ def test_scores_are_those_of_the_formula(name: str) -> None:
     torch.testing.assert_close(function.compare(moved, candidates), expected, atol=1e-5, rtol=1e-5)
     each = function.compare_each(moved, candidates.repeat(len(queries), 1, 1))
     torch.testing.assert_close(each, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_straight_distance_is_the_root_of_squares() -> None:
+    queries, relations, candidates = drawn("transe")
+    function = score_function("transe", Hyperparameters(distance_norm=2))
+    moved = function.move(queries, relations)
+    expected = -torch.stack([(row - candidates).square().sum(1).sqrt() for row in queries + relations])
+    torch.testing.assert_close(function.compare(moved, candidates), expected)
+    each = function.compare_each(moved, candidates.repeat(len(queries), 1, 1))
+    torch.testing.assert_close(each, expected)
+    assert function.is_distance
+
+
+@pytest.mark.parametrize("pairwise", [True, False])
+def test_a_straight_distance_of_nothing_has_a_gradient(*, pairwise: bool) -> None:
+    function = score_function("transe", Hyperparameters(distance_norm=2))
+    vectors = torch.ones(40, WIDTH, requires_grad=True)
+    scores = function.compare_each(vectors, vectors[:, None]) if pairwise else function.compare(vectors, vectors)
+    torch.autograd.backward([scores.sum()])
+    assert vectors.grad is not None
+    assert torch.isfinite(vectors.grad).all()
+
+
+@pytest.mark.parametrize("norm", [0, 3, 1.5])
+def test_there_are_two_distances(norm: float) -> None:
+    with pytest.raises(InvalidSettings, match="distance-norm"):
+        hyperparameters.build({"distance-norm": norm}, "transe")
+
+
+def test_the_distance_is_a_hyperparameter_of_transe_alone() -> None:
+    assert hyperparameters.reads("transe", "distance-norm")
+    assert not any(hyperparameters.reads(name, "distance-norm") for name in ("rgcn", "rotate", "complex"))
+    assert "distance-norm" in Hyperparameters().to_json("transe")
+    assert "distance-norm" not in Hyperparameters().to_json("rotate") | Hyperparameters().to_json("rgcn")
 
 
 @pytest.mark.parametrize("block", [1, 2**18])
@@ -118,7 +152,7 @@ def test_cubes_are_those_of_absolute_values(size: int) -> None:
 @pytest.mark.parametrize("name", ["complex", "rotate"])
 def test_complex_numbers_need_an_even_width(name: str) -> None:
     with pytest.raises(InvalidParameter, match=f"num-hidden is 7; model '{name}' needs an even number"):
-        KgeDecoder(name, 7, 1)
+        KgeDecoder(name, Hyperparameters(num_hidden=7), 1)
 
 
 # what a step minimises
@@ -376,4 +410,4 @@ def test_what_a_model_does_not_read_is_told() -> None:
     assert not hyperparameters.reads("rgcn", "gamma")
     assert not hyperparameters.reads("transe", "num-layer")
     assert {"gamma", "rel-part"} & set(Hyperparameters().to_json()) == set()
-    assert set(build({}, "transe").to_json("transe")) == set(hyperparameters.READ_BY_KGE)
+    assert set(build({}, "rotate").to_json("rotate")) == set(hyperparameters.READ_BY_KGE)

@@ -60,5 +60,6 @@ def kge_parameters(model: str, batch: int, vertices: int, most_epochs: int) -> d
             tuned("l2norm", "float", default=0.0),
             tuned("enable-early-stop", "bool", default=True),
             tuned("window-for-early-stop", "int", default=10),
+            *([tuned("distance-norm", "int", default=1)] if model == "transe" else []),
         ],
     }

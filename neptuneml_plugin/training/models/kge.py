@@ -47,7 +47,7 @@ class ScoreFunction:
     @property
     def is_distance(self) -> bool:
         """Whether a score is a negative distance, which a margin (`gamma`) makes sense for."""
-        return self.scores in {Scores.ROTATE, Scores.TRANSE}
+        return self.scores in {Scores.ROTATE, Scores.TRANSE, Scores.TRANSE_L2}
 
     @property
     def most_candidates(self) -> int:
@@ -142,6 +142,14 @@ def _city_blocks_each(moved: Tensor, candidates: Tensor) -> Tensor:
     return -(moved[:, None] - candidates).abs().sum(-1)
 
 
+def _straight(moved: Tensor, candidates: Tensor) -> Tensor:
+    return -torch.cdist(moved, candidates)
+
+
+def _straight_each(moved: Tensor, candidates: Tensor) -> Tensor:
+    return -((moved[:, None] - candidates).square().sum(-1) + _TINY).sqrt()
+
+
 def _rotated(moved: Tensor, candidates: Tensor) -> Tensor:
     total: Tensor = _Moduli.apply(moved, candidates)
     return -total
@@ -217,6 +225,13 @@ SCORE_FUNCTIONS: Mapping[str, ScoreFunction] = {
         Scores.TRANSE, _add, _city_blocks, _city_blocks_each, 1, _small, (1, 1)
     ),
 }  # fmt: skip
+_EUCLIDEAN = ScoreFunction(Scores.TRANSE_L2, _add, _straight, _straight_each, 1, _small, (1, 1))
+
+
+def score_function(model: str, hyperparameters: Hyperparameters) -> ScoreFunction:
+    """Return how a model of `SCORE_FUNCTIONS` scores with its hyperparameters."""
+    is_euclidean = model == "transe" and hyperparameters.distance_norm == 2
+    return _EUCLIDEAN if is_euclidean else SCORE_FUNCTIONS[model]
 
 
 class NodeVectors(Encoder):
@@ -287,9 +302,10 @@ def pooled_scorer(scorers: Sequence[Scorer], count: int) -> Scorer:
 class KgeDecoder(nn.Module):
     """A score function and its relations: row 2t asks for targets of edge type t, row 2t + 1 for sources."""
 
-    def __init__(self, name: str, width: int, types: int) -> None:
+    def __init__(self, name: str, hyperparameters: Hyperparameters, types: int) -> None:
         super().__init__()
-        self.function = SCORE_FUNCTIONS[name]
+        width = hyperparameters.num_hidden
+        self.function = score_function(name, hyperparameters)
         if self.function.scores in {Scores.COMPLEX, Scores.ROTATE} and width % 2:
             raise InvalidParameter(f"num-hidden is {width}; model '{name}' needs an even number")
         self.relations = nn.Parameter(self.function.initial(2 * types, int(width * self.function.relation_share)))

@@ -136,7 +136,7 @@ def _decoder(
     nodes = described.schema.nodes
     counts = [(nodes[source].count, nodes[target].count) for source, target in _target_ends(described)]
     if name in KGE_MODELS:
-        return KgeDecoder(name, hp.num_hidden, len(counts))
+        return KgeDecoder(name, hp, len(counts))
     if has_roles(hp, described):
         return RolesLinkDecoder(2 * hp.num_hidden, counts)
     if described.task is Task.LINK_PREDICTION:
