@@ -11,51 +11,27 @@ edges too.
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from neptuneml_plugin.artifacts import ENCODERS, WEIGHTS, EdgeType, GraphSchema, Manifest
+from neptuneml_plugin.artifacts import EdgeType, Manifest
 from neptuneml_plugin.config import NewNodeVectors
-from neptuneml_plugin.errors import InvalidData
 from neptuneml_plugin.ids import IdColumn
-from neptuneml_plugin.processing.encoders.fitted import FittedEncoders, read_encoders
 from neptuneml_plugin.serving.edge_labels import read_labels
 from neptuneml_plugin.serving.features import LiveEncoder
 from neptuneml_plugin.serving.hops import Channel, Part, parts
+from neptuneml_plugin.serving.stored_model import read_model
 from neptuneml_plugin.serving.subgraph import EdgeColumns, Ints, NodeColumns, Subgraph
-from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.message_passing import EdgeMessages
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
 from neptuneml_plugin.training.models.encoder import STRUCTURE, Hop
-from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.tasks import KINDS, answer_of, columns_of
 
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A parameter with a row per node, in the artifact's row order, and their mean for nodes that it lacks."""
-
-    rows: Tensor
-    mean: Tensor
-
-    def of(self, rows: Ints) -> Tensor:
-        """Return the row of each node, float64; the mean where a row is -1."""
-        unknown = rows < 0
-        if unknown.all():
-            return self.mean.expand(len(rows), *self.mean.shape).clone()
-        found = self.rows[torch.from_numpy(np.maximum(rows, 0))].double()
-        if unknown.any():
-            found[torch.from_numpy(unknown)] = self.mean
-        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,15 +71,15 @@ class InductiveModel:
         self._from_neighbours = new_node_vectors is NewNodeVectors.NEIGHBOURS
         self._types = {node.label: kind for kind, node in enumerate(self._schema.nodes)}
         self._ids = [IdColumn(folder / "nodes" / str(kind)) for kind in range(len(self._schema.nodes))]
-        self._model, self._tables = _load(folder, manifest)
+        stored = read_model(folder, manifest)
+        self._model, self._tables, self._degrees = stored.model, stored.tables, stored.degrees
+        self._encoders, self._edge_encoders = stored.encoders, stored.edge_encoders
         self._learned = [self._tables.get(f"encoder.inputs.{kind}.embedding") for kind in range(len(self._ids))]
         self._structures = [self._tables.get(f"encoder.inputs.{kind}.structure") for kind in range(len(self._ids))]
         encoder = self._model.encoder
         joined = [f"encoder.roles.{kind}" for kind in range(len(encoder.roles))]
         joined += [f"encoder.votes.{kind}.values" for kind in range(len(encoder.votes))]
         self._joined = [self._tables[name] for name in joined]
-        self._encoders, self._edge_encoders = _encoders(folder, self._schema, with_edges=self._model.reads_edges)
-        self._degrees = _degrees(folder, self._schema) if self._model.symmetric else []
 
     @property
     def width(self) -> int:
@@ -287,26 +263,6 @@ class InductiveModel:
         return torch.where(replaced[:, None], sums / counts.clamp(min=1), vectors)
 
 
-def _load(folder: Path, manifest: Manifest) -> tuple[Model, dict[str, Table]]:
-    """Return the model without its tables per node, in float64, and these tables as they are."""
-    path = folder / WEIGHTS
-    nodes = tuple(dataclasses.replace(node, count=0) for node in manifest.schema.nodes)
-    empty = dataclasses.replace(manifest, schema=dataclasses.replace(manifest.schema, nodes=nodes))
-    chosen = hyperparameters.build(manifest.hyperparameters, manifest.model)
-    model = Model(empty, chosen, manifest.model)
-    try:
-        weights = load_file(path)
-        tables = {name: weights[name] for name in model.node_tables}
-        model.load_state_dict(weights | {name: table[:0] for name, table in tables.items()})
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-        raise InvalidData(f"{path} does not hold the model's weights ({error}); run `transform` again") from None
-    return model.double().eval(), {name: _table(rows) for name, rows in tables.items()}
-
-
-def _table(rows: Tensor) -> Table:
-    return Table(rows, rows.double().sum(0) / max(1, len(rows)))
-
-
 @dataclasses.dataclass(frozen=True)
 class _EdgeNames:
     """What edges are called in messages: by the ids of their ends."""
@@ -317,37 +273,6 @@ class _EdgeNames:
 
     def __getitem__(self, row: int) -> str:
         return f"{self.sources[self.edges.sources[row]]} -> {self.targets[self.edges.targets[row]]}"
-
-
-def _encoders(
-    folder: Path, schema: GraphSchema, *, with_edges: bool
-) -> tuple[list[list[LiveEncoder]], list[list[LiveEncoder]]]:
-    """Return the encoders of each node type, and of each edge type if messages depend on their features."""
-    wanted = any(node.features for node in schema.nodes) or (with_edges and any(e.features for e in schema.edges))
-    fitted = read_encoders(folder / ENCODERS) if wanted else FittedEncoders()
-    of_edges = dict(fitted.edges) if with_edges else {}
-    return (
-        [[LiveEncoder(encoder) for encoder in fitted.nodes.get(node.label, ())] for node in schema.nodes],
-        [[LiveEncoder(encoder, "edge") for encoder in of_edges.get(edge.type, ())] for edge in schema.edges],
-    )
-
-
-def _degrees(folder: Path, schema: GraphSchema) -> list[npt.NDArray[Any]]:
-    """Return the degrees of those who send, per edge type forward and in reverse."""
-    paths = [
-        folder / "edges" / str(position) / f"{end}_degrees.npy"
-        for position in range(len(schema.edges))
-        for end in ("source", "target")
-    ]
-    return [_mapped(path) for path in paths]
-
-
-def _mapped(path: Path) -> npt.NDArray[Any]:
-    try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InvalidData(f"{path} is missing or damaged ({error}); run `transform` again") from None
-    return array
 
 
 def _chosen(ids: Sequence[str], wanted: Collection[str]) -> Ints:
