@@ -443,7 +443,8 @@ class Manifest:
       `rotate`. The answer's score is logistic(scale * score + offset) with `calibration`. Where these edges hold
       no self-loop, u is no candidate of its own. With `edges/<k>/tails_items.npy` float32 (n_target, n_target),
       the score of v as a target gains the sum of its [j, v] over the training graph's targets j of u;
-      `heads_items.npy` likewise for sources.
+      `heads_items.npy` likewise for sources. With `edges/<k>/tails_rules.npy` float32 (n_source, n_target), the
+      score of v as a target gains its [u, v]; `heads_rules.npy` float32 (n_target, n_source) likewise for sources.
     """
 
     #: Identity of the content: first 16 hex digits of the SHA-256 over the files' records.

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 from neptuneml_plugin.training import hyperparameters
-from neptuneml_plugin.training.evaluation import collaborative, featured, rules
+from neptuneml_plugin.training.evaluation import collaborative, featured
 from neptuneml_plugin.training.links import BLOCK_CELLS
 from neptuneml_plugin.training.loop import LEAST_STEPS
+from neptuneml_plugin.training.models import rules
 from neptuneml_plugin.training.models.items import MAX_ITEMS
 from neptuneml_plugin.training.presets import PRESETS, STILL_SEARCHED
 from neptuneml_plugin.training.tasks import TASKS
@@ -62,6 +63,12 @@ NEPTUNES = {
     "batch-size", "concat-node-embed", "dropout", "l2norm", "layer-norm", "lr", "num-bases", "num-epochs",
     "num-layer", "sparse-lr", "use-edge-features", "use-self-loop",
 }  # fmt: skip
+
+
+def test_the_limits_of_rules_are_told() -> None:
+    cell = rows("Hyperparameters that Neptune ML does not have")["mined-rules"][-1]
+    assert all(f"{limit:,}" in cell for limit in (rules.MOST_SCORES, rules.MOST_PATHS))
+    assert f"log(1 + {1 / rules.LEAST:g} c)" in cell
 
 
 def test_the_steps_before_an_early_stop_are_told() -> None:

@@ -60,9 +60,17 @@ class Direction:
     self_loops: bool
     #: What each training neighbour of the known end adds to each candidate, (candidates, candidates), if anything.
     items: npt.NDArray[Any] | None = None
-    largest_item: float = 0.0
+    #: What rules of the training graph add to each pair, (known ends, candidates), if anything.
+    rules: npt.NDArray[Any] | None = None
+    #: Of the numbers of both, their absolute values.
+    largest_added: float = 0.0
     #: Proposes candidates in place of looking at all.
     index: ApproximateIndex | None = None
+
+    @property
+    def adds(self) -> bool:
+        """Whether anything is added to scores of vectors."""
+        return self.items is not None or self.rules is not None
 
     def ends(self, ids: Sequence[str]) -> tuple[Rows, Ends]:
         """Return the positions of those vertices that the artifact knows, and these."""
@@ -77,15 +85,14 @@ class Direction:
 
         Args:
             moved: vectors of the known ends, as the function moves them.
-            rows: of these; their training neighbours add to the scores.
+            rows: of these; the training graph adds to their scores.
             block: of candidates.
         """
         scores = self.function.approximate(moved, self.candidate_vectors[block])
         scores += self.candidate_bias[block]
-        if self.items is not None:
-            for query, row in enumerate(rows.tolist()):
-                for neighbour in self.training_neighbours(row).tolist():
-                    scores[query] += self.items[neighbour][block]
+        for query, row in enumerate(rows.tolist() if self.adds else ()):
+            for values in self.added(row):
+                scores[query] += values[block]
         return scores
 
     def scores64(
@@ -98,19 +105,26 @@ class Direction:
         with np.errstate(all="ignore"):
             return self.function.exact(moved, candidates) + biases.astype(np.float64) + bias
 
+    def added(self, row: int) -> list[npt.NDArray[Any]]:
+        """Return what is added to the scores of a row, in this order: (candidates,) each; nothing for -1."""
+        items, rules = self.items, self.rules
+        found = [] if items is None else [items[at] for at in self.training_neighbours(row).tolist()]
+        return found if rules is None or row < 0 else [*found, rules[row]]
+
     def added64(self, row: int, candidates: Rows) -> Floats:
-        """Return exactly what the training neighbours of a row, in their order, add to some candidates."""
+        """Return exactly what is added to the scores of a row and some candidates."""
         total = np.zeros(len(candidates))
-        if self.items is not None:
-            for neighbour in self.training_neighbours(row).tolist():
-                total += self.items[neighbour][candidates]
+        for values in self.added(row):
+            total += values[candidates]
         return total
 
     def roundings(self, moved: Floats, ends: Ends) -> Floats:
         """Return bounds on the errors of approximate scores."""
-        counts = [0 if self.items is None else len(self.training_neighbours(row)) for row in ends.rows.tolist()]
+        counts = [len(self.added(row)) for row in ends.rows.tolist()]
         bounds = [
-            self.function.rounding(vector, self.largest_size, count, self.largest_bias + count * self.largest_item)
+            self.function.rounding(
+                vector, self.largest_size, count, self.largest_bias + count * self.largest_added
+            )
             for vector, count in zip(moved, counts, strict=True)
         ]
         return np.array(bounds) + 1e-15 * np.abs(ends.biases.astype(np.float64))
@@ -166,7 +180,7 @@ class Direction:
         """
         biases = ends.biases[queries].astype(np.float64)
         scores = self.scores64(moved[queries], biases, self.candidate_vectors[rows], self.candidate_bias[rows])
-        if self.items is not None:
+        if self.adds:
             for query in np.unique(queries).tolist():
                 scores[queries == query] += self.added64(int(ends.rows[query]), rows[queries == query])
         return scores
@@ -181,7 +195,7 @@ class Direction:
         Raises:
             PreconditionsFailed: faiss is not installed.
         """
-        if self.items is not None or self.function not in (FUNCTIONS[Scores.PRODUCT], FUNCTIONS[Scores.COMPLEX]):
+        if self.adds or self.function not in (FUNCTIONS[Scores.PRODUCT], FUNCTIONS[Scores.COMPLEX]):
             return self
 
         def vectors(at: slice | Rows) -> Floats32:
@@ -234,7 +248,7 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
     function = FUNCTIONS[manifest.scores]
     relation = _map(arrays / ("relation.npy" if tails or not by_direction.exists() else by_direction.name))
     indptr, indices = _map(arrays / f"{csr}_indptr.npy"), _map(arrays / f"{csr}_indices.npy")
-    items = _map(path) if (path := arrays / f"{csr}_items.npy").exists() else None
+    items, rules = (_map_if_there(arrays / f"{csr}_{name}.npy") for name in ("items", "rules"))
     return Direction(
         known_type=edge.source if tails else edge.target,
         candidate_type=edge.target if tails else edge.source,
@@ -252,7 +266,11 @@ def _direction(folder: Path, manifest: Manifest, edge: EdgeType, mode: Mode) -> 
         largest_bias=_largest(np.abs(candidate_bias)),
         self_loops=edge.source != edge.target or _has_self_loop(indptr, indices),
         items=items,
-        largest_item=0.0 if items is None else max((_largest(np.abs(row)) for row in items), default=0.0),
+        rules=rules,
+        largest_added=max(
+            (_largest(np.abs(row)) for matrix in (items, rules) if matrix is not None for row in matrix),
+            default=0.0,
+        ),
     )
 
 
@@ -280,6 +298,10 @@ def _blocks(vectors: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
     """Yield the vectors, some at a time: they may be more than memory holds."""
     for start in range(0, len(vectors), VECTORS_PER_BLOCK):
         yield vectors[start : start + VECTORS_PER_BLOCK]
+
+
+def _map_if_there(path: Path) -> npt.NDArray[Any] | None:
+    return _map(path) if path.exists() else None
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

@@ -6,22 +6,24 @@ are about seconds; what is decided by them are ratios.
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 from neptuneml_plugin.artifacts import KGE_MODELS, RGCN, Task
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import (
-    ITEM_WEIGHTS,
     MAX_QUICK_EDGES,
     MAX_QUICK_TRAINING_ROWS,
 )
+from neptuneml_plugin.training.evaluation.weights import WEIGHTS
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import BLOCK_CELLS
 from neptuneml_plugin.training.loop import LEAST_STEPS
 from neptuneml_plugin.training.models.encoder import has_own
 from neptuneml_plugin.training.models.items import MAX_ITEMS, RIDGES
-from neptuneml_plugin.training.models.model import has_items
+from neptuneml_plugin.training.models.model import has_items, has_rules
 from neptuneml_plugin.training.models.propagation import propagates
+from neptuneml_plugin.training.models.rules import finds_rules, pair_count, path_count
 from neptuneml_plugin.training.objectives import LEAST_EDGE_BATCHES, batch_count
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.tasks import output_count
@@ -40,6 +42,8 @@ OF_PARAMETER = 12.0
 OF_WEIGHT = 25.0
 #: Times that a score is moved: by a loss over all candidates, and by ranking; and a prediction by metrics.
 OF_SCORE, OF_RANK, OF_METRIC = 2.0, 4.0, 20.0
+#: Times that a path of two steps is moved to find rules, for each type that may join its ends, and that a pair is.
+OF_PATH, OF_PAIR = 8.0, 50.0
 #: Seconds of an inverse by Cholesky, for each candidate's cube.
 OF_INVERSE = MULTIPLIED / 2
 #: Operations of a layer, for each relation.
@@ -94,7 +98,7 @@ def cost_of(
         steps,
         evaluations,
         min(hp.num_epochs, least) if hp.enable_early_stop else hp.num_epochs,
-        *(_item_parts(data, hp) if has_items(hp, data.processed) else ()),
+        *(sum(parts) for parts in zip(_item_parts(data, hp), _rules(data, hp), strict=True)),
     )
 
 
@@ -226,7 +230,7 @@ def _measured(data: TrainingData, hp: Hyperparameters) -> float:
 def _item_parts(data: TrainingData, hp: Hyperparameters) -> tuple[float, float]:
     """Return what the ridges and parts of EASE cost, and what their weights do."""
     start = ending = 0.0
-    for samples in data.samples:
+    for samples in data.samples if has_items(hp, data.processed) else ():
         edges, ends = len(samples.splits["train"]), [data.counts[kind] for kind in data.ends_of(samples.position)]
         asked = min(len(samples.splits["valid"]), MAX_QUICK_EDGES)
         for queries, candidates in (ends, ends[::-1]):
@@ -236,5 +240,17 @@ def _item_parts(data: TrainingData, hp: Hyperparameters) -> tuple[float, float]:
             fit = edges * degree * OF_SCORE * MOVED + candidates**2 * (candidates * OF_INVERSE + OF_SCORE * MOVED)
             added, ranked = degree * cells * OF_SCORE * MOVED, OF_RANK * cells * MOVED
             start += len(RIDGES) * (fit + added + ranked) + fit
-            ending += added + cells * hp.num_hidden * MULTIPLIED + len(ITEM_WEIGHTS) * ranked
+            ending += added + cells * hp.num_hidden * MULTIPLIED + len(WEIGHTS) * ranked
     return start, ending
+
+
+def _rules(data: TrainingData, hp: Hyperparameters) -> tuple[float, float]:
+    """Return what it costs to look for rules, and what their weights do."""
+    if not has_rules(hp, data.processed) or not finds_rules(data):
+        return 0.0, 0.0
+    alike = Counter(data.ends_of(samples.position) for samples in data.samples)
+    start = (path_count(data) * max(alike.values()) * OF_PATH + pair_count(data) * OF_PAIR) * MOVED
+    cells = sum(data.counts[kind] for samples in data.samples for kind in data.ends_of(samples.position))
+    asked = min(sum(len(samples.splits["valid"]) for samples in data.samples), MAX_QUICK_EDGES)
+    scored = asked * cells / len(data.samples)
+    return start, scored * (hp.num_hidden * MULTIPLIED + len(WEIGHTS) * OF_RANK * MOVED)

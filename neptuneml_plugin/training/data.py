@@ -119,6 +119,15 @@ class TrainingData:
                     return f"feature '{name}' of '{edge}' holds values that are not finite"
         return None
 
+    def known_edges(self, relation: Relation) -> Tensor:
+        """Return which edges may be known: of target types not those of validation and test, (edges,) bool."""
+        kept = torch.ones(len(relation.sources), dtype=torch.bool, device=relation.sources.device)
+        for samples in self.samples if not self.task.on_nodes else ():
+            if samples.position == relation.edge_type:
+                for split in ("valid", "test"):
+                    kept[samples.splits[split]] = False
+        return kept
+
     def ends_of(self, edge_type: int) -> tuple[int, int]:
         """Return the positions of the source's and the target's node types."""
         schema = self.processed.schema

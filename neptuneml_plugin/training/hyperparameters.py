@@ -20,8 +20,9 @@ OF_CONVOLUTIONS = (
 )  # fmt: skip
 #: All that knowledge-graph models read.
 READ_BY_KGE = (
-    "batch-size", "dropout", "enable-early-stop", "gamma", "l2norm", "lr", "neg-share", "num-epochs", "num-hidden",
-    "num-negs", "regularization-coef", "rel-part", "sparse-lr", "window-for-early-stop",
+    "batch-size", "dropout", "enable-early-stop", "gamma", "l2norm", "lr", "mined-rules", "neg-share",
+    "num-epochs", "num-hidden", "num-negs", "regularization-coef", "rel-part", "sparse-lr",
+    "window-for-early-stop",
 )  # fmt: skip
 OF_TRANSE = ("distance-norm",)
 #: Read where there are too many candidates to score all of them.
@@ -78,6 +79,9 @@ class Hyperparameters:
     layer_norm: bool = True
     #: Layers are computed again for the gradient, instead of kept; without effect on full neighbourhoods.
     low_mem: bool = False
+    #: Ours; link prediction. Scores gain what rules say of a pair (`models.rules`), with a weight fitted on
+    #: validation.
+    mined_rules: bool = False
     #: Knowledge graphs, negatives: margin that is added to the scores of distances.
     gamma: float = 12.0
     lr: float = 0.01

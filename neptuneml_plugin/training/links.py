@@ -76,19 +76,6 @@ def pooled(several: Sequence[Direction], edges: Sequence[Tensor]) -> Direction:
 Scorer = Callable[[Tensor], Tensor]
 
 
-def remembered(score: Scorer) -> Scorer:
-    """Return a scorer that scores the same rows once; what it gives must not be changed."""
-    made: dict[bytes, Tensor] = {}
-
-    def again(rows: Tensor) -> Tensor:
-        key = rows.cpu().numpy().tobytes()
-        if key not in made:
-            made[key] = score(rows)
-        return made[key]
-
-    return again
-
-
 @dataclass(frozen=True)
 class LinkScorer:
     """score = query . candidate + biases; the relation is multiplied into the queries."""

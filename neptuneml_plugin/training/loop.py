@@ -25,12 +25,13 @@ from neptuneml_plugin.training.checkpoints import (
     set_random_state,
 )
 from neptuneml_plugin.training.data import TrainingData
-from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator, fit_item_weights
+from neptuneml_plugin.training.evaluation.evaluator import SLOW_METRICS, Evaluator
+from neptuneml_plugin.training.evaluation.weights import fit_parts
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.knowledge_graph import KnowledgeGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.kge import KgeDecoder
-from neptuneml_plugin.training.models.model import Model, has_items
+from neptuneml_plugin.training.models.model import Model, has_items, has_rules
 from neptuneml_plugin.training.models.structure import set_structure
 from neptuneml_plugin.training.models.votes import set_votes
 from neptuneml_plugin.training.objectives import Batch, Objective, Setting, objective_of
@@ -192,8 +193,8 @@ class Trainer:
             )
         self._average.load_state_dict(self._best)
         model, value = self._seen.whole(self._average), position.best_value
-        if has_items(self._hp, self._data.processed):
-            fit_item_weights(self._evaluator, model)
+        if has_items(self._hp, self._data.processed) or has_rules(self._hp, self._data.processed):
+            fit_parts(self._evaluator, model)
             value = None
         if value is None:
             value = self._newest(self._evaluator.measure(model, [split])[split])

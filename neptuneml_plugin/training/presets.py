@@ -85,6 +85,7 @@ def _with_scores_at_once(data: TrainingData) -> bool:
     return data.counts[source] * data.counts[target] <= BLOCK_CELLS
 
 
+_RULES = {"mined-rules": True}
 #: In the order of preference where they are as good.
 PRESETS = (
     Preset("rgcn", "always: R-GCN as the file says", lambda _: True, {}),
@@ -146,8 +147,8 @@ PRESETS = (
             "item-item": True, "dropout": 0.5, "lr": 0.02, "sparse-lr": 0.02, "num-epochs": 40,
         },
     ),
-    Preset("complex", "knowledge graphs: ComplEx as the file says", _on_links, {}, "complex"),
-    Preset("distmult", "knowledge graphs: DistMult with the same values", _on_links, {}, "distmult"),
+    Preset("complex", "knowledge graphs: ComplEx as the file says, and rules", _on_links, _RULES, "complex"),
+    Preset("distmult", "knowledge graphs: DistMult with the same values", _on_links, _RULES, "distmult"),
 )  # fmt: skip
 
 BY_NAME: Mapping[str, Preset] = {preset.name: preset for preset in PRESETS}

@@ -49,12 +49,11 @@ from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.custom.configuration import MODEL as CUSTOM
 from neptuneml_plugin.training.custom.stage import transform_custom
 from neptuneml_plugin.training.data import TrainingData, load_data
-from neptuneml_plugin.training.evaluation.evaluator import Evaluator, training_edges
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator, training_edges, weighted_parts
 from neptuneml_plugin.training.links import EdgeIndex
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import EdgeDecoder, LinkDecoder
 from neptuneml_plugin.training.models.encoder import Vectors
-from neptuneml_plugin.training.models.items import parts_of
 from neptuneml_plugin.training.models.kge import SCORE_FUNCTIONS, KgeDecoder, score_function
 from neptuneml_plugin.training.models.model import Model, aligned, save_weights
 from neptuneml_plugin.training.outputs.applied import Applied, write_answers
@@ -189,8 +188,7 @@ def _write_decoder(folder: Path, applied: Applied) -> dict[str, float]:
     model, data, decoder = applied.model, applied.data, applied.model.decoder
     if isinstance(decoder, LinkDecoder | KgeDecoder):
         _write_links(folder, decoder, applied.vectors, data)
-        if bool(model.item_weights.any()):
-            _write_items(folder, model, data)
+        _write_parts(folder, model, data)
         return {}
     if isinstance(decoder, EdgeDecoder):
         _write_edge_decoder(folder / "decoder", decoder)
@@ -241,12 +239,14 @@ def _write_links(folder: Path, decoder: LinkDecoder | KgeDecoder, vectors: Vecto
         write_id_table(folder / table_name(kind), IdColumn(folder / "nodes" / str(kind)))
 
 
-def _write_items(folder: Path, model: Model, data: TrainingData) -> None:
-    """Write the item-item part, weighted, of each direction that has one."""
-    for samples, parts in zip(data.samples, parts_of(data, model.item_ridges.tolist()), strict=True):
-        for name, part, weight in zip(("tails", "heads"), parts, model.item_weights.tolist(), strict=True):
-            if part is not None and weight:
-                _save(folder / "edges" / str(samples.position) / f"{name}_items.npy", part.matrix * weight)
+def _write_parts(folder: Path, model: Model, data: TrainingData) -> None:
+    """Write what is added to scores, weighted, of each direction that has it."""
+    for name, parts, weights in weighted_parts(model, data):
+        for samples, pair in zip(data.samples, parts, strict=True):
+            for way, part, weight in zip(("tails", "heads"), pair, weights, strict=True):
+                if part is not None and weight:
+                    edge = folder / "edges" / str(samples.position)
+                    _save(edge / f"{way}_{name}.npy", part.matrix * weight)
 
 
 def _write_relation(edge: Path, decoder: LinkDecoder | KgeDecoder, position: int, data: TrainingData) -> None:

@@ -319,6 +319,39 @@ def test_with_them_too_an_item_gets_the_same_bits_alone_or_in_a_batch(with_items
         assert _bits(answers) == _bits(ask(predictor, tails(user, topk=topk))[0])
 
 
+@pytest.fixture(scope="module")
+def with_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact whose scores have a part by rules; of targets beside that of items."""
+    folder, random = tmp_path_factory.mktemp("rules"), np.random.default_rng(2)
+    overrides = {
+        "edges/0/tails_rules.npy": random.normal(size=(len(USERS), len(MOVIES))).astype(np.float32),
+        "edges/0/tails_items.npy": random.normal(size=(len(MOVIES), len(MOVIES))).astype(np.float32),
+        "edges/0/heads_rules.npy": random.normal(size=(len(MOVIES), len(USERS))).astype(np.float32),
+    }
+    edges = sorted({(int(user), int(movie)) for user, movie in random.integers((9, 60), size=(80, 2))})
+    opened(folder, users=USERS, movies=MOVIES, training_edges=edges, overrides=overrides)
+    return folder
+
+
+@pytest.mark.parametrize("mode", ["tails", "heads"])
+def test_rules_add_what_they_say_of_a_pair(with_rules: Path, mode: str) -> None:
+    edge, scores = with_rules / "edges/0", raw_scores(with_rules)
+    line = (scores[4] if mode == "tails" else scores[:, 4]) + np.load(edge / f"{mode}_rules.npy")[4]
+    if mode == "tails":
+        indptr, indices = (np.load(edge / f"tails_{name}.npy") for name in ("indptr", "indices"))
+        items = np.load(edge / "tails_items.npy")[indices[indptr[4] : indptr[5]]]
+        line = line + items.astype(np.float64).sum(0)
+    ids, asked = (MOVIES, tails("u4", topk=7)) if mode == "tails" else (USERS, heads("4", topk=7))
+    predictor = open_predictor(with_rules)[1]
+    (answers,) = ask(predictor, asked)
+    best = np.argsort(-line)[:7]
+    assert [answer.id for answer in answers] == [ids[index] for index in best]
+    expected = [1 / (1 + math.exp(-(2.0 * line[index] - 1.0))) for index in best]
+    assert [answer.score for answer in answers] == pytest.approx(expected, rel=1e-12)
+    together = ask(predictor, tails(*USERS, topk=7) if mode == "tails" else heads(*MOVIES, topk=7))
+    assert _bits(together[4]) == _bits(answers)
+
+
 def _bits(answers: list[Answer]) -> list[tuple[Any, ...]]:
     return [(a.id, a.value, None if a.score is None else a.score.hex()) for a in answers]
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy import sparse
 
-from neptuneml_plugin.artifacts import PARTS, Task
+from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.training.data import TrainingData, load_data
-from neptuneml_plugin.training.evaluation import collaborative, featured, rules
+from neptuneml_plugin.training.evaluation import collaborative, featured
 from neptuneml_plugin.training.evaluation.baselines import bias, neighbours, run_baselines
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.evaluation.problem import Problem
@@ -181,37 +181,3 @@ def test_rules_find_inverse_relations_and_compositions(tmp_path: Path) -> None:
     found = run_baselines(Evaluator(data, MessageGraph(data)), "test")
     assert found["rules"]["mrr"] > 0.99
     assert found["rules"]["mrr"] > found["ials"]["mrr"]
-
-
-def test_rules_see_no_edges_of_validation_and_test(tmp_path: Path) -> None:
-    """Whatever else these edges join."""
-    data = knowledge_graph(tmp_path)
-    before = rules.rules(data)
-    relations, by_type = [], {samples.position: samples for samples in data.samples}
-    for relation in data.relations:
-        unseen = torch.cat([by_type[relation.edge_type].splits[part] for part in ("valid", "test")])
-        sources = relation.sources.clone()
-        sources[unseen] = 0
-        relations.append(dataclasses.replace(relation, sources=sources))
-    after = rules.rules(dataclasses.replace(data, relations=tuple(relations)))
-    assert before is not None
-    assert after is not None
-    for one, other in zip(before, after, strict=True):
-        assert torch.equal(one[0](torch.arange(9)), other[0](torch.arange(9)))
-
-
-def test_a_graph_without_rules_or_with_too_many_pairs_has_no_such_competitor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = knowledge_graph(tmp_path)
-    monkeypatch.setattr(rules, "MOST_SCORES", 10)
-    assert rules.rules(data) is None
-    monkeypatch.undo()
-    alone = {
-        part: [(f"u{i}", "buys", f"m{i % 3}") for i in range(10 * at, 10 * at + 10)]
-        for at, part in enumerate(PARTS)
-    }
-    labels = {f"m{i}": "thing bought" for i in range(3)}
-    assert (
-        rules.rules(load_data(processed_export(write_triples(tmp_path / "two" / "export", alone, labels)))) is None
-    )

@@ -12,6 +12,7 @@ from neptuneml_plugin.training import hyperparameters
 from neptuneml_plugin.training.cost import Cost, cost_of
 from neptuneml_plugin.training.data import load_data
 from neptuneml_plugin.training.loop import LEAST_STEPS, Trainer
+from neptuneml_plugin.training.models import rules
 from neptuneml_plugin.training.models.items import MAX_ITEMS
 from neptuneml_plugin.training.presets import fitting
 from neptuneml_plugin.training.search.configuration import read_configuration
@@ -117,3 +118,18 @@ def test_parts_of_ease_cost_once_and_whenever_a_training_pauses(folders: Mapping
     assert cost_of(many, chosen, goal).start == 0
     more = dataclasses.replace(data, counts=tuple(2 * count for count in data.counts))
     assert cost_of(more, chosen, goal).start > whole.start
+
+
+def test_rules_cost_what_their_paths_do(folders: Mapping[Task, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    links, goal = folders[Task.LINK_PREDICTION], Goal("mrr")
+    plain, whole = cost(links, goal, "complex"), cost(links, goal, "complex", mined_rules=True)
+    assert (plain.start, plain.ending) == (0, 0)
+    assert min(whole.start, whole.ending) > 0
+    assert whole.epoch == plain.epoch
+    both = cost(links, goal, item_item=True, mined_rules=True)
+    items = cost(links, goal, item_item=True)
+    assert both.start == pytest.approx(items.start + whole.start)
+    assert both.ending > items.ending
+    assert cost(folders[Task.NODE_CLASS], mined_rules=True).start == 0
+    monkeypatch.setattr(rules, "MOST_PATHS", 1)
+    assert cost(links, goal, "complex", mined_rules=True) == plain

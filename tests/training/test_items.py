@@ -8,13 +8,14 @@ import torch
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.training.data import TrainingData, load_data
-from neptuneml_plugin.training.evaluation import evaluator as evaluation
-from neptuneml_plugin.training.evaluation.evaluator import Evaluator, fit_item_weights
+from neptuneml_plugin.training.evaluation.evaluator import Evaluator, link_scorers
+from neptuneml_plugin.training.evaluation.weights import best_weights, fit_parts, item_ridges
 from neptuneml_plugin.training.hyperparameters import Hyperparameters
 from neptuneml_plugin.training.links import LinkScorer
 from neptuneml_plugin.training.models import items
-from neptuneml_plugin.training.models.items import ItemPart, WithItems, item_parts, parts_of, with_items
+from neptuneml_plugin.training.models.items import ItemPart, item_parts, parts_of
 from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.models.parts import WithPart, with_parts
 from tests.training.graphs import processed
 
 OPTIONS = Hyperparameters(num_hidden=4, item_item=True)
@@ -51,12 +52,12 @@ def test_the_matrix_is_the_closed_form(data: TrainingData, dropped: float) -> No
 
 
 def test_scores_add_the_rows_of_training_neighbours(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(items, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(items, "ROWS_AT_ONCE", 7)
     part, rows = tails(data), torch.tensor([5, 3, 5])
     expected = adjacency(data)[rows.numpy()] @ part.matrix.numpy()
     np.testing.assert_allclose(part(rows).numpy(), expected, atol=1e-5)
     flat = LinkScorer(torch.zeros(60, 2), torch.ones(60), torch.zeros(60, 2), torch.zeros(60))
-    scorer, columns = WithItems(flat, part, 3.0), torch.tensor([[1, 2], [0, 0], [59, 4]])
+    scorer, columns = WithPart(flat, part, 3.0), torch.tensor([[1, 2], [0, 0], [59, 4]])
     np.testing.assert_allclose(scorer(rows).numpy(), 1 + 3 * expected, atol=1e-5)
     torch.testing.assert_close(scorer.some(rows, columns), scorer(rows).gather(1, columns))
 
@@ -85,26 +86,30 @@ def with_train(data: TrainingData, rows: torch.Tensor) -> TrainingData:
 def test_there_is_none_for_many_candidates(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items, "MAX_ITEMS", 59)
     assert list(item_parts(data)) == [(None, None)]
-    assert evaluation.item_ridges(Evaluator(data, Model(data.processed, OPTIONS).graph(data))) == (300.0, 300.0)
+    assert item_ridges(Evaluator(data, Model(data.processed, OPTIONS).graph(data))) == (300.0, 300.0)
     flat = LinkScorer(torch.zeros(60, 2), torch.ones(60), torch.zeros(60, 2), torch.zeros(60))
-    assert with_items([(flat, flat)], item_parts(data), [1.0, 1.0]) == [(flat, flat)]
+    assert with_parts([(flat, flat)], item_parts(data), [1.0, 1.0]) == [(flat, flat)]
 
 
-def test_the_weights_are_those_of_the_best_validation_rank(data: TrainingData) -> None:
+def test_a_weight_is_fitted_for_each_direction_with_the_ridges(data: TrainingData) -> None:
+    torch.manual_seed(0)
     model = Model(data.processed, OPTIONS)
     evaluator = Evaluator(data, model.graph(data))
-    fit_item_weights(evaluator, model)
-    chosen, parts = model.item_weights.tolist(), parts_of(data, model.item_ridges.tolist())
-    model.item_weights.zero_()
-    scorers = evaluation.link_scorers(model, evaluator.embed(model), data)
-    with torch.no_grad():
-        best = evaluator.rank(with_items(scorers, parts, chosen), "valid")
-        for weight in evaluation.ITEM_WEIGHTS:
-            other = evaluator.rank(with_items(scorers, parts, [weight, weight]), "valid")
-            assert best["mrr_targets"] >= other["mrr_targets"]
-            assert best["mrr_sources"] >= other["mrr_sources"]
+    vectors = evaluator.embed(model)
+    scorers = link_scorers(model, vectors, data)
+    fit_parts(evaluator, model)
+    assert tuple(model.item_ridges.tolist()) == item_ridges(evaluator)
+    parts = parts_of(data, model.item_ridges.tolist())
+    assert tuple(model.item_weights.tolist()) == best_weights(evaluator, scorers, parts)
     # An untrained model ranks by chance, so the links within blocks help.
-    assert max(chosen) > 0
+    assert max(model.item_weights.tolist()) > 0
+    with torch.no_grad():
+        whole, rows = link_scorers(model, vectors, data)[0], torch.arange(60)
+        for scorer, base, part, weight in zip(
+            whole, scorers[0], parts[0], model.item_weights.tolist(), strict=True
+        ):
+            assert part is not None
+            torch.testing.assert_close(scorer(rows), base(rows) + weight * part(rows))
 
 
 def test_the_ridges_are_those_that_rank_validation_best(data: TrainingData) -> None:
@@ -115,7 +120,7 @@ def test_the_ridges_are_those_that_rank_validation_best(data: TrainingData) -> N
         assert tail is not None
         assert head is not None
         found[ridge] = evaluator.rank([(tail, head)], "valid")
-    for metric, chosen in zip(("mrr_targets", "mrr_sources"), evaluation.item_ridges(evaluator), strict=True):
+    for metric, chosen in zip(("mrr_targets", "mrr_sources"), item_ridges(evaluator), strict=True):
         assert found[chosen][metric] == max(each[metric] for each in found.values())
 
 
@@ -124,7 +129,7 @@ def test_without_validation_rows_nothing_is_added(data: TrainingData) -> None:
     splits = dict(samples.splits) | {"valid": samples.splits["valid"][:0]}
     unjudged = dataclasses.replace(data, samples=(dataclasses.replace(samples, splits=splits),))
     model = Model(data.processed, OPTIONS)
-    fit_item_weights(Evaluator(unjudged, model.graph(unjudged)), model)
+    fit_parts(Evaluator(unjudged, model.graph(unjudged)), model)
     assert model.item_weights.tolist() == [0, 0]
 
 

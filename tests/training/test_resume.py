@@ -78,6 +78,7 @@ FORMS: list[tuple[Task, dict[str, Any]]] = [
     *((task, {}) for task in Task),
     (Task.NODE_CLASS, {"restart": 0.1, "num-layer": 3, "feature-dropout": 0.3}),
     (Task.NODE_CLASS, {"own-features": True, "number-bins": 4, "label-votes": True}),
+    (Task.LINK_PREDICTION, {"mined-rules": True}),
 ]
 
 
@@ -132,7 +133,7 @@ def test_drawn_neighbourhoods_go_on_as_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize("every", [1, 3, 40], ids="evaluated after {} batches".format)
 def test_a_training_that_pauses_ends_as_one_that_does_not(tmp_path: Path, every: int) -> None:
     data = load_data(processed(tmp_path, Task.LINK_PREDICTION, nodes=60))
-    hp = Hyperparameters(num_hidden=8, num_epochs=6, batch_size=200, item_item=True)
+    hp = Hyperparameters(num_hidden=8, num_epochs=6, batch_size=200, item_item=True, mined_rules=True)
 
     def fit(name: str, until: int | None = None) -> Fit:
         course = Course(checkpoints=Checkpoints(tmp_path / name, 1e6), until=until)

@@ -14,7 +14,6 @@ from neptuneml_plugin.training.evaluation.collaborative import COLLABORATIVE
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.evaluation.featured import boosting, own_features, propagated_features
 from neptuneml_plugin.training.evaluation.problem import Floats, Problem
-from neptuneml_plugin.training.evaluation.rules import rules
 from neptuneml_plugin.training.tasks import TASKS, Answer
 
 #: Entries of the two-hop neighbour matrix beyond which neighbours do not vote.
@@ -32,7 +31,7 @@ def run_baselines(evaluator: Evaluator, split: str) -> dict[str, dict[str, float
     if evaluator.answer is Answer.RANKING:
         found = {}
         for name in TASKS[data.task].baselines:
-            scorers = RANKERS[name](data)
+            scorers = COLLABORATIVE[name](data)
             if scorers is not None:
                 found[name] = evaluator.rank(scorers, split)
         return found
@@ -144,4 +143,3 @@ PREDICTORS: Mapping[str, Baseline] = {
     "sgc": propagated_features,
     "neighbours": neighbours,
 }
-RANKERS = {**COLLABORATIVE, "rules": rules}

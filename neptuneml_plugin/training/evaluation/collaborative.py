@@ -1,4 +1,4 @@
-"""Trivial competitors of link prediction: popularity, implicit ALS, EASE, and denoising EASE.
+"""Trivial competitors of link prediction: popularity, implicit ALS, EASE, denoising EASE, and rules.
 
 Each gives scorers of targets and of sources per target edge type, or None where it would take too long.
 """
@@ -15,7 +15,9 @@ from torch import Tensor
 from neptuneml_plugin.training.data import TrainingData
 from neptuneml_plugin.training.evaluation.evaluator import Scorers
 from neptuneml_plugin.training.links import Scorer
-from neptuneml_plugin.training.models.items import ItemParts, item_parts
+from neptuneml_plugin.training.models.items import item_parts
+from neptuneml_plugin.training.models.parts import Parts
+from neptuneml_plugin.training.models.rules import rule_parts
 
 #: Lambda of H. Steck: "Embarrassingly Shallow Autoencoders for Sparse Data", 2019.
 EASE_REGULARIZATION = 100.0
@@ -55,7 +57,12 @@ def denoising_ease(data: TrainingData) -> Scorers | None:
     return _whole(item_parts(data))
 
 
-def _whole(parts: ItemParts) -> Scorers | None:
+def rules(data: TrainingData) -> Scorers | None:
+    """Score by the rules that fit a pair (`models.rules`)."""
+    return _whole(rule_parts(data))
+
+
+def _whole(parts: Parts) -> Scorers | None:
     """Return the parts if every direction has one."""
     whole = [(tails, heads) for tails, heads in parts if tails is not None and heads is not None]
     return whole if len(whole) == len(parts) else None
@@ -112,4 +119,5 @@ COLLABORATIVE: Mapping[str, Callable[[TrainingData], Scorers | None]] = {
     "ials": implicit_als,
     "ease": ease,
     "denoising_ease": denoising_ease,
+    "rules": rules,
 }

@@ -1,7 +1,7 @@
 """From a model's vectors to predictions and metrics, per split."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,23 +18,16 @@ from neptuneml_plugin.training.links import (
     directions,
     filtered_ranks,
     pooled,
-    remembered,
 )
 from neptuneml_plugin.training.message_passing import MessageGraph
 from neptuneml_plugin.training.models.decoders import LinkDecoder
 from neptuneml_plugin.training.models.embedded import Embedded
 from neptuneml_plugin.training.models.encoder import Vectors
-from neptuneml_plugin.training.models.items import (
-    REGULARIZATION,
-    RIDGES,
-    ItemPart,
-    PairScorer,
-    item_parts,
-    parts_of,
-    with_items,
-)
+from neptuneml_plugin.training.models.items import parts_of
 from neptuneml_plugin.training.models.kge import KgeDecoder, pooled_scorer
 from neptuneml_plugin.training.models.model import Model
+from neptuneml_plugin.training.models.parts import PairScorer, Parts, with_parts
+from neptuneml_plugin.training.models.rules import rule_parts
 from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
 
 #: Rows of the training split that are measured, of all types together; all of the other splits are.
@@ -133,7 +126,7 @@ class Evaluator:
     def rank(self, scorers: Scorers, split: str) -> dict[str, float]:
         """Return filtered ranking metrics, the mean of both directions; lists per query ask for targets."""
         lists, offset = [], 0
-        ranks = [ranked for both in self._ranks(scorers, split).values() for ranked in both]
+        ranks = self._by_way(scorers, split)
         for position, samples in enumerate(self.data.samples):
             edges = self.rows(split, position)
             if len(edges) and not self.quick:
@@ -143,12 +136,22 @@ class Evaluator:
                 lists.append((ranked.numpy(), both[0].queries[edges].cpu().numpy() + offset))
                 offset += both[0].query_count
         values = metrics.ranking(np.concatenate(ranks))
-        for way, end in enumerate(("targets", "sources")):
-            values[f"mrr_{end}"] = float((1 / np.concatenate(ranks[way::2])).mean())
+        for end, every in zip(("targets", "sources"), ranks, strict=True):
+            values[f"mrr_{end}"] = float((1 / every).mean())
         if self.quick:
             return values
         wanted, queries = (np.concatenate(part) for part in zip(*lists, strict=True))
         return values | metrics.per_query(wanted, queries)
+
+    def reciprocal_ranks(self, scorers: Scorers, split: str) -> tuple[metrics.Floats, metrics.Floats]:
+        """Return one by the filtered rank of each edge of a split, of targets and of sources: (edges,) each."""
+        targets, sources = self._by_way(scorers, split)
+        return 1 / targets, 1 / sources
+
+    def _by_way(self, scorers: Scorers, split: str) -> tuple[metrics.Floats, metrics.Floats]:
+        """Return the filtered ranks of targets and of sources, of all target types."""
+        targets, sources = zip(*self._ranks(scorers, split).values(), strict=True)
+        return np.concatenate(targets), np.concatenate(sources)
 
     def measure_types(self, model: Model, splits: Iterable[str]) -> dict[str, dict[str, dict[str, float]]]:
         """Return the ranking metrics of each split that has rows, by the name of the target edge type."""
@@ -239,10 +242,18 @@ def link_scorers(model: Model, vectors: Vectors, data: TrainingData) -> list[tup
     scorers: list[tuple[PairScorer, PairScorer]] = [
         decoder.scorers(vectors[s], vectors[t], position) for position, (s, t) in enumerate(ends)
     ]
-    weights = model.item_weights.tolist()
-    if not any(weights):
-        return scorers
-    return with_items(scorers, parts_of(data, model.item_ridges.tolist()), weights)
+    for _, parts, weights in weighted_parts(model, data):
+        scorers = with_parts(scorers, parts, weights)
+    return scorers
+
+
+def weighted_parts(model: Model, data: TrainingData) -> Iterator[tuple[str, Parts, Sequence[float]]]:
+    """Yield what is added to the scores of a model: its name, the parts, and weights of targets and of sources."""
+    items, rules = model.item_weights.tolist(), model.rule_weights.tolist()
+    if any(items):
+        yield "items", parts_of(data, model.item_ridges.tolist()), items
+    if any(rules):
+        yield "rules", rule_parts(data), rules
 
 
 def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
@@ -286,56 +297,6 @@ def calibrate_scorers(
     if slope <= 0:  # a model that learned nothing; the order of its answers stays
         return 1 / spread, -float(scores.mean()) / spread
     return slope / spread, offset
-
-
-#: Weights of the item-item part that are tried.
-ITEM_WEIGHTS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-_WAYS = ("mrr_targets", "mrr_sources")
-
-
-@torch.no_grad()
-def fit_item_weights(evaluator: Evaluator, model: Model) -> None:
-    """Set the item-item part's ridge and weight per direction to the best on validation, else weights to 0."""
-    if not any(len(samples.splits["valid"]) for samples in evaluator.data.samples):
-        return
-    model.item_weights.zero_()
-    scorers = link_scorers(model, evaluator.embed(model), evaluator.data)
-    ridges = evaluator.data.once("item ridges", lambda: item_ridges(evaluator))
-    parts = parts_of(evaluator.data, ridges)
-    ways = [
-        (_by_weight(tails, part[0]), _by_weight(heads, part[1]))
-        for (tails, heads), part in zip(scorers, parts, strict=True)
-    ]
-    weighed = ([(tails(weight), heads(weight)) for tails, heads in ways] for weight in ITEM_WEIGHTS)
-    found = [evaluator.rank(pairs, "valid") for pairs in weighed]
-    model.item_ridges.copy_(torch.tensor(ridges))
-    model.item_weights.copy_(torch.tensor([_best(ITEM_WEIGHTS, found, way) for way in _WAYS]))
-
-
-def _by_weight(score: Scorer, part: ItemPart | None) -> Callable[[float], Scorer]:
-    """Return what gives the scorer with a weight of the part: both are computed once for all weights."""
-    if part is None:
-        return lambda _: score
-    base, added = remembered(score), remembered(part)
-    return lambda weight: lambda rows: torch.add(base(rows), added(rows), alpha=weight)
-
-
-@torch.no_grad()
-def item_ridges(evaluator: Evaluator) -> tuple[float, float]:
-    """Return the ridges with which the item-item part alone ranks validation best, for targets and for sources."""
-    found = []
-    for ridge in RIDGES:
-        parts = item_parts(evaluator.data, regularization=ridge)
-        whole = [(tails, heads) for tails, heads in parts if tails is not None and heads is not None]
-        if len(whole) < len(parts):
-            return REGULARIZATION, REGULARIZATION
-        found.append(evaluator.rank(whole, "valid"))
-    targets, sources = (_best(RIDGES, found, way) for way in _WAYS)
-    return targets, sources
-
-
-def _best(tried: Sequence[float], found: Sequence[dict[str, float]], metric: str) -> float:
-    return tried[int(np.argmax([each[metric] for each in found]))]
 
 
 def training_edges(data: TrainingData, samples: Samples) -> tuple[EdgeIndex, EdgeIndex]:

@@ -14,7 +14,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from neptuneml_plugin.training.data import TrainingData
-from neptuneml_plugin.training.evaluation.problem import Floats, Ints, Problem, known_edges
+from neptuneml_plugin.training.evaluation.problem import Floats, Ints, Problem
 from neptuneml_plugin.training.tasks import Answer
 
 #: Training rows that a model is fitted on, and cells of their features, at most.
@@ -158,7 +158,7 @@ def _steps(data: TrainingData) -> Any:
     starts, count = np.cumsum([0, *data.counts]), sum(data.counts)
     rows, columns = [np.arange(count)], [np.arange(count)]
     for relation in data.relations:
-        kept = known_edges(data, relation.edge_type, len(relation.sources))
+        kept = data.known_edges(relation).cpu().numpy()
         rows.append(starts[relation.target_type] + relation.targets.cpu().numpy()[kept])
         columns.append(starts[relation.source_type] + relation.sources.cpu().numpy()[kept])
     into, out = np.concatenate(rows), np.concatenate(columns)

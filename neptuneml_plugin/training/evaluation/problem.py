@@ -1,9 +1,9 @@
-"""What trivial competitors are given: a node or edge task as arrays, and the edges that may be known."""
+"""What trivial competitors are given: a node or edge task as arrays."""
 
 import numpy as np
 import numpy.typing as npt
 
-from neptuneml_plugin.training.data import Samples, TrainingData
+from neptuneml_plugin.training.data import Samples
 from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.tasks import Answer
 
@@ -52,13 +52,3 @@ class Problem:
             for column in self.data.features[kind].values()
         ]
         return np.concatenate(parts, 1) if parts else np.empty((len(rows), 0))
-
-
-def known_edges(data: TrainingData, edge_type: int, count: int) -> npt.NDArray[np.bool_]:
-    """Return which edges of a type may be known: of target types not those of validation and test, (edges,)."""
-    kept = np.ones(count, np.bool_)
-    for samples in data.samples if not data.task.on_nodes else ():
-        if samples.position == edge_type:
-            for split in ("valid", "test"):
-                kept[samples.splits[split].cpu().numpy()] = False
-    return kept

@@ -6,13 +6,14 @@ candidate's column from all the others that closed form gives. It needs a matrix
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from neptuneml_plugin.training.links import Direction, EdgeIndex, directions
+from neptuneml_plugin.training.models.parts import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
     from neptuneml_plugin.training.data import TrainingData
@@ -23,8 +24,6 @@ MAX_ITEMS = 5000
 REGULARIZATION, DROPPED = 300.0, 0.5
 #: Ridges of which a model takes the best on validation; vertices of few edges need less (tests/quality/LOG.md).
 RIDGES = (30.0, 100.0, REGULARIZATION)
-#: Rows whose scores are held at once.
-_ROWS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
@@ -37,42 +36,13 @@ class ItemPart:
     matrix: Tensor
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """Return what is added to the scores of all candidates, unweighted: (rows, candidates)."""
+        """See `parts.Part`."""
         positions, neighbours = self.known.of(rows)
         sums = self.matrix.new_zeros(len(rows), self.matrix.shape[1])
-        for start in range(0, len(positions), _ROWS_AT_ONCE):
-            at = slice(start, start + _ROWS_AT_ONCE)
+        for start in range(0, len(positions), ROWS_AT_ONCE):
+            at = slice(start, start + ROWS_AT_ONCE)
             sums.index_add_(0, positions[at], self.matrix[neighbours[at]])
         return sums
-
-
-class PairScorer(Protocol):
-    """Scores pairs of queries and candidates."""
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        """Return the scores of all candidates: (rows, candidates)."""
-
-    def some(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Return the scores of some candidates for each row: rows (n,), columns (n, k) to (n, k)."""
-
-
-@dataclass(frozen=True)
-class WithItems:
-    """A scorer and the weighted item-item part."""
-
-    base: PairScorer
-    part: ItemPart
-    weight: float
-
-    def __call__(self, rows: Tensor) -> Tensor:
-        """See `PairScorer`."""
-        return self.base(rows) + self.weight * self.part(rows)
-
-    def some(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """See `PairScorer`."""
-        blocks = zip(torch.split(rows, _ROWS_AT_ONCE), torch.split(columns, _ROWS_AT_ONCE), strict=True)
-        added = [self.part(some).gather(1, chosen) for some, chosen in blocks]
-        return self.base.some(rows, columns) + self.weight * torch.cat(added)
 
 
 #: Per target type, of targets and of sources; None where there are too many candidates.
@@ -113,16 +83,6 @@ def _directions(data: "TrainingData") -> Iterator[tuple[tuple[Direction, Directi
         yield directions(samples.ends, counts), samples.splits["train"]
 
 
-def with_items(
-    scorers: Sequence[tuple[PairScorer, PairScorer]], parts: ItemParts, weights: Sequence[float]
-) -> list[tuple[PairScorer, PairScorer]]:
-    """Return scorers with the parts of a positive weight, one weight for targets and one for sources."""
-    return [
-        (_with(pair[0], part[0], weights[0]), _with(pair[1], part[1], weights[1]))
-        for pair, part in zip(scorers, parts, strict=True)
-    ]
-
-
 def _matrix(edges: EdgeIndex, count: int, regularization: float, dropped: float) -> Tensor:
     """Return B for edges of queries to `count` candidates."""
     from scipy import sparse  # noqa: PLC0415  # takes a while, and few trainings need it
@@ -143,7 +103,3 @@ def _part(direction: Direction, train: Tensor, regularization: float, dropped: f
     known = direction.index(train)
     matrix = _matrix(known, direction.candidate_count, regularization, dropped)
     return ItemPart(known, matrix.to(train.device))
-
-
-def _with(scorer: PairScorer, part: ItemPart | None, weight: float) -> PairScorer:
-    return scorer if part is None or not weight else WithItems(scorer, part, weight)

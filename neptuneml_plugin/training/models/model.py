@@ -35,6 +35,7 @@ class Model(nn.Module):
     scale: Tensor
     item_weights: Tensor
     item_ridges: Tensor
+    rule_weights: Tensor
 
     def __init__(self, described: Described, hyperparameters: Hyperparameters, name: str = RGCN) -> None:
         super().__init__()
@@ -67,6 +68,8 @@ class Model(nn.Module):
         #: Its ridges, in the same order.
         ridges = torch.full((2,), REGULARIZATION)
         self.register_buffer("item_ridges", ridges, persistent=has_items(hp, described))
+        #: Weights of the rules, in the same order (`rules`).
+        self.register_buffer("rule_weights", torch.zeros(2), persistent=has_rules(hp, described))
         #: Name of each parameter with a row per node -> position of the node type.
         self.node_tables = self._node_tables(described)
 
@@ -120,6 +123,11 @@ class Model(nn.Module):
 def has_items(hyperparameters: Hyperparameters, described: Described) -> bool:
     """Return whether the item-item part may have a weight."""
     return hyperparameters.item_item and described.task is Task.LINK_PREDICTION
+
+
+def has_rules(hyperparameters: Hyperparameters, described: Described) -> bool:
+    """Return whether rules may have a weight."""
+    return hyperparameters.mined_rules and described.task is Task.LINK_PREDICTION
 
 
 def _target_ends(described: Described) -> list[tuple[int, int]]:
