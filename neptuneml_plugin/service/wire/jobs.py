@@ -1,5 +1,6 @@
 """Jobs on the wire: answers of the management API (specification 7.2; decisions 1 to 3)."""
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +32,13 @@ class Report:
 def read_report(record: JobRecord, folder: JobFolder) -> Report:
     """Return what a job's files say."""
     summary = folder.summary()
-    return Report(folder.step(), tuple(map(redact, folder.log_tail(LOG_LINES))), summary, _trials(record))
+    return Report(folder.step(), tuple(map(_redacted, folder.log_tail(LOG_LINES))), summary, _trials(record))
+
+
+@functools.lru_cache(maxsize=256)
+def _redacted(line: str) -> str:
+    """Redact a line, by far the most work of a status; who waits for a job asks for the same ones again."""
+    return redact(line)
 
 
 def _trials(record: JobRecord) -> tuple[Mapping[str, Any], ...]:
