@@ -1,24 +1,27 @@
 """Inductive items in the worker: one alone, with values met before and not, and a thousand at once or one by one.
 
-Run with `python -m tests.benchmarks.inductive_worker`; one line of JSON per figure. Parsing, encoding, the forward
-pass and the answer are timed, HTTP is not.
+Run with `python -m tests.benchmarks.inductive_worker [--preset NAME]`; one line of JSON per figure. Parsing,
+encoding, the forward pass and the answer are timed, HTTP is not. A preset of more layers than R-GCN's two is asked
+with as many hops, beside R-GCN, both in turn.
 """
 
+import argparse
 import itertools
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neptuneml_plugin.artifacts import Task
+from neptuneml_plugin.artifacts import RGCN, Task
 from neptuneml_plugin.serving.opening import open_predictor
 from neptuneml_plugin.serving.predict import Predictor
 from neptuneml_plugin.serving.wire import Reply, render_reply
+from neptuneml_plugin.training.presets import BY_NAME
 from tests.invocations import parse_invocation
 from tests.live_graph import LiveGraph, planted_graph
 from tests.training.graphs import processed, trained
@@ -26,17 +29,58 @@ from tests.training.graphs import processed, trained
 ITEMS = 3000
 SEEDS = 1000
 REPEATS = 30
+#: Of R-GCN as it is by default.
+HOPS = 2
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print every figure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.inductive_worker")
+    parser.add_argument("--preset", choices=[name for name in BY_NAME if BY_NAME[name].model == RGCN])
+    preset = parser.parse_args(arguments).preset
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = processed(folder, Task.NODE_CLASS, nodes=ITEMS, values={"num-epochs": 1, "num-hidden": 64})
-        trained(source, folder / "training")
-        predictor = open_predictor(folder / "training" / "artifact")[1]
-        for figure in figures(predictor, planted_graph(folder / "export")):
+        rgcn, graph = opened(folder / "rgcn", {}), planted_graph(folder / "rgcn" / "export")
+        if preset is None:
+            told = figures(rgcn, graph)
+        else:
+            values = BY_NAME[preset].values
+            models = {
+                "rgcn": (rgcn, HOPS),
+                preset: (opened(folder / preset, values), values.get("num-layer", HOPS)),
+            }
+            told = beside(models, graph)
+        for figure in told:
             sys.stdout.write(json.dumps(figure) + "\n")
+
+
+def opened(folder: Path, values: Mapping[str, Any]) -> Predictor:
+    """Train a model of these hyperparameters, and open its artifact."""
+    own = {**values, "num-epochs": 1, "num-hidden": 64}
+    trained(processed(folder, Task.NODE_CLASS, nodes=ITEMS, values=own), folder / "training")
+    return open_predictor(folder / "training" / "artifact")[1]
+
+
+def beside(models: Mapping[str, tuple[Predictor, int]], graph: LiveGraph) -> Iterator[dict[str, Any]]:
+    """Yield the milliseconds of one seed for each model, asked in turn; each has its own number of hops."""
+    for fanout in (1, 10):
+        bodies = {name: body(graph, ["item-0"], fanout, hops) for name, (_, hops) in models.items()}
+        taken: dict[str, list[float]] = {name: [] for name in models}
+        for repeat in range(-1, REPEATS):  # the first imports torch, or loads the model
+            for name, (predictor, _) in models.items():
+                seconds = answered(predictor, bodies[name])
+                if repeat >= 0:
+                    taken[name].append(seconds)
+        for name, (_, hops) in models.items():
+            yield {
+                "benchmark": "one seed",
+                "model": name,
+                "hops": hops,
+                "fanout": fanout,
+                "vertices": _vertices(bodies[name]),
+                "ms": round(float(np.median(taken[name])) * 1000, 3),
+                "p95_ms": round(float(np.quantile(taken[name], 0.95)) * 1000, 3),
+            }
 
 
 def figures(predictor: Predictor, graph: LiveGraph) -> Iterator[dict[str, Any]]:
@@ -44,11 +88,10 @@ def figures(predictor: Predictor, graph: LiveGraph) -> Iterator[dict[str, Any]]:
     answered(predictor, body(graph, ["item-0"], 10))  # imports torch, loads the model
     for fanout in (1, 10):
         one = body(graph, ["item-0"], fanout)
-        vertices = sum(len(nodes["ids"]) for nodes in json.loads(one)["data"]["subgraph"]["nodes"])
         numbers = itertools.count()
         yield {
             "benchmark": "one seed",
-            "vertices": vertices,
+            "vertices": _vertices(one),
             "kilobytes": round(len(one) / 1000, 1),
             "ms": median(predictor, [one] * REPEATS),
             "new_values_ms": median(predictor, [with_new_sizes(one, numbers) for _ in range(REPEATS)]),
@@ -65,11 +108,15 @@ def figures(predictor: Predictor, graph: LiveGraph) -> Iterator[dict[str, Any]]:
     }
 
 
-def body(graph: LiveGraph, ids: list[str], fanout: int) -> bytes:
+def body(graph: LiveGraph, ids: list[str], fanout: int, hops: int = HOPS) -> bytes:
     """Return a request for items and their neighbourhood."""
-    subgraph = graph.neighbourhood([("item", name) for name in ids], fanout=fanout)
+    subgraph = graph.neighbourhood([("item", name) for name in ids], hops=hops, fanout=fanout)
     data = {"globalParameters": {"columns": True}, "items": {"nodeId": ids}, "subgraph": subgraph}
     return json.dumps({"data": data}).encode()
+
+
+def _vertices(request: bytes) -> int:
+    return sum(len(nodes["ids"]) for nodes in json.loads(request)["data"]["subgraph"]["nodes"])
 
 
 def with_new_sizes(request: bytes, numbers: Iterator[int]) -> bytes:
@@ -99,4 +146,4 @@ def _never() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
