@@ -34,6 +34,9 @@ class Position:
     #: The goal's metric at each evaluation that could measure it on validation rows.
     history: list[float] = field(default_factory=list)
     best_value: float | None = None
+    #: What `Goal.order` says of the best weights, and of the newest that were evaluated.
+    best_order: float | None = None
+    newest_order: float | None = None
     best_epoch: int = 0
     seconds: float = 0.0
     #: Whether it has stopped early.

@@ -38,7 +38,7 @@ from neptuneml_plugin.training.objectives import Batch, Objective, Setting, obje
 from neptuneml_plugin.training.sampling import NeighbourSampler
 from neptuneml_plugin.training.seen import Seen
 from neptuneml_plugin.training.stopping import EarlyStopping, Goal
-from neptuneml_plugin.training.tasks import label_scale
+from neptuneml_plugin.training.tasks import is_binary, label_scale
 from neptuneml_plugin.training.warmstart import Initial
 
 #: Decay of the exponential average of the weights; what is evaluated and kept is the average.
@@ -61,6 +61,8 @@ class Fit:
     state: TrialState = TrialState.COMPLETE
     #: The goal's metric of these weights on validation; None where it cannot be measured.
     value: float | None = None
+    #: What `Goal.order` says of them, or of the newest weights where that is better.
+    order: float | None = None
     steps: int = 0
     #: Whether training longer would change nothing.
     over: bool = True
@@ -117,7 +119,8 @@ class Trainer:
             self._seen.start_from(self._model, self._course.initial)
         self._graph = self._model.graph(self._data)
         whole = self._graph if self._seen.is_whole else self._model.graph(data)
-        self._evaluator = Evaluator(data, whole, goal.topk, quick=goal.metric not in SLOW_METRICS)
+        self._order = goal.order(binary=is_binary(data.task, data.processed.target))
+        self._evaluator = Evaluator(data, whole, goal.topk, quick=self._order.metric not in SLOW_METRICS)
         self._average = copy.deepcopy(self._model)
         self._optimizer = _optimizer(self._model, hyperparameters)
         draws = sampled and model == RGCN  # the others have no neighbourhoods
@@ -139,7 +142,8 @@ class Trainer:
         state, position = TrialState.COMPLETE, self._position
         for epoch, loss in self._evaluations():
             values = self._evaluator.measure(self._seen.whole(self._average), {split: None, "train": None})
-            newest = self._newest(values[split])
+            newest = self._newest(values[split], self._goal)
+            position.newest_order = self._newest(values[split], self._order)
             self._write(epoch, loss, values)
             said = "not measurable" if newest is None else f"{newest:.4f}"
             progress(
@@ -147,6 +151,7 @@ class Trainer:
             )
             if (not validates and newest is not None and math.isfinite(newest)) or self._is_best(newest):
                 position.best_value, position.best_epoch = newest, epoch
+                position.best_order = position.newest_order
                 self._best = copy.deepcopy(dict(self._average.state_dict()))
             if newest is not None and validates and self._is_over(newest):
                 position.over = True
@@ -161,17 +166,26 @@ class Trainer:
             self._best = copy.deepcopy(dict(self._average.state_dict()))
         return self._fitted(state, split)
 
-    def _newest(self, values: Mapping[str, float]) -> float | None:
-        """Return the goal's metric; None where it cannot be measured, as on rows of one class."""
-        value = values.get(self._goal.metric)
-        return self._goal.worst if value is not None and math.isnan(value) else value
+    def _newest(self, values: Mapping[str, float], goal: Goal) -> float | None:
+        """Return a goal's metric; None where it cannot be measured, as on rows of one class."""
+        value = values.get(goal.metric)
+        return goal.worst if value is not None and math.isnan(value) else value
 
     def _is_best(self, newest: float | None) -> bool:
-        """Return whether to keep the newest weights: the last ones, while nothing else can be said of any."""
+        """Return whether to keep the newest weights: the last ones, while nothing else can be said of any.
+
+        Of two that are as good, the one that orders better.
+        """
         best = self._position.best_value
         if newest is None:
             return best is None
-        return math.isfinite(newest) and self._goal.better(newest, best)
+        if not math.isfinite(newest):
+            return False
+        return self._orders_better() if newest == best else self._goal.better(newest, best)
+
+    def _orders_better(self) -> bool:
+        newest, best = self._position.newest_order, self._position.best_order
+        return newest is not None and self._order.better(newest, best)
 
     def _is_over(self, newest: float) -> bool:
         """Take the newest evaluation and return whether training stops early."""
@@ -197,10 +211,17 @@ class Trainer:
             fit_parts(self._evaluator, model)
             value = None
         if value is None:
-            value = self._newest(self._evaluator.measure(model, [split])[split])
-        over = not self._paused
+            value = self._newest(self._evaluator.measure(model, [split])[split], self._goal)
         return Fit(
-            model, position.best_epoch, position.epoch, position.seconds, state, value, position.steps, over
+            model,
+            position.best_epoch,
+            position.epoch,
+            position.seconds,
+            state,
+            value,
+            order=position.newest_order if self._orders_better() else position.best_order,
+            steps=position.steps,
+            over=not self._paused,
         )
 
     def _evaluations(self) -> Iterator[tuple[int, float]]:

@@ -134,7 +134,7 @@ def ranked(entrants: Sequence[Entrant], standings: Mapping[str, Standing], goal:
 
 
 def better_half(
-    order: Sequence[Entrant], count: int, standings: Mapping[str, Standing], goal: Goal, rows: int
+    order: Sequence[Entrant], count: int, standings: Mapping[str, Standing], goal: Goal, rows: float
 ) -> list[Entrant]:
     """Return the better half, and those behind it by no more than chance.
 
@@ -143,7 +143,7 @@ def better_half(
         count: of those in the round.
         standings: by name.
         goal: names the metric.
-        rows: of validation, which it is measured on.
+        rows: of validation, which it is measured on, or as many as its chance is of.
     """
     most = max(LEAST, math.ceil(count / 2))
     if len(order) <= most:
@@ -154,6 +154,6 @@ def better_half(
     return [*order[:most], *close]
 
 
-def chance(value: float, goal: Goal, rows: int) -> float:
+def chance(value: float, goal: Goal, rows: float) -> float:
     """Return about one standard error of a metric: of a share at most, or of a mean of squares."""
     return 0.5 / math.sqrt(rows) if goal.better(1, 0) else abs(value) * math.sqrt(2 / rows)

@@ -30,6 +30,7 @@ from neptuneml_plugin.training.rounds import Budget, Entrant, Standing, affordab
 from neptuneml_plugin.training.search.space import SearchSpace
 from neptuneml_plugin.training.search.trial import CHECKPOINT, open_log
 from neptuneml_plugin.training.stopping import Goal
+from neptuneml_plugin.training.tasks import is_binary
 from neptuneml_plugin.training.warmstart import Initial, initial_weights
 
 #: Folder of the paused trainings, while a training is unfinished.
@@ -104,6 +105,20 @@ def with_more_to_judge_by(data: TrainingData) -> TrainingData:
     return dataclasses.replace(data, samples=(moved, *data.samples[1:]))
 
 
+def compared_by(goal: Goal, data: TrainingData) -> tuple[Goal, float]:
+    """Return what presets are compared by, and of how many answers a share is as uncertain (`rounds.chance`).
+
+    The variance of the area under a ROC curve is 1/12 (1/m + 1/n) for answers in any order of m and n rows (Hanley
+    and McNeil, 1982), that of a share of k answers 1/4k at most.
+    """
+    rows = sum(len(samples.splits["valid"]) for samples in data.samples)
+    order, labels = goal.order(binary=is_binary(data.task, data.processed.target)), data.samples[0].labels
+    if order == goal or labels is None:
+        return goal, rows
+    first, second = torch.bincount(labels[data.samples[0].splits["valid"]], minlength=2).tolist()
+    return (order, 3 * first * second / rows) if first and second else (goal, rows)
+
+
 def _best(space: SearchSpace, race: Race, presets: Sequence[Preset], progress: Progress) -> Selection:
     judged = with_more_to_judge_by(race.data)
     is_lent, race = judged is not race.data, dataclasses.replace(race, data=judged.to(best_device()))
@@ -112,9 +127,10 @@ def _best(space: SearchSpace, race: Race, presets: Sequence[Preset], progress: P
     entrants, standings = affordable(every, unit), _stored(race.folder / SELECTION)
     budget = Budget(unit, spent=max(entrant.cost.start for entrant in entrants))
     best = _winner(entrants, standings, budget, space.goal, race, progress)
-    values = {name: f"{standing.value(space.goal):.4g}" for name, standing in standings.items()}
+    goal, _ = compared_by(space.goal, race.data)
+    values = {name: f"{standing.value(goal):.4g}" for name, standing in standings.items()}
     against = ", ".join(f"'{entrant.name}' {values[entrant.name]}" for entrant in entrants if entrant is not best)
-    said = f"preset '{best.name}': {space.goal.metric} {values[best.name]} on validation against {against}"
+    said = f"preset '{best.name}': {goal.metric} {values[best.name]} on validation against {against}"
     dear = "".join(f"; '{entrant.name}' costs too much to try" for entrant in every if entrant not in entrants)
     begun = None if is_lent else race.folder / PRESETS / best.name
     return Selection(best.space, f"{said} after a part of their epochs{dear}", begun)
@@ -134,11 +150,11 @@ def _winner(
         entrants: who takes part.
         standings: how far each has come before an interruption, by name; kept up to date.
         budget: what rounds may cost.
-        goal: what is compared.
+        goal: what is learned.
         race: what all share.
         progress: told what goes on.
     """
-    left, rows = list(entrants), sum(len(samples.splits["valid"]) for samples in race.data.samples)
+    left, (compared, rows) = list(entrants), compared_by(goal, race.data)
     for at in itertools.count():
         before = {entrant.name: standings.setdefault(entrant.name, Standing()).after(at) for entrant in left}
         began = budget.part
@@ -153,7 +169,7 @@ def _winner(
                 _go_on(entrant, race, standing, until[entrant.name])
                 write_json(race.folder / SELECTION, {name: vars(each) for name, each in standings.items()})
         now = {entrant.name: standings[entrant.name].after(at + 1) for entrant in left}
-        left = better_half(ranked(left, now, goal), len(left), now, goal, rows)
+        left = better_half(ranked(left, now, compared), len(left), now, compared, rows)
         if len(left) == 1 or all(now[entrant.name].over for entrant in left):
             break
     return left[0]
@@ -187,7 +203,8 @@ def _go_on(entrant: Entrant, race: Race, standing: Standing, until: int) -> None
         except NeptuneMLError:
             standing.over = True
         else:
-            value, standing.over = fit.value, fit.over
+            is_goal = compared_by(space.goal, race.data)[0] == space.goal
+            value, standing.over = fit.value if is_goal else fit.order, fit.over
     standing.values = [*standing.values, value if value is not None and math.isfinite(value) else None]
     standing.epochs = [*standing.epochs, until]
 

@@ -1,9 +1,13 @@
 """When to evaluate, what is better, and when to stop."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from neptuneml_plugin.training.evaluation.metrics import HIGHER_IS_BETTER
+
+#: Count answers that are decided. Of two classes the rarer one is seldom the likelier, so that models that order
+#: rows well and models that learned nothing look alike, early and, where no row is clear, to the end.
+DECIDED = frozenset({"acc", "balanced_accuracy", "f1", "f1_macro", "f1_micro", "mcc", "precision", "recall"})
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,10 @@ class Goal:
         if b is None:
             return True
         return a > b if HIGHER_IS_BETTER[self.metric] else a < b
+
+    def order(self, *, binary: bool) -> "Goal":
+        """Return what tells models apart that the goal does not: of two classes the area under the ROC curve."""
+        return replace(self, metric="roc_auc") if binary and self.metric in DECIDED else self
 
     def batches_between(self, batches_per_epoch: int) -> int:
         """Return the number of batches between two evaluations."""

@@ -114,6 +114,11 @@ def answer_of(task: Task, target: Target) -> Answer:
     return row.multi if target.multi_label and row.multi else row.single
 
 
+def is_binary(task: Task, target: Target) -> bool:
+    """Return whether an answer is one of two classes."""
+    return answer_of(task, target) is Answer.CLASS and len(target.classes) == 2
+
+
 def output_count(task: Task, target: Target) -> int:
     """Return the number of outputs of the decoder."""
     return len(target.classes) if task.is_class else 1

@@ -276,6 +276,20 @@ def accounts(rng: Rng, nodes: int = 5000) -> Planted:
     )
 
 
+def loans(rng: Rng, nodes: int = 3000) -> Planted:
+    """Loans of which one in 33 defaults, told by thresholds of their own numbers; who guarantees whom is noise."""
+    debt, drift, rate = (rng.normal(size=nodes) for _ in range(3))
+    risk = 2 * (debt > 1) + 1.5 * (np.abs(drift) > 1.3) + rng.normal(0, 0.7, nodes)
+    return Planted(
+        [Vertices("loan", nodes, {"debt": np.exp(debt), "drift": drift, "rate": rate})],
+        [Edges("loan", "guarantees", "loan", _cited(rng, np.zeros(nodes, np.int64), 3 * nodes, 0))],
+        "loan",
+        "classification",
+        _dealt(rng, nodes, (0.6, 0.2, 0.2)),
+        (risk > np.quantile(risk, 0.97)).astype(np.int64),
+    )
+
+
 def baskets(rng: Rng, customers: int = 800, products: int = 1000, kinds: int = 15) -> Planted:
     """Purchases of customers without features, who buy of two kinds; a product's words show its kind."""
     kind = rng.integers(kinds, size=products)
@@ -356,6 +370,7 @@ PLANTED: Mapping[str, tuple[str, Callable[..., Planted | Parts]]] = {
     "authors": ("acc", authors),
     "houses": ("rmse", houses),
     "accounts": ("average_precision", accounts),
+    "loans": ("average_precision", loans),
     "baskets": ("mrr", baskets),
     "relatives": ("mrr", relatives),
 }

@@ -23,6 +23,7 @@ from tests.quality.planted import (
     films,
     heterophilous,
     houses,
+    loans,
     planted,
     purchases,
     relatives,
@@ -41,6 +42,7 @@ SIZES: Mapping[str, tuple[int, ...]] = {
     "authors": (200,),
     "houses": (300,),
     "accounts": (300,),
+    "loans": (300,),
     "baskets": (60, 80),
     "relatives": (20,),
 }
@@ -143,6 +145,17 @@ def test_frauds_are_few_and_share_devices() -> None:
     frauds = np.bincount(uses[:, 1], graph.answers[uses[:, 0]])
     assert frauds.max() > 3
     assert alike(graph) > 0.9  # payments lead anywhere
+
+
+def test_loans_that_default_are_few_and_told_by_their_own_numbers() -> None:
+    graph = loans(rng())
+    assert graph.answers is not None
+    assert graph.answers.mean() == pytest.approx(0.03, abs=0.002)
+    numbers = graph.vertices[0].features
+    is_risky = (numbers["debt"] > np.e) & (np.abs(numbers["drift"]) > 1.3)
+    assert graph.answers[is_risky].mean() > 0.5
+    assert graph.answers[~is_risky].mean() < 0.03
+    assert graph.answers[graph.edges[0].ends].all(1).mean() < 0.01
 
 
 def test_customers_buy_of_few_kinds() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from neptuneml_plugin.artifacts import HPO_CONFIGURATION, SELECTION, Task, TrainingRecord, read_record
+from neptuneml_plugin.artifacts import HPO_CONFIGURATION, METRICS_LOG, SELECTION, Task, TrainingRecord, read_record
 from neptuneml_plugin.config import TrainConfig
 from neptuneml_plugin.errors import InvalidParameter, InvalidSettings
 from neptuneml_plugin.stage import Progress, silent
 from neptuneml_plugin.training import hyperparameters, presets, selection
+from neptuneml_plugin.training.checkpoints import Checkpoints
 from neptuneml_plugin.training.cost import Cost
 from neptuneml_plugin.training.data import TrainingData, load_data
 from neptuneml_plugin.training.presets import BY_NAME, PRESETS, STILL_SEARCHED, fitting
@@ -33,9 +34,11 @@ from neptuneml_plugin.training.rounds import (
 )
 from neptuneml_plugin.training.search.configuration import read_configuration
 from neptuneml_plugin.training.search.space import FIXED, Parameter, SearchSpace
-from neptuneml_plugin.training.selection import Race, Selection, select
+from neptuneml_plugin.training.search.trial import CHECKPOINT
+from neptuneml_plugin.training.selection import Race, Selection, compared_by, select
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.train import run as train
+from tests.quality.planted import planted
 from tests.training.graphs import processed, processed_export, trained
 from tests.training.test_resume import log, results, same_weights
 from tests.triples import write_triples
@@ -281,6 +284,48 @@ def test_presets_go_on_while_they_can_win(
     assert chosen.begun is None  # rows of training have judged
     stored = json.loads((tmp_path / SELECTION).read_text())
     assert stored["features"] == {"values": gains["features"], "epochs": epochs["features"], "over": False}
+
+
+def test_of_two_classes_presets_are_compared_by_the_order_of_rows(
+    folders: Mapping[Task, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_data(folders[Task.EDGE_CLASS])
+    labels, valid = data.samples[0].labels, data.samples[0].splits["valid"]
+    assert labels is not None
+    first, second = torch.bincount(labels[valid], minlength=2).tolist()
+    goal, rows = compared_by(Goal("f1"), data)
+    assert (goal, rows) == (Goal("roc_auc"), 3 * first * second / len(valid))
+    draws = torch.Generator().manual_seed(0)
+    scores = torch.rand(2000, first + second, generator=draws)
+    wins = (scores[:, :first, None] > scores[:, None, first:]).double().mean((1, 2))
+    assert chance(0.5, goal, rows) == pytest.approx(float(wins.std()), rel=0.05)
+    assert compared_by(Goal("average_precision"), data) == (Goal("average_precision"), len(valid))
+    of_one = dataclasses.replace(data.samples[0], labels=torch.zeros_like(labels))
+    assert compared_by(Goal("f1"), dataclasses.replace(data, samples=(of_one,))) == (Goal("f1"), len(valid))
+    several, values = (load_data(folders[task]) for task in (Task.NODE_CLASS, Task.NODE_REGRESSION))
+    assert compared_by(Goal("f1"), several)[0] == Goal("f1")
+    assert compared_by(Goal("mse"), values)[0] == Goal("mse")
+
+
+def test_a_rare_class_is_told_before_any_row_is_said_to_be_of_it(tmp_path: Path) -> None:
+    source = processed_export(planted("loans", tmp_path / "export", 800))
+    (tmp_path / "training").mkdir()
+    space, race = race_of(source, tmp_path / "training", "auto")
+    assert space.goal.metric == "f1"
+    chosen = select(space, race, silent)
+    assert chosen.reason is not None
+    assert chosen.reason.startswith("preset 'features': roc_auc 0.9")
+    features = race.folder / selection.PRESETS / "features"
+    records = [json.loads(line) for line in (features / METRICS_LOG).read_text().splitlines()]
+    assert not any(record["valid"]["f1"] for record in records)
+    orders = {record["epoch"]: record["valid"]["roc_auc"] for record in records}
+    checkpoint = Checkpoints(features / CHECKPOINT, 1e6).load()
+    assert checkpoint is not None
+    assert checkpoint.position.best_epoch == max(orders, key=orders.__getitem__) > 1
+    stored = json.loads((race.folder / SELECTION).read_text())
+    best = stored["features"]["values"][-1]
+    assert best == max(orders.values())
+    assert best > max(each["values"][-1] for name, each in stored.items() if name != "features") + 0.02
 
 
 def test_a_preset_that_diverges_is_not_chosen(folders: Mapping[Task, Path], tmp_path: Path) -> None:
