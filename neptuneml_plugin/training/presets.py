@@ -51,10 +51,6 @@ def _on_featured_nodes(data: TrainingData) -> bool:
     return data.task.on_nodes and bool(data.features[data.samples[0].position])
 
 
-def _on_featured_and_joined_nodes(data: TrainingData) -> bool:
-    return _on_featured_nodes(data) and _on_joined_nodes(data)
-
-
 def _on_joined_nodes(data: TrainingData) -> bool:
     kinds = {relation.target_type for relation in data.relations}
     return data.task.on_nodes and data.samples[0].position in kinds
@@ -109,8 +105,8 @@ PRESETS = (
     ),
     Preset(
         "appnp",
-        "properties of vertices that have features and edges: predict from features, then propagate (APPNP)",
-        _on_featured_and_joined_nodes,
+        "properties of vertices that have edges: predict from features or learned vectors, then propagate (APPNP)",
+        _on_joined_nodes,
         {
             "restart": 0.1, "num-layer": 3, "layer-norm": False, "num-bases": 0, "use-self-loop": False,
             "concat-node-embed": False, "dropout": 0.5, "feature-dropout": 0.3, "l2norm": 0.0005, "lr": 0.03,

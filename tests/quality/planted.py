@@ -93,6 +93,19 @@ def heterophilous(rng: Rng, nodes: int = 2200, classes: int = 5) -> Planted:
     )
 
 
+def members(rng: Rng, nodes: int = 2500, classes: int = 5) -> Planted:
+    """Members of communities, of whom nothing is known but who knows whom; one in ten trains."""
+    communities = rng.integers(classes, size=nodes)
+    return Planted(
+        [Vertices("member", nodes)],
+        [Edges("member", "knows", "member", _cited(rng, communities, 3 * nodes, 0.7))],
+        "member",
+        "classification",
+        _dealt(rng, nodes, (0.1, 0.1, 0.8)),
+        communities,
+    )
+
+
 def films(rng: Rng, nodes: int = 2939) -> Planted:
     """Films of three genres, as IMDB's protocol: 300 train, 300 validate, the others test.
 
@@ -361,6 +374,7 @@ def relatives(rng: Rng, families: int = 60, generations: int = 3) -> Parts:
 #: By the name of the row: what it is judged by, and how it is made.
 PLANTED: Mapping[str, tuple[str, Callable[..., Planted | Parts]]] = {
     "citations": ("acc", citations),
+    "members": ("acc", members),
     "films": ("f1_macro", films),
     "heterophilous": ("acc", heterophilous),
     "acquaintances": ("mrr", acquaintances),

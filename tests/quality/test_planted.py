@@ -24,6 +24,7 @@ from tests.quality.planted import (
     heterophilous,
     houses,
     loans,
+    members,
     planted,
     purchases,
     relatives,
@@ -33,6 +34,7 @@ from tests.training.graphs import processed_export, trained
 
 SIZES: Mapping[str, tuple[int, ...]] = {
     "citations": (400,),
+    "members": (300,),
     "films": (300,),
     "heterophilous": (200,),
     "acquaintances": (200,),
@@ -77,6 +79,12 @@ def test_citations_have_few_labels_and_stay_within_a_class() -> None:
     assert 0.75 < alike(graph) < 0.85
     words = graph.vertices[0].features["words"]
     assert 8 < words.sum(1).mean() < 18
+
+
+def test_members_have_edges_within_their_community_and_nothing_else() -> None:
+    graph = members(rng())
+    assert not graph.vertices[0].features
+    assert alike(graph) == pytest.approx(0.76, abs=0.03)
 
 
 def test_films_are_split_as_the_protocol_says_and_directors_have_a_genre() -> None:

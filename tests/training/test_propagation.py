@@ -15,7 +15,7 @@ from neptuneml_plugin.training.evaluation.evaluator import Evaluator
 from neptuneml_plugin.training.hyperparameters import build
 from neptuneml_plugin.training.loop import Trainer
 from neptuneml_plugin.training.models.model import Model
-from neptuneml_plugin.training.presets import BY_NAME
+from neptuneml_plugin.training.presets import BY_NAME, fitting
 from neptuneml_plugin.training.search.configuration import read_configuration
 from neptuneml_plugin.training.stopping import Goal
 from neptuneml_plugin.training.train import _unused
@@ -136,6 +136,14 @@ def accuracy(data: TrainingData, values: Mapping[str, Any]) -> float:
     trainer = Trainer(data, build({**values, "num-epochs": 40}), Goal("acc"), seed=0)
     model = trainer.fit(lambda *_: None).model
     return Evaluator(data, model.graph(data)).measure(model, ["test"])["test"]["acc"]
+
+
+def test_learned_vectors_are_propagated_where_there_are_no_features(tmp_path: Path) -> None:
+    graph = load_data(processed_export(planted("members", tmp_path / "export")))
+    assert [preset.name for preset in fitting(graph)] == ["rgcn", "places", "appnp"]
+    propagated = accuracy(graph, BY_NAME["appnp"].values)
+    assert propagated > accuracy(graph, BY_NAME["places"].values) + 0.02
+    assert propagated > accuracy(graph, {}) + 0.1
 
 
 def test_few_labels_are_enough_where_neighbours_are_alike(tmp_path: Path) -> None:
