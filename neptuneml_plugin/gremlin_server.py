@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -33,6 +34,11 @@ from neptuneml_plugin.stage import Progress, silent, write_json, write_text
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+#: Below it stand ports that programs have by convention.
+FIRST_FREE_PORT = 10_000
+
+#: The first and the last port that the system gives to whoever asks for any, and to connections.
+_GIVEN_AWAY = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 _SERVER_CLASS = "org.apache.tinkerpop.gremlin.server.GremlinServer"
 _CONSOLE_CLASS = "org.apache.tinkerpop.gremlin.console.Console"
@@ -98,12 +104,18 @@ def is_free(port: int) -> bool:
 
 
 def free_port(preferred: int = 0) -> int:
-    """Return `preferred` where nothing listens there, else a port that is free now."""
+    """Return `preferred` where nothing listens there, else a port that is free now.
+
+    Where there is one, nobody gets it who asks for any port, so that it is still free when a server is up.
+    """
     if preferred and is_free(preferred):
         return preferred
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return int(listener.getsockname()[1])
+    first, last = map(int, _GIVEN_AWAY.read_text().split())
+    everywhere = range(FIRST_FREE_PORT, 1 << 16)
+    kept = [port for port in everywhere if not first <= port <= last] or everywhere
+    while not is_free(port := secrets.choice(kept)):
+        pass
+    return port
 
 
 def fetch(data_root: Path, progress: Progress = silent) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 
+from neptuneml_plugin.gremlin_server import free_port
 from tests.running_service import eventually
 
 BUCKET = "lib"
@@ -60,9 +61,7 @@ class S3Server:
 @contextlib.contextmanager
 def s3_server() -> Iterator[S3Server]:
     """Start a server on any free port and end it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, str(port)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | CREDENTIALS,

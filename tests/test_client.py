@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from aiohttp.test_utils import unused_port
 
 from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.errors import (
@@ -17,6 +16,7 @@ from neptuneml_plugin.errors import (
     PreconditionsFailed,
     ResourceNotFound,
 )
+from neptuneml_plugin.gremlin_server import free_port
 from tests.made_artifacts import Made, make_artifact
 from tests.running_service import RunningService, running_service
 
@@ -79,7 +79,7 @@ def test_addresses_that_are_none(url: str) -> None:
 
 
 def test_no_service_there() -> None:
-    client = ServiceClient(f"http://127.0.0.1:{unused_port()}")
+    client = ServiceClient(f"http://127.0.0.1:{free_port()}")
     with pytest.raises(PreconditionsFailed, match=r"no service answers at .*neptuneml serve"):
         client.health()
     with pytest.raises(PreconditionsFailed, match="no service answers"):

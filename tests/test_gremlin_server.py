@@ -153,6 +153,16 @@ def test_a_free_port_is_the_preferred_one_where_that_is_free(taken_port: int) ->
     assert embedded.free_port(free) == free
 
 
+def test_a_free_port_is_none_that_the_system_gives_away() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        given = listener.getsockname()[1]
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert first <= given <= last
+    everywhere = set(range(embedded.FIRST_FREE_PORT, 1 << 16))
+    assert {embedded.free_port() for _ in range(50)} <= (everywhere - set(range(first, last + 1)) or everywhere)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -7,11 +7,12 @@ from contextlib import closing
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neptuneml_plugin.errors import FailureByQuery
+from neptuneml_plugin.gremlin_server import free_port
 from neptuneml_plugin.loadtest.clients import UNREACHABLE, Address, Client, error_code, parse_batches
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -68,7 +69,7 @@ async def test_errors_are_told_by_their_code() -> None:
 
 
 async def test_an_address_where_nothing_listens() -> None:
-    client = Client([Address(f"http://127.0.0.1:{unused_port()}")])
+    client = Client([Address(f"http://127.0.0.1:{free_port()}")])
     assert await client.ask(b"{}") == UNREACHABLE
     with pytest.raises(FailureByQuery, match="cannot be reached"):
         await client.try_out(b"{}")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import unused_port
 
 from neptuneml_plugin.artifacts import CUSTOM
 from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.gremlin_server import free_port
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState, Plan
 from neptuneml_plugin.service.routes.requests import JOBS
 from tests.s3_server import CREDENTIALS
@@ -96,7 +96,7 @@ async def test_a_whole_folder_is_taken(service: StagesService, tmp_path: Path, n
 async def test_a_folder_in_an_s3_is_looked_into_by_the_job(
     service: StagesService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {**CREDENTIALS, "NEPTUNEML_S3_ENDPOINT": f"http://127.0.0.1:{unused_port()}"}.items():
+    for name, value in {**CREDENTIALS, "NEPTUNEML_S3_ENDPOINT": f"http://127.0.0.1:{free_port()}"}.items():
         monkeypatch.setenv(name, value)
     parameters = {"sourceS3DirectoryPath": "s3://lib/src"}
     assert (await service.post("/ml/modeltraining", **TRAIN, customModelTrainingParameters=parameters))[0] == 200

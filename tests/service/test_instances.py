@@ -12,11 +12,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer, unused_port
+from aiohttp.test_utils import TestServer
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, TimeLimitExceeded
+from neptuneml_plugin.gremlin_server import free_port
 from neptuneml_plugin.service.endpoints.instances import Instances
 from neptuneml_plugin.service.endpoints.passing import MOST_DEATHS, Answer, pass_on
 from neptuneml_plugin.service.endpoints.record import EndpointOptions
@@ -42,7 +43,7 @@ async def answering(
     process: Any = None
     async with contextlib.AsyncExitStack() as stack:
         for worker, handler in zip(group.workers, handlers, strict=True):
-            address = f"http://127.0.0.1:{unused_port()}"
+            address = f"http://127.0.0.1:{free_port()}"
             if handler is not None:
                 app = web.Application()
                 app.router.add_post("/invocations", handler)

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer, unused_port
+from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from neptuneml_plugin.artifacts import Task
 from neptuneml_plugin.config import ServiceConfig
+from neptuneml_plugin.gremlin_server import free_port
 from neptuneml_plugin.locations import Place
 from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.jobs.record import JobKind, JobRecord, JobState
@@ -36,7 +37,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
     """An address at which no S3 answers."""
-    url = f"http://127.0.0.1:{unused_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     for name, value in {**CREDENTIALS, "NEPTUNEML_S3_ENDPOINT": url}.items():
         monkeypatch.setenv(name, value)
     return url

@@ -14,13 +14,14 @@ from urllib.parse import quote
 import numpy as np
 import psutil
 import pytest
-from aiohttp.test_utils import TestClient, TestServer, unused_port
+from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
 from neptuneml_plugin.artifacts import Manifest, Task
 from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.config import ServiceConfig
 from neptuneml_plugin.errors import FailureByQuery, NeptuneMLError
+from neptuneml_plugin.gremlin_server import free_port
 from neptuneml_plugin.service.app import create_app
 from neptuneml_plugin.service.endpoints.registry import Registry
 from neptuneml_plugin.service.endpoints.workers import Worker
@@ -288,7 +289,7 @@ async def test_many_callers_at_once(tmp_path: Path) -> None:
 
 async def test_workers_listen_where_they_are_told(tmp_path: Path) -> None:
     make_artifact(tmp_path / "one")
-    port = unused_port()
+    port = free_port()
     async with service(tmp_path, worker_ports=(port, port)) as running:
         assert (await running.put("e", "one"))["status"] == "InService"
         assert (await running.get("/endpoints/e"))[1]["addresses"] == [f"http://127.0.0.1:{port}"]
