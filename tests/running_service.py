@@ -18,7 +18,7 @@ from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.connection import Connection
 
 #: What a busy machine may take for a step of a test; who waits goes on as soon as it is there.
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 _PROGRAM = """
 import json, logging, sys

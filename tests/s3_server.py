@@ -68,7 +68,7 @@ def s3_server() -> Iterator[S3Server]:
     )  # fmt: skip
     with process:
         try:
-            eventually(lambda: _answers(port), seconds=120)
+            eventually(lambda: _answers(port))
             server = S3Server(f"http://127.0.0.1:{port}", process)
             server.client.create_bucket(
                 Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}

@@ -10,10 +10,10 @@ from typing import Any
 import yaml
 
 from neptuneml_plugin import jars
+from tests.running_service import PATIENCE_SECONDS
 
 MAIN_CLASS = "org.apache.tinkerpop.gremlin.server.GremlinServer"
 CONFIGURATION = Path("conf") / "gremlin-server-modern.yaml"
-LONGEST_START_SECONDS = 120.0
 
 _FILES = {
     CONFIGURATION: """\
@@ -82,7 +82,7 @@ def running(folder: Path) -> Iterator[None]:
         [*command, "-cp", "lib/*", MAIN_CLASS, str(CONFIGURATION)],
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    watchdog = threading.Timer(LONGEST_START_SECONDS, process.kill)
+    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
     watchdog.start()
     try:
         lines = iter(process.stdout or ())

@@ -151,7 +151,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         command = ["neptuneml", *(local(word, places) for word in SERVICES["service"]["command"])]
         service = running.enter_context(started(command, "service", root, places))
         for name in SERVICES:
-            eventually(lambda name=name: is_healthy(name, places), seconds=240)  # type: ignore[misc]
+            eventually(lambda name=name: is_healthy(name, places))  # type: ignore[misc]
         yield Stack(root, f"http://127.0.0.1:{port}", gremlin_port, (gremlin, service))
 
 

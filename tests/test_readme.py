@@ -157,7 +157,6 @@ def test_the_yaml_is_what_the_plugin_command_prints(own_server: tuple[Shell, str
     assert printed[start : start + len(lines)] == lines
 
 
-@pytest.mark.timeout(600)
 def test_your_own_server_predicts_after_these_lines(own_server: tuple[Shell, str]) -> None:
     opened, _ = own_server
     (request,), (query,) = blocks(OWN_SERVER, "json"), blocks(OWN_SERVER, "groovy")

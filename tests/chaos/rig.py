@@ -16,10 +16,9 @@ from neptuneml_plugin.artifacts import ARTIFACT, EXPORT_STATS, Task, open_artifa
 from neptuneml_plugin.processed import open_processed
 from neptuneml_plugin.stage import FOLDER_VARIABLE
 from tests.planted import planted_export
-from tests.running_service import RunningService, eventually, running_service
+from tests.running_service import PATIENCE_SECONDS, RunningService, eventually, running_service
 from tests.training.graphs import set_hyperparameters
 
-PATIENCE_SECONDS = 240.0
 EPOCHS = 12
 
 
@@ -240,7 +239,7 @@ def wait(service: RunningService, path: str, look: Callable[[], object] = lambda
         document.update(service.connection.call("GET", path))
         return document["status"] in {"Completed", "Failed", "Stopped", "succeeded", "failed", "InService"}
 
-    eventually(is_settled, PATIENCE_SECONDS)
+    eventually(is_settled)
     return document
 
 

@@ -96,7 +96,6 @@ def learn(stack: Stack, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.timeout(900)
 def test_a_query_is_learned_and_answered(stack: Stack) -> None:
     client = stack.service.client
     before = make_artifact(stack.service.log.parent / "before").version

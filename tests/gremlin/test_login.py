@@ -100,7 +100,7 @@ class Seen:
             status.update(self.ask("GET", path))
             return status["status"] in ends
 
-        eventually(has_ended, seconds=240)
+        eventually(has_ended)
         return status
 
 

@@ -148,7 +148,6 @@ def test_reports_are_printed_and_saved(tmp_path: Path, capsys: Any) -> None:
     assert json.loads((tmp_path / "eval_metrics_info.json").read_text()) == {"mrr": 0.5}
 
 
-@pytest.mark.timeout(900)
 def test_the_example_as_its_page_says(graphs: Any, tmp_path: Path) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "run").mkdir()

@@ -20,7 +20,7 @@ from neptuneml_plugin.artifacts import Task, TrainingRecord, TrialRecord, read_r
 from tests.training.graphs import processed
 from tests.training.test_resume import FEW, PROGRAM
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.ray
 
 RAY = Path(sys.executable).with_name("ray")
 READY = "Ray runtime started"

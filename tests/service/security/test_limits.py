@@ -80,7 +80,7 @@ async def test_the_answer_says_when_to_come_back(client: Client) -> None:
     answers = [await client.get("/ml/endpoints") for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert (await answers[-1].json())["code"] == "TooManyRequestsException"
-    assert answers[-1].headers["Retry-After"] == "5"
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 5  # what is left of a request's five seconds
     assert [(await client.get("/health")).status for _ in range(5)] == [200] * 5
 
 
