@@ -24,7 +24,7 @@ from neptuneml_plugin.commands.jobs import job_commands
 from neptuneml_plugin.commands.learn import learn_command
 from neptuneml_plugin.commands.loadtest import loadtest_command
 from neptuneml_plugin.commands.options import FILE, Command
-from neptuneml_plugin.display import metrics_table, quickstart_page, shown_progress, shown_stages
+from neptuneml_plugin.display import metrics_table, print_page, quickstart_page, shown_progress, shown_stages
 from neptuneml_plugin.errors import InvalidSettings, NeptuneMLError
 from neptuneml_plugin.jobfolder import INTERRUPTED, Outcome, own_folder
 from neptuneml_plugin.redaction import redact
@@ -607,12 +607,11 @@ def quickstart_command(data_root: Path | None, *, keep: bool) -> None:
     """
     from neptuneml_plugin.quickstart import quickstart
 
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     root = config.data_root(data_root)
     with contextlib.ExitStack() as stack:
         with shown_stages(_err) as progress:
             result = stack.enter_context(quickstart(root, progress))
-        out.print(*quickstart_page(result, keep=keep), sep="\n")
+        print_page(quickstart_page(result, keep=keep))
         if keep:
             threading.Event().wait()
 

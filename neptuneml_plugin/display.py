@@ -1,8 +1,9 @@
 """What the command line shows: progress, and the tables of a summary and of answers."""
 
 import contextlib
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -211,6 +212,13 @@ def answers_page(answer: "Answer", status: Mapping[str, Any]) -> Iterator[Render
             yield _metrics(part["metrics"], part.get("baselines", {}))
 
 
+def print_page(page: Iterable[RenderableType]) -> None:
+    """Print a page to stdout; a query stays on one line, however long, so that it can be copied."""
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    for part in page:
+        out.print(part, soft_wrap=isinstance(part, Text))
+
+
 def moment(millis: int) -> str:
     """Return a time of this machine's clock, such as `2026-11-28 08:30:00`."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(millis / 1000))
@@ -263,12 +271,13 @@ def metrics_table(summary: Summary, title: str | None = None) -> Table:
 
 
 def answers_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """Return answers as a table."""
+    """Return answers as a table; numbers have no commas, as integers among them may be ids."""
     table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column)
     for row in rows:
-        table.add_row(*(_number(cell) if isinstance(cell, float) else Text(str(cell)) for cell in row))
+        texts = (_number(cell).replace(",", "") if isinstance(cell, float) else str(cell) for cell in row)
+        table.add_row(*map(Text, texts))
     return table
 
 

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from neptuneml_plugin.display import (
@@ -9,6 +10,7 @@ from neptuneml_plugin.display import (
     job_page,
     job_steps,
     metrics_table,
+    print_page,
     quickstart_page,
     shown_jobs,
     shown_progress,
@@ -48,7 +50,7 @@ def test_each_metric_stands_beside_its_competitors_on_the_same_split() -> None:
 def test_answers_are_rows_and_brackets_are_text() -> None:
     text = drawn(answers_table(("airport", "miles"), [("AUS[red]", 1234.4), ("LHR", 0.12345)]))
     assert "AUS[red]" in text
-    assert "1,234" in text
+    assert " 1234 " in text
     assert "0.123" in text
 
 
@@ -127,6 +129,18 @@ def test_what_was_learned_is_shown_with_its_first_answers() -> None:
     assert "a20" not in text
     assert "and 5 more" in text
     assert "majority" in text
+
+
+def test_a_long_query_is_printed_on_one_line_and_numbers_as_they_are_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    query = f"g.V({', '.join(map(str, range(100)))}).project('truth','predicted')"
+    answer = Answer(query, ("truth", "predicted"), ((2130, 2330.4), (576, 0.25)))
+    print_page(answers_page(answer, {"parts": []}))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == query
+    assert ["2130", "2330"] in [line.split() for line in lines]
+    assert ["576", "0.250"] in [line.split() for line in lines]
 
 
 def result(tmp_path: Path) -> QuickstartResult:

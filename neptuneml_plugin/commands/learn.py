@@ -1,13 +1,11 @@
 """`neptuneml learn QUERY`."""
 
-import sys
-
 import click
 from rich.console import Console
 
 from neptuneml_plugin.client import ServiceClient
 from neptuneml_plugin.commands.options import service_options
-from neptuneml_plugin.display import answers_page, shown_jobs
+from neptuneml_plugin.display import answers_page, print_page, shown_jobs
 from neptuneml_plugin.errors import FailureByQuery
 from neptuneml_plugin.jobclient import CHAIN, JobClient
 from neptuneml_plugin.learn import read_lesson
@@ -45,5 +43,4 @@ def learn_command(query: str, endpoint: str | None, trials: int | None, url: str
         raise FailureByQuery(f"chain '{chain_id}' is {status['status']}: {status.get('failureReason', '')}")
     deployed = next(part["id"] for part in status["parts"] if part["part"] == "endpoint")
     answer = ask_text(url, token, lesson.asked_of(deployed))
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    out.print(*answers_page(answer, status), sep="\n")
+    print_page(answers_page(answer, status))
