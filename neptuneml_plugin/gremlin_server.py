@@ -37,8 +37,10 @@ STOP_SECONDS = 10.0
 #: Below it stand ports that programs have by convention.
 FIRST_FREE_PORT = 10_000
 
-#: The first and the last port that the system gives to whoever asks for any, and to connections.
+#: Linux: the first and the last port that the system gives to whoever asks for any, and to connections.
 _GIVEN_AWAY = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: Elsewhere, by RFC 6335.
+_DYNAMIC = "49152 65535"
 
 _SERVER_CLASS = "org.apache.tinkerpop.gremlin.server.GremlinServer"
 _CONSOLE_CLASS = "org.apache.tinkerpop.gremlin.console.Console"
@@ -110,7 +112,7 @@ def free_port(preferred: int = 0) -> int:
     """
     if preferred and is_free(preferred):
         return preferred
-    first, last = map(int, _GIVEN_AWAY.read_text().split())
+    first, last = map(int, (_GIVEN_AWAY.read_text() if _GIVEN_AWAY.exists() else _DYNAMIC).split())
     everywhere = range(FIRST_FREE_PORT, 1 << 16)
     kept = [port for port in everywhere if not first <= port <= last] or everywhere
     while not is_free(port := secrets.choice(kept)):
