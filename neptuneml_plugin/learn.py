@@ -1,11 +1,12 @@
 """From a query with a prediction to the chain that makes its endpoint: its text says what is to be learned."""
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from neptuneml_plugin.errors import InvalidParameter
+from neptuneml_plugin.errors import InvalidParameter, nearest
 from neptuneml_plugin.querytext import Step, Steps, parse_query, quoted, render_query
 
 ENDPOINT_OPTION = "Neptune#ml.endpoint"
@@ -14,6 +15,7 @@ CLASSIFICATION, REGRESSION, PREDICTION = (
     "Neptune#ml.regression",
     "Neptune#ml.prediction",
 )
+_PREDICATES = (CLASSIFICATION, REGRESSION, PREDICTION)
 #: Layers that the models have by themselves: nothing farther from an element reaches its prediction.
 HOPS = 2
 _ID = re.compile(r"[A-Za-z0-9-]{1,48}", re.ASCII)
@@ -112,13 +114,21 @@ def read_lesson(query: str) -> Lesson:
     found = list(dict.fromkeys(_targets(steps, _Elements())))
     if not found:
         raise InvalidParameter(
-            "the query asks for no prediction; write one of "
+            f"the query asks for no prediction{_misspelt(query)}; write one of "
             f'.properties("key").with("{CLASSIFICATION}"), .properties("key").with("{REGRESSION}"), '
             f'.out("edge label").with("{PREDICTION}").hasLabel("vertex label")'
         )
     if len(found) > 1:
         raise InvalidParameter("the query asks for several predictions; learn them one after the other")
     return Lesson(query, found[0], _named_endpoint(steps))
+
+
+def _misspelt(query: str) -> str:
+    """Return what was meant by a name that nearly asks for a prediction."""
+    for name in re.findall(r"Neptune#[\w.]+", query):
+        if difflib.get_close_matches(name, _PREDICATES, n=1, cutoff=0.85):
+            return f": there is no '{name}'{nearest(name, _PREDICATES)}"
+    return ""
 
 
 def _named_endpoint(steps: Steps) -> str | None:
