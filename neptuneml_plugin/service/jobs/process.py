@@ -19,6 +19,9 @@ POLL_SECONDS = 0.05
 #: Below the service and its workers.
 NICENESS = 10
 
+#: By their ids.
+Members = dict[int, psutil.Process]
+
 
 async def start(folder: JobFolder, command: Sequence[str], environment: Mapping[str, str]) -> None:
     """Start a command of `neptuneml` as the job's process; it outlives this one.
@@ -60,35 +63,48 @@ async def ended(folder: JobFolder) -> None:
 
 async def end(folder: JobFolder) -> None:
     """End the job's process and all that it has started, politely first, and return once none of them is left."""
-    if await asyncio.to_thread(_terminate, folder.path):
+    seen = await asyncio.to_thread(_terminate, folder.path)
+    if seen:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_SECONDS):
                 await ended(folder)
-    while await asyncio.to_thread(_kill, folder.path):  # noqa: ASYNC110 - what is killed may take a while to die
+    while await asyncio.to_thread(_kill, folder.path, seen):  # noqa: ASYNC110 - what is killed takes a while to die
         await asyncio.sleep(POLL_SECONDS)
     await ended(folder)
 
 
-def _terminate(folder: Path) -> bool:
+def _terminate(folder: Path) -> Members:
     """Ask the stage to end; what it has started is its own to end."""
     members = _members(folder)
     for process in members.values():
         with contextlib.suppress(psutil.Error):
             if process.ppid() not in members:
                 process.terminate()
-    return bool(members)
+    return members
 
 
-def _kill(folder: Path) -> bool:
-    members = _members(folder)
-    for process in members.values():
+def _kill(folder: Path, seen: Members) -> bool:
+    """Kill what is left of a job, add it to what was seen of it, and return whether any of that is alive.
+
+    A process that dies has no environment any more while its files are still open.
+    """
+    seen |= _members(folder)
+    alive = [process for process in seen.values() if _is_alive(process)]
+    for process in alive:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    return bool(members)
+    return bool(alive)
 
 
-def _members(folder: Path) -> dict[int, psutil.Process]:
-    """Return the processes of a job by their ids: they carry its folder in their environment."""
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _members(folder: Path) -> Members:
+    """Return the processes of a job: they carry its folder in their environment."""
     return {process.pid: process for process in psutil.process_iter() if _belongs(process, folder)}
 
 
