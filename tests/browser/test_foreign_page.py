@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.browser.chromium import browser
+from tests.made_artifacts import make_artifact
 from tests.running_service import RunningService, served_process
 
 pytestmark = pytest.mark.browser
@@ -56,7 +57,7 @@ async def site() -> AsyncIterator[str]:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[RunningService]:
     with served_process(tmp_path / "service") as running:
-        (tmp_path / "service/s3/b/kept").mkdir(parents=True)
+        make_artifact(tmp_path / "service/s3/b/kept")
         running.connection.call("POST", "/ml/endpoints", {"id": "kept", "artifactLocation": "s3://b/kept"})
         yield running
 
@@ -84,7 +85,7 @@ async def test_the_same_page_may_where_it_is_allowed(site: str, tmp_path: Path) 
     """Shows that the page's requests are good ones, so that it is the check of origins that stops them."""
     origin = site.rstrip("/")
     with served_process(tmp_path / "service", "--allow-origin", origin) as service:
-        (tmp_path / "service/s3/b/planted").mkdir(parents=True)
+        make_artifact(tmp_path / "service/s3/b/planted")
         async with browser(tmp_path / "profile") as opened:
             await opened.visit(site)
             told = dict(await opened.value(ATTACK % json.dumps(service.url)))
