@@ -28,7 +28,7 @@ from neptuneml_plugin.training.models.kge import KgeDecoder, pooled_scorer
 from neptuneml_plugin.training.models.model import Model
 from neptuneml_plugin.training.models.parts import PairScorer, Parts, with_parts
 from neptuneml_plugin.training.models.rules import rule_parts
-from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of
+from neptuneml_plugin.training.tasks import KINDS, Answer, answer_of, is_binary
 
 #: Rows of the training split that are measured, of all types together; all of the other splits are.
 MAX_TRAINING_ROWS = 2000
@@ -258,11 +258,12 @@ def weighted_parts(model: Model, data: TrainingData) -> Iterator[tuple[str, Part
 
 def tune_threshold(evaluator: Evaluator, model: Model) -> float | None:
     """Return the threshold tuned on validation, of binary and multi-label classification (decision 15)."""
-    rows = evaluator.data.samples[0].splits["valid"]
-    if not len(rows) or evaluator.answer not in {Answer.CLASS, Answer.CLASSES}:
+    data = evaluator.data
+    rows = data.samples[0].splits["valid"]
+    if not len(rows) or not (evaluator.answer is Answer.CLASSES or is_binary(data.task, data.processed.target)):
         return None
     with torch.no_grad():
-        return evaluator.tuned_threshold(predict(model, evaluator.embed(model), evaluator.data, rows))
+        return evaluator.tuned_threshold(predict(model, evaluator.embed(model), data, rows))
 
 
 def calibrate(evaluator: Evaluator, model: Model) -> tuple[float, float]:
